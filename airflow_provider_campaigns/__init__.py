@@ -1,0 +1,3 @@
+"""Campaign Cleaner and Instantly for Apache Airflow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,260 @@
+"""A call is data: what to send, how to read the answer, and whether it is safe to repeat.
+
+The rule of this room: nothing here opens a socket, reads a clock or knows Airflow. A transport takes a
+:class:`Call`, carries it, and hands back an :class:`Answer`; :func:`read` turns that into a value or raises
+an error of :mod:`airflow_provider_campaigns.exceptions`. Both transports therefore agree on every outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    BlockedAtEdgeError,
+    MalformedAnswerError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    ServiceUnavailableError,
+)
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+_MESSAGE_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the two services, as far as carrying a call to it needs to know.
+
+    :param title: its name for people.
+    :param base_url: where it lives when the connection names no host.
+    :param key_header: the one header that carries the key.
+    :param key_prefix: what stands before the key in that header.
+    """
+
+    title: str
+    base_url: str
+    key_header: str
+    key_prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request to a service, and how to read what comes back.
+
+    :param service: whom to call.
+    :param method: HTTP method.
+    :param path: path below the base URL, starting with a slash; ids in it are already checked.
+    :param parse: turns the decoded JSON body into a value, or raises.
+    :param params: query parameters; those that are None are left out.
+    :param body: JSON body; None sends no body and no content type.
+    :param repeatable: sending it twice is the same as sending it once.
+    :param max_bytes: the longest answer that is read.
+    """
+
+    service: Service
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    params: Mapping[str, Any] | None = None
+    body: Any = field(default=None, repr=False)
+    repeatable: bool = False
+    max_bytes: int = MAX_JSON_BYTES
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def target(self) -> str:
+        """The path with its query; parameters that are None are left out, booleans are in lower case."""
+        query = {name: _query_text(value) for name, value in (self.params or {}).items() if value is not None}
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+    def encoded_body(self) -> bytes | None:
+        """Return the body as JSON.
+
+        :raises ValueError: it holds what JSON cannot say.
+        """
+        if self.body is None:
+            return None
+        try:
+            return json.dumps(self.body, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{self}: the body cannot be sent as JSON: {error}") from None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status, headers (names in lower case) and the body, decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
+    """Turn an answer into the value that was asked for.
+
+    :param now: the time of the answer, to which a ``Retry-After`` date is relative.
+    :raises ApiError: the answer is a failure, or cannot be read.
+    """
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise _failure(call, answer, now)
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise RedirectRefusedError(
+            f"{call} was answered with a redirect ({answer.status}), which is not followed because the key "
+            f"would travel along. Set the connection's host to the address that {call.service.title} "
+            f"really answers at.",
+            status_code=answer.status,
+        )
+    try:
+        payload = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise MalformedAnswerError(
+            f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
+            f"really {call.service.title}?",
+            status_code=answer.status,
+        ) from None
+    return call.parse(payload)
+
+
+def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
+    """Read a ``Retry-After`` header, which holds seconds or a date (RFC 9110, 10.2.3).
+
+    :returns: seconds from ``now``, never negative; None where the header is missing or unreadable.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - now).total_seconds()
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def as_object(payload: Any, call_name: str) -> Mapping[str, Any]:
+    """Return the payload if it is a JSON object.
+
+    :raises MalformedAnswerError: it is something else.
+    """
+    if isinstance(payload, Mapping):
+        return payload
+    raise MalformedAnswerError(f"{call_name}: expected a JSON object, got {_json_type(payload)}.")
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a string that says something, else None."""
+    return value.strip() if isinstance(value, str) and value.strip() else None
+
+
+def describe_error(payload: Any) -> str | None:
+    """Return what a body says about an error, wherever and however it is spelled.
+
+    Campaign Cleaner writes ``error``, ``Error`` or ``message``, possibly as an object; Instantly writes
+    ``error`` for the class of the failure and ``message`` for the failure itself.
+    """
+    if not isinstance(payload, Mapping):
+        return _shortened(text_or_none(payload))
+    lowered = {str(name).lower(): value for name, value in payload.items()}
+    for name in ("message", "error", "detail"):
+        if lowered.get(name):
+            found = describe_error(lowered[name])
+            if found:
+                return found
+    return None
+
+
+def _failure(call: Call[Any], answer: Answer, now: datetime) -> ApiError:
+    status = answer.status
+    payload: Any = None
+    try:
+        payload = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        said = _shortened(text_or_none(answer.body.decode("utf-8", "replace")))
+    else:
+        said = describe_error(payload)
+    error, advice = _classify(call.service, status, said, is_json=isinstance(payload, Mapping))
+    return error(
+        f"{call} was answered {_status_line(status)}{f': {said}' if said else ''}. {advice}",
+        status_code=status,
+        retry_after=retry_after_seconds(answer.headers.get("retry-after"), now=now),
+    )
+
+
+_ADVICE: dict[int, tuple[type[ApiError], str]] = {
+    401: (AuthenticationError, "Check the API key, which is the connection's password."),
+    402: (PaymentRequiredError, "The account needs an active paid plan, or more credits, for this call."),
+    403: (PermissionDeniedError, "The API key is known and may not do this: give it the missing permission."),
+    404: (
+        NotFoundError,
+        "Check the id, and that the API key belongs to the account or workspace that owns it.",
+    ),
+    408: (ServiceUnavailableError, "The service gave up waiting for the request; try again later."),
+    429: (RateLimitedError, "Too many requests for this account: lower the connection's "
+          "max_requests_per_second, or look less often."),
+}  # fmt: skip
+
+
+def _classify(
+    service: Service, status: int, said: str | None, *, is_json: bool
+) -> tuple[type[ApiError], str]:
+    if status == HTTPStatus.UNAUTHORIZED and said and "scope" in said.lower():
+        return (
+            PermissionDeniedError,
+            "The API key is right and lacks a scope: create a key that has the scope named here.",
+        )
+    if status == HTTPStatus.FORBIDDEN and not is_json:
+        return (
+            BlockedAtEdgeError,
+            f"This is not an answer of {service.title} itself: something in front of it refused the client. "
+            f"Check the outgoing proxy and the user agent.",
+        )
+    if status in _ADVICE:
+        return _ADVICE[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServiceUnavailableError, f"{service.title} failed on its side; try again later."
+    return BadRequestError, "The request was refused as it is; sending it again will not help."
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _shortened(text: str | None) -> str | None:
+    if text is None:
+        return None
+    text = " ".join(text.split())
+    return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _json_type(payload: Any) -> str:
+    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(payload), "a number")

@@ -1,0 +1,66 @@
+"""Small values that both services use: ids on their way out, instants on their way in."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import pendulum
+
+_INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$")
+_UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+_OPAQUE = re.compile(r"^[\x21-\x7e]{1,200}$")
+_SHOWN_LENGTH = 80
+_NOTHING = {"none", "null", "undefined"}
+
+
+def parse_instant(value: Any) -> datetime | None:
+    """Read an ISO 8601 time that carries its own offset.
+
+    :returns: the instant in UTC; None for anything else, since a time without an offset names no instant.
+    """
+    if not isinstance(value, str) or not _INSTANT.match(value.strip()):
+        return None
+    try:
+        parsed = pendulum.parse(value.strip())
+    except (ValueError, OverflowError):
+        return None
+    if not isinstance(parsed, datetime):
+        return None
+    try:
+        return parsed.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def check_uuid(value: Any, name: str) -> str:
+    """Return an id that may stand in a path.
+
+    :param name: the argument to name in the error.
+    :raises ValueError: it is not a UUID.
+    """
+    if isinstance(value, str) and _UUID.match(value):
+        return value
+    raise ValueError(
+        f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {_shown(value)}."
+    )
+
+
+def check_opaque_id(value: Any, name: str) -> str:
+    """Return an id whose format its service does not promise: visible ASCII, no spaces, at most 200 long.
+
+    :param name: the argument to name in the error.
+    :raises ValueError: it cannot be an id.
+    """
+    if isinstance(value, str) and _OPAQUE.match(value) and value.lower() not in _NOTHING:
+        return value
+    raise ValueError(
+        f"{name} must be the id that Campaign Cleaner gave the campaign, got {_shown(value)}. "
+        f"If it comes from another task, did that task push it?"
+    )
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[:_SHOWN_LENGTH]}…"

@@ -1,0 +1,366 @@
+"""Instantly API v2: every call as a function, every answer as a frozen dataclass.
+
+Answers are read leniently: a member that is missing or of another type is None, never an exception, because
+the vendor leaves most of them out for some campaigns. What a status *means* is decided in
+:mod:`airflow_provider_campaigns.gate`. Vendor pages: https://developer.instantly.ai/api-reference
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import Any, TypeVar
+
+from airflow_provider_campaigns.api._call import Call, Service, as_object, text_or_none
+from airflow_provider_campaigns.api._values import check_uuid, parse_instant
+from airflow_provider_campaigns.exceptions import MalformedAnswerError
+
+T = TypeVar("T")
+
+SERVICE = Service(
+    title="Instantly", base_url="https://api.instantly.ai", key_header="Authorization", key_prefix="Bearer "
+)
+WORKSPACE_HEADER = "x-as-workspace"
+MAX_LEADS_PER_CALL = 1000
+PAGE_SIZE = 100
+_ROOT = "/api/v2"
+
+
+class SendingCode(str, Enum):
+    """The 18 codes of a sending status, as the vendor lists them."""
+
+    CAMPAIGN_PAUSED = "campaign_paused"
+    CAMPAIGN_DRAFT = "campaign_draft"
+    CAMPAIGN_COMPLETED = "campaign_completed"
+    CAMPAIGN_RUNNING_SUBSEQUENCES = "campaign_running_subsequences"
+    CAMPAIGN_BOUNCE_PROTECT = "campaign_bounce_protect"
+    CAMPAIGN_ACCOUNTS_UNHEALTHY = "campaign_accounts_unhealthy"
+    CAMPAIGN_ACCOUNT_SUSPENDED = "campaign_account_suspended"
+    OUT_OF_SCHEDULE = "out_of_schedule"
+    WAITING_FOR_LEADS = "waiting_for_leads"
+    DAILY_LIMIT_MET = "daily_limit_met"
+    ACCOUNT_DAILY_LIMIT_MET = "account_daily_limit_met"
+    NEW_LEAD_LIMIT_MET = "new_lead_limit_met"
+    ALL_ACCOUNTS_UNHEALTHY = "all_accounts_unhealthy"
+    WAITING_FOR_ESP_MATCH = "waiting_for_esp_match"
+    DOMAIN_LIMIT_REACHED = "domain_limit_reached"
+    FOLLOW_UP_DELAY_NOT_MET = "follow_up_delay_not_met"
+    NO_ACCOUNTS_AVAILABLE = "no_accounts_available"
+    HEALTHY = "healthy"
+
+
+class LifecycleStatus(IntEnum):
+    """``Campaign.status``: a JSON number, negative ones included."""
+
+    DRAFT = 0
+    ACTIVE = 1
+    PAUSED = 2
+    COMPLETED = 3
+    RUNNING_SUBSEQUENCES = 4
+    ACCOUNT_SUSPENDED = -99
+    ACCOUNTS_UNHEALTHY = -1
+    BOUNCE_PROTECT = -2
+
+    @classmethod
+    def name_of(cls, status: Any) -> str:
+        """Return the status in words, whatever it is."""
+        try:
+            return f"{cls(status).name.lower().replace('_', ' ')} ({status})"
+        except ValueError:
+            return f"unknown ({status!r})"
+
+
+@dataclass(frozen=True)
+class SendingStatus:
+    """Why a campaign or subsequence sends, or does not.
+
+    :param status: the effective code: that of ``diagnostics``, else that of ``summary``, else None.
+    :param last_updated: when the service last refreshed the data, in UTC; None where it does not say.
+    :param reason: the service's explanation, for people.
+    :param issue_started_at: since when the present issue has lasted, in UTC.
+    :param last_healthy_send_at: when a mail last went out well, in UTC.
+    :param ai_summary: only where it was asked for.
+    :param raw: the whole answer.
+    """
+
+    status: str | None
+    last_updated: datetime | None = None
+    reason: str | None = None
+    issue_started_at: datetime | None = None
+    last_healthy_send_at: datetime | None = None
+    ai_summary: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def diagnostic(self, *path: str) -> Any:
+        """Return a member of ``diagnostics`` by its path, or None where any part of the path is missing."""
+        found: Any = self.raw.get("diagnostics")
+        for name in path:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+    def diagnostic_number(self, *path: str) -> float | None:
+        """Return a number out of ``diagnostics``, or None where there is none."""
+        found = self.diagnostic(*path)
+        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+            return None
+        return float(found)
+
+
+@dataclass(frozen=True)
+class AddedLeads:
+    """What the service did with one batch of leads; every count is of leads.
+
+    :param total_sent: in the request.
+    :param leads_uploaded: created.
+    :param duplicated_leads: already in this campaign or list.
+    :param skipped_count: left out because of a ``skip_if_in_...`` option.
+    :param in_blocklist: left out because of the blocklist.
+    :param invalid_email_count: without a valid e-mail address.
+    :param incomplete_count: without e-mail and name (lists only).
+    :param duplicate_email_count: twice in the request.
+    :param remaining_in_plan: leads that the plan still has room for; None where it does not say.
+    :param created_leads: the new leads: ``index`` in the request, ``id`` and ``email``.
+    """
+
+    total_sent: int
+    leads_uploaded: int
+    duplicated_leads: int
+    skipped_count: int
+    in_blocklist: int
+    invalid_email_count: int
+    incomplete_count: int
+    duplicate_email_count: int
+    remaining_in_plan: int | None
+    created_leads: tuple[Mapping[str, Any], ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, and the cursor of the next; None ends the list."""
+
+    items: tuple[Mapping[str, Any], ...]
+    next_starting_after: str | None
+
+
+def get_sending_status(campaign_id: str, *, with_ai_summary: bool = False) -> Call[SendingStatus]:
+    """Ask whether a campaign sends, and if not why. Needs ``campaigns:read``.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
+
+    :param with_ai_summary: also ask for the summary in prose; what that costs is not documented.
+    :raises ValueError: the id is not a UUID.
+    """
+    return _sending_status("campaigns", check_uuid(campaign_id, "campaign_id"), with_ai_summary)
+
+
+def get_subsequence_sending_status(
+    subsequence_id: str, *, with_ai_summary: bool = False
+) -> Call[SendingStatus]:
+    """Ask the same of a subsequence. Needs ``subsequences:read``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _sending_status("subsequences", check_uuid(subsequence_id, "subsequence_id"), with_ai_summary)
+
+
+def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
+    """Fetch a campaign. Needs ``campaigns:read``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _get(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}", _object)
+
+
+def list_campaigns(
+    *, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any
+) -> Call[Page]:
+    """Fetch one page of the campaigns. Needs ``campaigns:read``.
+
+    :param starting_after: the cursor of the page before, unchanged.
+    :param limit: items a page, 1 to 100; more than that is answered with none at all.
+    :param filters: ``search``, ``tag_ids``, ``status``, ``exclude_status``, ``ai_sales_agent_id``.
+    """
+    return _get("/campaigns", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+
+
+def activate_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
+    """Start or resume a campaign. Needs ``campaigns:update``.
+
+    A 200 does not promise that the campaign is active: read the ``status`` of what comes back.
+    https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _post(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}/activate", _object)
+
+
+def pause_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
+    """Pause a campaign. Needs ``campaigns:update``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _post(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}/pause", _object)
+
+
+def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any) -> Call[AddedLeads]:
+    """Add up to 1,000 leads to a campaign. Needs ``leads:create``.
+
+    :param leads: each needs an ``email``.
+    :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
+        ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; those that are None are left out.
+    :raises ValueError: the id is not a UUID, there is no lead or too many, or one has no e-mail address.
+    """
+    batch = [check_lead(lead, position) for position, lead in enumerate(leads)]
+    if not 1 <= len(batch) <= MAX_LEADS_PER_CALL:
+        raise ValueError(f"leads must be 1 to {MAX_LEADS_PER_CALL:,} a call, got {len(batch):,}.")
+    body = {name: value for name, value in options.items() if value is not None}
+    return _post(
+        "/leads/add",
+        _added_leads,
+        body={**body, "campaign_id": check_uuid(campaign_id, "campaign_id"), "leads": batch},
+    )
+
+
+def check_lead(lead: Any, position: int) -> dict[str, Any]:
+    """Return a lead as a dict.
+
+    :param position: its place among the leads, to name in the error.
+    :raises ValueError: it is no mapping, or has no e-mail address.
+    """
+    if not isinstance(lead, Mapping):
+        raise ValueError(f"leads[{position}] must be a mapping with an 'email', got {type(lead).__name__}.")
+    email = text_or_none(lead.get("email"))
+    if email is None or "@" not in email:
+        raise ValueError(f"leads[{position}] has no e-mail address under 'email'.")
+    return dict(lead)
+
+
+def request(
+    method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+) -> Call[Any]:
+    """Describe a call to any other endpoint.
+
+    :param method: HTTP method; only GET and HEAD are taken to be safe to repeat.
+    :param path: path below ``/api/v2``, with or without that prefix.
+    :param params: query parameters.
+    :param json: JSON body.
+    :raises ValueError: the path leads elsewhere than below the prefix.
+    """
+    method = method.upper()
+    path = path.removeprefix(_ROOT)
+    if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\\r\n "):
+        raise ValueError(f"path must be a path below {_ROOT}, starting with a slash, got {path!r}.")
+    if any(part in {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."} for part in path.lower().split("/")):
+        raise ValueError(f"path must not climb with '.' or '..', got {path!r}.")
+    return Call(
+        SERVICE,
+        method,
+        f"{_ROOT}{path}",
+        lambda payload: payload,
+        params=params,
+        body=json,
+        repeatable=method in {"GET", "HEAD"},
+    )
+
+
+def _get(
+    path: str, parse: Callable[[Mapping[str, Any]], T], *, params: Mapping[str, Any] | None = None
+) -> Call[T]:
+    return Call(
+        SERVICE,
+        "GET",
+        f"{_ROOT}{path}",
+        lambda payload: parse(as_object(payload, f"GET {path}")),
+        params=params,
+        repeatable=True,
+    )
+
+
+def _post(path: str, parse: Callable[[Mapping[str, Any]], T], *, body: Any = None) -> Call[T]:
+    return Call(
+        SERVICE,
+        "POST",
+        f"{_ROOT}{path}",
+        lambda payload: parse(as_object(payload, f"POST {path}")),
+        body=body,
+    )
+
+
+def _object(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    return answer
+
+
+def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
+    """One request for both kinds: the flag is sent only where it is wanted."""
+    return _get(
+        f"/{collection}/{checked_id}/sending-status",
+        lambda answer: _status_of(answer, checked_id),
+        params={"with_ai_summary": True} if with_ai_summary else None,
+    )
+
+
+def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
+    diagnostics = _part(answer, "diagnostics")
+    summary = _part(answer, "summary")
+    about = {diagnostics.get("campaign_id"), diagnostics.get("subsequence_id")} - {None}
+    if about and asked_id.lower() not in {str(found).lower() for found in about}:
+        raise MalformedAnswerError(f"sending-status: asked about {asked_id}, got an answer about another id.")
+    tracking = _part(diagnostics, "issue_tracking")
+    return SendingStatus(
+        status=_effective_code(diagnostics.get("status"), summary.get("status")),
+        last_updated=parse_instant(diagnostics.get("last_updated")),
+        reason=text_or_none(summary.get("status_message")),
+        issue_started_at=parse_instant(summary.get("issue_started_at"))
+        or parse_instant(tracking.get("issue_first_seen_at")),
+        last_healthy_send_at=parse_instant(summary.get("last_healthy_send_at"))
+        or parse_instant(tracking.get("last_healthy_send_at")),
+        ai_summary=text_or_none(summary.get("ai_summary")),
+        raw=answer,
+    )
+
+
+def _effective_code(diagnosed: Any, summarised: Any) -> str | None:
+    """Take the code to the letter: only a string is one, and only null gives way to the summary."""
+    code = summarised if diagnosed is None else diagnosed
+    return code if isinstance(code, str) and code else None
+
+
+def _part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = answer.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _page(answer: Mapping[str, Any]) -> Page:
+    items = answer.get("items")
+    if not isinstance(items, list):
+        raise MalformedAnswerError("The answer to a list call holds no items.")
+    return Page(
+        items=tuple(item for item in items if isinstance(item, Mapping)),
+        next_starting_after=text_or_none(answer.get("next_starting_after")),
+    )
+
+
+def _added_leads(answer: Mapping[str, Any]) -> AddedLeads:
+    def count(name: str) -> int:
+        value = answer.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+    if not isinstance(answer.get("leads_uploaded"), int):
+        raise MalformedAnswerError("POST /leads/add: the answer holds no number of uploaded leads.")
+    created = answer.get("created_leads")
+    remaining = answer.get("remaining_in_plan")
+    return AddedLeads(
+        total_sent=count("total_sent"),
+        leads_uploaded=count("leads_uploaded"),
+        duplicated_leads=count("duplicated_leads"),
+        skipped_count=count("skipped_count"),
+        in_blocklist=count("in_blocklist"),
+        invalid_email_count=count("invalid_email_count"),
+        incomplete_count=count("incomplete_count"),
+        duplicate_email_count=count("duplicate_email_count"),
+        remaining_in_plan=remaining if isinstance(remaining, int) else None,
+        created_leads=tuple(created) if isinstance(created, list) else (),
+    )

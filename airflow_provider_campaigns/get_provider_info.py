@@ -1,0 +1,92 @@
+"""What Airflow discovers of this provider, as plain data. Imports nothing: discovery costs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, after Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-campaigns",
+        "name": "Campaigns",
+        "description": (
+            "Joins `Campaign Cleaner <https://campaigncleaner.com/>`__, which repairs and analyses a "
+            "campaign's HTML, and `Instantly <https://instantly.ai/>`__, which sends it, into one pipeline."
+        ),
+        "integrations": [
+            {
+                "integration-name": "Campaign Cleaner",
+                "external-doc-url": "https://docs.campaigncleaner.com/",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Instantly",
+                "external-doc-url": "https://developer.instantly.ai/",
+                "tags": ["service"],
+            },
+        ],
+        "hooks": _modules("hooks", "campaign_cleaner", "instantly"),
+        "operators": _modules("operators", "campaign_cleaner", "instantly"),
+        "sensors": _modules("sensors", "campaign_cleaner"),
+        "triggers": _modules("triggers", "campaign_cleaner", "instantly"),
+        "connection-types": [
+            {
+                "connection-type": "campaign_cleaner",
+                "hook-class-name": "airflow_provider_campaigns.hooks.campaign_cleaner.CampaignCleanerHook",
+                "hook-name": "Campaign Cleaner",
+                "ui-field-behaviour": _field_behaviour("https://api.campaigncleaner.com"),
+                "conn-fields": _LIMITS,
+            },
+            {
+                "connection-type": "instantly",
+                "hook-class-name": "airflow_provider_campaigns.hooks.instantly.InstantlyHook",
+                "hook-name": "Instantly",
+                "ui-field-behaviour": _field_behaviour("https://api.instantly.ai"),
+                "conn-fields": {**_LIMITS, **_WORKSPACE},
+            },
+        ],
+    }
+
+
+_INTEGRATIONS = {"campaign_cleaner": "Campaign Cleaner", "instantly": "Instantly"}
+
+_LIMITS: dict[str, Any] = {
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "How long one request may take in all. Default: 30.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
+    "max_requests_per_second": {
+        "label": "Requests per second",
+        "description": "The most that one Airflow process asks of this account. Default: 10.",
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
+}
+
+_WORKSPACE: dict[str, Any] = {
+    "workspace_id": {
+        "label": "Workspace ID",
+        "description": "With the key of a workspace group's admin workspace: the member workspace to act on.",
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+
+def _modules(kind: str, *names: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "integration-name": _INTEGRATIONS[name],
+            "python-modules": [f"airflow_provider_campaigns.{kind}.{name}"],
+        }
+        for name in names
+    ]
+
+
+def _field_behaviour(base_url: str) -> dict[str, Any]:
+    """Describe the standard fields of the form: a key, and a base URL that hardly anybody needs."""
+    return {
+        "hidden-fields": ["schema", "login", "port", "extra"],
+        "relabeling": {"password": "API key", "host": "Base URL (optional)"},
+        "placeholders": {"host": base_url},
+    }

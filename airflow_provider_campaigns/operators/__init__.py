@@ -1,0 +1,1 @@
+"""Operators: what changes something, and the gate that stands before it."""

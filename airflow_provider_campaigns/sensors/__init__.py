@@ -1,0 +1,1 @@
+"""Sensors: tasks that wait until a service is ready for the next one."""

@@ -1,0 +1,74 @@
+"""What both transports say alike of a call that failed before its answer could be read."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    MalformedAnswerError,
+    NotConnectedError,
+    UnreachableError,
+    UntrustedServerError,
+)
+from airflow_provider_campaigns.transport.account import Account
+
+CHUNK = 64 * 1024
+_REASON_LENGTH = 300
+
+log = logging.getLogger("airflow_provider_campaigns.transport")
+
+
+def no_answer(call: Call[Any], account: Account, cause: BaseException) -> ApiError:
+    """Return the error for a request that broke before its answer was complete.
+
+    The cause is told in words and not chained: what an HTTP library writes about a request is not ours to
+    vouch for.
+    """
+    reason = account.redact(f"{type(cause).__name__}: {cause}")[:_REASON_LENGTH]
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return UntrustedServerError(
+            f"{call}: {account.base_url} could not prove that it is {account.service.title} ({reason}). "
+            f"Nothing was sent. Check the host of connection {account.conn_id!r} and this machine's "
+            f"certificate authorities."
+        )
+    return UnreachableError(
+        f"{call}: no complete answer from {account.base_url} ({reason}). "
+        f"Check the network, and the host of connection {account.conn_id!r}."
+    )
+
+
+def not_connected(call: Call[Any], account: Account) -> NotConnectedError:
+    """Return the error for a request that found nobody to take it."""
+    return NotConnectedError(
+        f"{call}: cannot connect to {account.base_url}; nothing was sent. "
+        f"Check the network, and the host of connection {account.conn_id!r}."
+    )
+
+
+def too_slow(call: Call[Any], account: Account) -> UnreachableError:
+    """Return the error for an answer that did not arrive in time."""
+    return UnreachableError(
+        f"{call}: no complete answer from {account.base_url} within {account.timeout:g} s, "
+        f"the timeout of connection {account.conn_id!r}."
+    )
+
+
+def too_large(call: Call[Any]) -> MalformedAnswerError:
+    """Return the error for an answer that is longer than anything the service has reason to send."""
+    return MalformedAnswerError(
+        f"{call}: the answer is longer than {call.max_bytes:,} bytes and was not read."
+    )
+
+
+def told_of(error: ApiError, account: Account) -> ApiError:
+    """Return an error that names the connection, and does not name its key."""
+    told = f"{account.service.title}, connection {account.conn_id!r}: {account.redact(str(error))}"
+    return type(error)(told, status_code=error.status_code, retry_after=error.retry_after)
+
+
+def log_retry(error: ApiError, attempt: int, pause: float) -> None:
+    """Say that a call failed and will be sent again."""
+    log.warning("Attempt %d failed, next one in %.1f s: %s", attempt, pause, error)

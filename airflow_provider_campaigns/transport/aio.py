@@ -1,0 +1,155 @@
+"""Carries calls in the triggerer, where nothing may block.
+
+One session serves all that speak for the same account in the same event loop. It lives from its first user
+to its last, and is closed by the last, however that one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_campaigns.api._call import Answer, Call, read
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.transport._outcome import (
+    CHUNK,
+    log_retry,
+    no_answer,
+    not_connected,
+    told_of,
+    too_large,
+    too_slow,
+)
+from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.pacing import pace_of
+from airflow_provider_campaigns.transport.retry import Retry
+
+T = TypeVar("T")
+
+MAX_CONNECTIONS = 20
+
+
+@dataclass
+class _SharedSession:
+    session: aiohttp.ClientSession
+    users: int = 0
+
+
+_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedSession]] = WeakKeyDictionary()
+
+
+class AioClient:
+    """Sends calls for one account, over a session that others may use too.
+
+    :param account: whom to speak for.
+    :param session: the session; :func:`client` opens and closes it.
+    """
+
+    def __init__(self, account: Account, session: aiohttp.ClientSession) -> None:
+        self._account = account
+        self._session = session
+
+    async def send(self, call: Call[T], retry: Retry | None = None) -> T:
+        """Send a call, again if it may be repeated and a moment may help, and return what came of it.
+
+        :raises ApiError: it failed.
+        """
+        retry = retry or Retry()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt(call)
+            except ApiError as error:
+                told = told_of(error, self._account)
+            pause = retry.after_failure(call, told, attempt, spread=random.random())
+            if pause is None:
+                raise told
+            log_retry(told, attempt, pause)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, call: Call[T]) -> T:
+        body = call.encoded_body()
+        await asyncio.sleep(pace_of(self._account).reserve(time.monotonic()))
+        headers = self._account.headers()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with self._session.request(
+                call.method,
+                URL(self._account.url(call), encoded=True),
+                data=body,
+                headers=headers,
+                skip_auto_headers=("Content-Type",),
+                timeout=aiohttp.ClientTimeout(total=self._account.timeout),
+                allow_redirects=False,
+                proxy=_proxy_for(self._account),
+            ) as response:
+                answer = Answer(
+                    response.status,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    await self._body_of(response, call),
+                )
+        except aiohttp.ClientConnectorCertificateError as cause:
+            raise no_answer(call, self._account, cause) from None
+        except aiohttp.ClientConnectorError:
+            raise not_connected(call, self._account) from None
+        except (TimeoutError, asyncio.TimeoutError):
+            raise too_slow(call, self._account) from None
+        except (aiohttp.ClientError, OSError) as cause:
+            raise no_answer(call, self._account, cause) from None
+        return read(call, answer, now=datetime.now(timezone.utc))
+
+    async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
+        body = bytearray()
+        async for piece in response.content.iter_chunked(CHUNK):
+            body += piece
+            if len(body) > call.max_bytes:
+                raise too_large(call)
+        return bytes(body)
+
+
+@asynccontextmanager
+async def client(account: Account) -> AsyncIterator[AioClient]:
+    """Give a client on the session that the account has in this event loop; the last user closes it."""
+    sessions = _sessions.setdefault(asyncio.get_running_loop(), {})
+    shared = sessions.get(account.identity)
+    if shared is None:
+        shared = sessions[account.identity] = _SharedSession(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        )
+    shared.users += 1
+    try:
+        yield AioClient(account, shared.session)
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            del sessions[account.identity]
+            await shared.session.close()
+
+
+def _proxy_for(account: Account) -> str | None:
+    """Return the proxy that the environment names, as requests would use it on a worker.
+
+    Not aiohttp's own ``trust_env``, which would also let a .netrc replace the key.
+    """
+    parts = urlsplit(account.base_url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")

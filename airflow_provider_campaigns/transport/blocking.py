@@ -1,0 +1,118 @@
+"""Carries calls from a worker, over one kept-alive ``requests`` session."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import requests
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
+
+from airflow_provider_campaigns.api._call import Answer, Call, read
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.transport._outcome import (
+    CHUNK,
+    log_retry,
+    no_answer,
+    not_connected,
+    told_of,
+    too_large,
+    too_slow,
+)
+from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.pacing import pace_of
+from airflow_provider_campaigns.transport.retry import Retry
+
+T = TypeVar("T")
+
+
+class BlockingClient:
+    """Sends calls for one account.
+
+    :param account: whom to speak for.
+    :param sleep: how to pause; a test passes its own.
+    """
+
+    def __init__(self, account: Account, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._account = account
+        self._sleep = sleep
+        self._session = requests.Session()
+        # An explicit auth keeps requests from replacing the key by what a .netrc says about the host.
+        self._session.auth = self._authorise
+
+    def send(self, call: Call[T], retry: Retry | None = None) -> T:
+        """Send a call, again if it may be repeated and a moment may help, and return what came of it.
+
+        :raises ApiError: it failed.
+        """
+        retry = retry or Retry()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._attempt(call)
+            except ApiError as error:
+                told = told_of(error, self._account)
+            pause = retry.after_failure(call, told, attempt, spread=random.random())
+            if pause is None:
+                raise told
+            log_retry(told, attempt, pause)
+            self._sleep(pause)
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
+
+    def _attempt(self, call: Call[T]) -> T:
+        body = call.encoded_body()
+        if pause := pace_of(self._account).reserve(time.monotonic()):
+            self._sleep(pause)
+        give_up = time.monotonic() + self._account.timeout
+        try:
+            with self._session.request(
+                call.method,
+                self._account.url(call),
+                data=body,
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                timeout=self._account.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answer = Answer(
+                    response.status_code,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    self._body_of(response, call, give_up),
+                )
+        except requests.ConnectTimeout:
+            raise not_connected(call, self._account) from None
+        except (requests.Timeout, ReadTimeoutError):
+            raise too_slow(call, self._account) from None
+        except (requests.RequestException, HTTPError, OSError) as cause:
+            if _found_nobody(cause):
+                raise not_connected(call, self._account) from None
+            raise no_answer(call, self._account, cause) from None
+        return read(call, answer, now=datetime.now(timezone.utc))
+
+    def _body_of(self, response: requests.Response, call: Call[Any], give_up: float) -> bytes:
+        """Read what has arrived, piece by piece, so that a body that drips is given up in time."""
+        body = bytearray()
+        while piece := response.raw.read1(CHUNK, decode_content=True):
+            body += piece
+            if len(body) > call.max_bytes:
+                raise too_large(call)
+            if time.monotonic() > give_up:
+                raise too_slow(call, self._account)
+        return bytes(body)
+
+    def _authorise(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers.update(self._account.headers())
+        return prepared
+
+
+def _found_nobody(cause: BaseException) -> bool:
+    """Tell whether a failure happened before there was a connection."""
+    wrapped = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
+    return isinstance(wrapped, MaxRetryError) and isinstance(wrapped.reason, NewConnectionError)

@@ -1,0 +1,88 @@
+"""Launch a campaign: clean the newsletter, make sure that the campaign is healthy, and only then send.
+
+Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it with no account, start
+``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, task
+
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerGetCampaignOperator,
+    CampaignCleanerSubmitCampaignOperator,
+)
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyAddLeadsOperator,
+    InstantlySendGateOperator,
+)
+from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+
+
+@dag(
+    schedule=None,
+    params={
+        "instantly_campaign_id": Param(
+            "019e18e2-a52f-78e7-96f2-b33ee19bb50a",
+            type="string",
+            format="uuid",
+            description="The Instantly campaign that gets the leads.",
+        ),
+        "output_folder": Param(
+            "file:///tmp/campaign_launch",
+            type="string",
+            description="Where the cleaned HTML goes: a folder, or an object storage URL.",
+        ),
+    },
+    tags=["campaigns"],
+    doc_md=__doc__,
+)
+def campaign_launch():
+    @task
+    def write_newsletter() -> str:
+        # Merge tags such as {{firstName}} stay as they are: Airflow does not render another task's output.
+        return """<html><head><style>p { color: #FF0000 }</style></head>
+            <body onload="track()"><!-- draft 3 --><h1>Spring is HERE</h1>
+            <p>Hi {{firstName}}, our <a href="https://example.com/spring">spring catalogue</a> is out.</p>
+            <img src="https://example.com/tulips.png" alt="Tulips"></body></html>"""
+
+    @task
+    def choose_leads() -> list[dict]:
+        return [
+            {"email": "ada@example.com", "first_name": "Ada"},
+            {"email": "grace@example.com", "first_name": "Grace"},
+        ]
+
+    submit_campaign = CampaignCleanerSubmitCampaignOperator(
+        task_id="submit_campaign",
+        campaign_html=write_newsletter(),
+        campaign_name="{{ dag.dag_id }} {{ run_id }}",
+    )
+    wait_until_completed = CampaignCleanerCampaignSensor(
+        task_id="wait_until_completed",
+        campaign_id=submit_campaign.output,
+        deferrable=True,
+    )
+    get_campaign = CampaignCleanerGetCampaignOperator(
+        task_id="get_campaign",
+        campaign_id=wait_until_completed.output,
+        output_path="{{ params.output_folder }}/{{ run_id }}.html",
+    )
+    send_gate = InstantlySendGateOperator(
+        task_id="send_gate",
+        campaign_id="{{ params.instantly_campaign_id }}",
+        wait_timeout=timedelta(hours=2),
+        deferrable=True,
+    )
+    add_leads = InstantlyAddLeadsOperator(
+        task_id="add_leads",
+        campaign_id="{{ params.instantly_campaign_id }}",
+        leads=choose_leads(),
+    )
+
+    get_campaign >> send_gate >> add_leads
+
+
+campaign_launch()
