@@ -8,9 +8,9 @@ from typing import Any
 
 import pendulum
 
-_INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})$")
-_UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
-_OPAQUE = re.compile(r"^[\x21-\x7e]{1,200}$")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _SHOWN_LENGTH = 80
 _NOTHING = {"none", "null", "undefined"}
 
@@ -20,7 +20,7 @@ def parse_instant(value: Any) -> datetime | None:
 
     :returns: the instant in UTC; None for anything else, since a time without an offset names no instant.
     """
-    if not isinstance(value, str) or not _INSTANT.match(value.strip()):
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value.strip()):
         return None
     try:
         parsed = pendulum.parse(value.strip())
@@ -40,7 +40,7 @@ def check_uuid(value: Any, name: str) -> str:
     :param name: the argument to name in the error.
     :raises ValueError: it is not a UUID.
     """
-    if isinstance(value, str) and _UUID.match(value):
+    if isinstance(value, str) and _UUID.fullmatch(value):
         return value
     raise ValueError(
         f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {_shown(value)}."
@@ -53,7 +53,7 @@ def check_opaque_id(value: Any, name: str) -> str:
     :param name: the argument to name in the error.
     :raises ValueError: it cannot be an id.
     """
-    if isinstance(value, str) and _OPAQUE.match(value) and value.lower() not in _NOTHING:
+    if isinstance(value, str) and _OPAQUE.fullmatch(value) and value.lower() not in _NOTHING:
         return value
     raise ValueError(
         f"{name} must be the id that Campaign Cleaner gave the campaign, got {_shown(value)}. "

@@ -305,8 +305,9 @@ def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> 
 def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
     diagnostics = _part(answer, "diagnostics")
     summary = _part(answer, "summary")
-    about = {diagnostics.get("campaign_id"), diagnostics.get("subsequence_id")} - {None}
-    if about and asked_id.lower() not in {str(found).lower() for found in about}:
+    ids = (diagnostics.get("campaign_id"), diagnostics.get("subsequence_id"))
+    about = {str(found).lower() for found in ids if found is not None}
+    if about and asked_id.lower() not in about:
         raise MalformedAnswerError(f"sending-status: asked about {asked_id}, got an answer about another id.")
     tracking = _part(diagnostics, "issue_tracking")
     return SendingStatus(

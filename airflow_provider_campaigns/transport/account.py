@@ -20,7 +20,7 @@ DEFAULT_TIMEOUT = 30.0
 # A tenth of what Instantly allows a workspace, and within what every known client of it gets along with.
 DEFAULT_MAX_REQUESTS_PER_SECOND = 10.0
 
-_HEADER_VALUE = re.compile(r"^[\x21-\x7e]+$")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def check_key(key: str | None, service: Service, conn_id: str) -> str:
         raise ValueError(
             f"Connection {conn_id!r} has no API key: put the key of {service.title} into its password."
         )
-    if not _HEADER_VALUE.match(key):
+    if not _HEADER_VALUE.fullmatch(key):
         raise ValueError(
             f"Connection {conn_id!r}: the password is not an API key of {service.title}, since it holds "
             f"a space or another character that no key can hold."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -55,11 +55,19 @@ class AioClient:
 
     :param account: whom to speak for.
     :param session: the session; :func:`client` opens and closes it.
+    :param sleep: how to pause; a test passes its own.
     """
 
-    def __init__(self, account: Account, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        account: Account,
+        session: aiohttp.ClientSession,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._account = account
         self._session = session
+        self._sleep = sleep
 
     async def send(self, call: Call[T], retry: Retry | None = None) -> T:
         """Send a call, again if it may be repeated and a moment may help, and return what came of it.
@@ -78,11 +86,12 @@ class AioClient:
             if pause is None:
                 raise told
             log_retry(told, attempt, pause)
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
 
     async def _attempt(self, call: Call[T]) -> T:
         body = call.encoded_body()
-        await asyncio.sleep(pace_of(self._account).reserve(time.monotonic()))
+        if pause := pace_of(self._account).reserve(time.monotonic()):
+            await self._sleep(pause)
         headers = self._account.headers()
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -122,7 +131,9 @@ class AioClient:
 
 
 @asynccontextmanager
-async def client(account: Account) -> AsyncIterator[AioClient]:
+async def client(
+    account: Account, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> AsyncIterator[AioClient]:
     """Give a client on the session that the account has in this event loop; the last user closes it."""
     sessions = _sessions.setdefault(asyncio.get_running_loop(), {})
     shared = sessions.get(account.identity)
@@ -135,7 +146,7 @@ async def client(account: Account) -> AsyncIterator[AioClient]:
         )
     shared.users += 1
     try:
-        yield AioClient(account, shared.session)
+        yield AioClient(account, shared.session, sleep=sleep)
     finally:
         shared.users -= 1
         if not shared.users:

@@ -1,0 +1,61 @@
+"""What all tests stand on: an Airflow home of their own, a scripted server, connections to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Airflow, which reads its configuration once.
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+_home = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _home.name,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent.parent / "example_dags"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+)
+
+from tests.scripted_server import ScriptedServer  # noqa: E402
+
+KEY = "k3y-that-must-not-leak"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A local HTTP server that answers what a test tells it to, and counts."""
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def connections(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """Both default connections, pointing at the scripted server."""
+    for conn_type in ("campaign_cleaner", "instantly"):
+        set_connection(monkeypatch, conn_type, host=server.url, extra={"max_requests_per_second": 1000})
+    return server
+
+
+def set_connection(
+    monkeypatch: pytest.MonkeyPatch,
+    conn_type: str,
+    *,
+    host: str | None,
+    password: str | None = KEY,
+    extra: dict | None = None,
+    conn_id: str | None = None,
+) -> None:
+    """Define a connection in the environment, where Airflow looks for it first."""
+    connection = {"conn_type": conn_type, "host": host, "password": password, "extra": extra or {}}
+    name = f"AIRFLOW_CONN_{(conn_id or f'{conn_type}_default').upper()}"
+    monkeypatch.setenv(name, json.dumps(connection))

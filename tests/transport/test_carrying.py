@@ -1,0 +1,340 @@
+"""Both transports against a real server: every test runs twice, and has to come out alike."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import os
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaigns.api import campaign_cleaner, instantly
+from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    AuthenticationError,
+    MalformedAnswerError,
+    NotConnectedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    ServiceUnavailableError,
+    UnreachableError,
+    UntrustedServerError,
+)
+from airflow_provider_campaigns.transport import aio
+from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.blocking import BlockingClient
+from airflow_provider_campaigns.transport.retry import ONCE, Retry
+from tests.conftest import KEY
+from tests.scripted_server import Reply, ScriptedServer
+
+UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
+CREDITS = campaign_cleaner.get_credits()
+STATUS = instantly.get_sending_status(UUID)
+SUBMIT = campaign_cleaner.send_campaign("<p>", "n")
+ACTIVATE = instantly.activate_campaign(UUID)
+
+Carry = Callable[..., Any]
+
+
+def account_at(url: str, service: Any = campaign_cleaner.SERVICE, **settings: Any) -> Account:
+    defaults = {"timeout": 5.0, "max_requests_per_second": 1e9}
+    return Account(
+        service=service, conn_id="my_conn", key=KEY, user_agent="test/1", base_url=url, **{**defaults, **settings}
+    )
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """The pauses that a transport would have made."""
+    return []
+
+
+@pytest.fixture(params=["blocking", "aio"])
+def carry(request: pytest.FixtureRequest, pauses: list[float]) -> Carry:
+    """Send one or more calls with either transport, noting its pauses instead of making them."""
+
+    def blocking(account: Account, *calls: Call[Any], retry: Retry | None = None) -> Any:
+        client = BlockingClient(account, sleep=pauses.append)
+        try:
+            return [client.send(call, retry) for call in calls][-1]
+        finally:
+            client.close()
+
+    def over_aio(account: Account, *calls: Call[Any], retry: Retry | None = None) -> Any:
+        async def note(pause: float) -> None:
+            pauses.append(pause)
+
+        async def send_all() -> Any:
+            async with aio.client(account, sleep=note) as client:
+                return [await client.send(call, retry) for call in calls][-1]
+
+        return asyncio.run(send_all())
+
+    return blocking if request.param == "blocking" else over_aio
+
+
+def test_a_post_arrives_as_it_was_described(carry: Carry, server: ScriptedServer) -> None:
+    server.play({"campaign": {"id": "x"}})
+    assert carry(account_at(server.url), SUBMIT) == "x"
+    (request,) = server.requests
+    assert (request.method, request.path) == ("POST", "/v1/send_campaign")
+    assert request.json == {"send_campaign": {"campaign_html": "<p>", "campaign_name": "n"}}
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert headers["x-cc-api-key"] == KEY
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"] == "test/1"
+    assert "authorization" not in headers
+
+
+def test_without_a_body_there_is_no_content_type(carry: Carry, server: ScriptedServer) -> None:
+    server.play({"id": UUID, "status": 1})
+    carry(account_at(server.url, instantly.SERVICE), ACTIVATE)
+    (request,) = server.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert "content-type" not in headers
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert request.body == b""
+
+
+def test_calls_share_one_connection(carry: Carry, server: ScriptedServer) -> None:
+    server.play({"credits": 3})
+    carry(account_at(server.url), *[CREDITS] * 20)
+    assert (len(server.requests), server.connections) == (20, 1)
+
+
+def test_a_base_path_is_kept(carry: Carry, server: ScriptedServer) -> None:
+    server.play({"credits": 3})
+    carry(account_at(f"{server.url}/proxy"), CREDITS)
+    assert server.requests[0].path == "/proxy/v1/get_credits"
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Reply({}, status=429), RateLimitedError),
+        (Reply({}, status=500), ServiceUnavailableError),
+        (Reply(b"<html>", status=503), ServiceUnavailableError),
+        (Reply(drop="before"), UnreachableError),
+        (Reply({"credits": 3}, drop="headers"), UnreachableError),
+        (Reply({"credits": 3}, drop="body"), UnreachableError),
+    ],
+)
+def test_a_read_survives_four_failures_and_not_five(
+    carry: Carry, server: ScriptedServer, pauses: list[float], failure: Reply, kind: type[ApiError]
+) -> None:
+    # aiohttp itself sends a GET again, once and at once, when its connection breaks before an answer.
+    each = 2 if "aio" in carry.__name__ and failure.drop in {"before", "headers"} else 1
+    server.play(*[failure] * 4 * each, {"credits": 3})
+    assert carry(account_at(server.url), CREDITS) == 3
+    assert len(server.requests) == 4 * each + 1
+    assert all(low <= pause <= 2 * low for low, pause in zip([0.5, 1, 2, 4], pauses, strict=True))
+    server.play(failure)
+    with pytest.raises(kind, match="my_conn"):
+        carry(account_at(server.url), CREDITS)
+    assert len(server.requests) == 9 * each + 1
+
+
+@pytest.mark.parametrize(
+    "failure", [Reply({}, status=429), Reply({}, status=503), Reply(drop="before"), Reply({}, drop="body")]
+)
+@pytest.mark.parametrize("call", [SUBMIT, ACTIVATE])
+def test_what_changes_something_is_sent_once(
+    carry: Carry, server: ScriptedServer, failure: Reply, call: Call[Any]
+) -> None:
+    server.play(failure)
+    with pytest.raises(ApiError):
+        carry(account_at(server.url), call)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 422])
+def test_a_refusal_is_final(carry: Carry, server: ScriptedServer, status: int) -> None:
+    server.play(Reply({"error": "no", "message": "because"}, status=status))
+    with pytest.raises(ApiError, match="because") as raised:
+        carry(account_at(server.url), CREDITS)
+    assert (len(server.requests), raised.value.final, raised.value.status_code) == (1, True, status)
+
+
+def test_retry_after_is_obeyed_as_seconds_and_as_a_date(
+    carry: Carry, server: ScriptedServer, pauses: list[float]
+) -> None:
+    later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=40), usegmt=True)
+    server.play(
+        Reply({}, status=429, headers={"Retry-After": "17"}),
+        Reply({}, status=503, headers={"Retry-After": later}),
+        {"credits": 3},
+    )
+    carry(account_at(server.url), CREDITS)
+    assert pauses[0] == 17
+    assert 30 < pauses[1] <= 40
+
+
+def test_nobody_listens(carry: Carry, pauses: list[float]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(NotConnectedError, match="nothing was sent"):
+            carry(account_at(url), SUBMIT)
+    assert len(pauses) == 4  # safe to try again, since nobody can have got it
+
+
+def test_no_such_host(carry: Carry) -> None:
+    with pytest.raises(NotConnectedError, match=r"nowhere\.invalid"):
+        carry(account_at("https://nowhere.invalid"), CREDITS, retry=ONCE)
+
+
+@pytest.mark.parametrize(
+    "slow", [Reply({"credits": 3}, delay=5), Reply({"credits": 3, "padding": "x" * 500}, drip=0.05)]
+)
+def test_an_answer_that_takes_too_long_is_given_up(carry: Carry, server: ScriptedServer, slow: Reply) -> None:
+    server.play(slow)
+    begun = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"within 0\.3 s"):
+        carry(account_at(server.url, timeout=0.3), CREDITS, retry=ONCE)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("target", ["/v1/elsewhere", "http://127.0.0.2:9/v1/get_credits", "https://evil.invalid/"])
+def test_a_redirect_is_not_followed(carry: Carry, server: ScriptedServer, target: str) -> None:
+    server.play(Reply(b"", status=307, headers={"Location": target}))
+    with pytest.raises(RedirectRefusedError, match="not followed"):
+        carry(account_at(server.url), CREDITS)
+    assert len(server.requests) == 1
+
+
+def test_an_answer_without_end_is_not_read(carry: Carry, server: ScriptedServer) -> None:
+    endless = Call(campaign_cleaner.SERVICE, "GET", "/v1/x", lambda it: it, max_bytes=100_000)
+    server.play({"padding": "x" * 200_000})
+    with pytest.raises(MalformedAnswerError, match="100,000 bytes"):
+        carry(account_at(server.url), endless)
+
+
+def test_a_compressed_answer_is_read_and_a_bomb_is_not(carry: Carry, server: ScriptedServer) -> None:
+    packed = {"Content-Encoding": "gzip"}
+    server.play(Reply(gzip.compress(b'{"credits": 3}'), headers=packed))
+    assert carry(account_at(server.url), CREDITS) == 3
+    bomb = Call(campaign_cleaner.SERVICE, "GET", "/v1/x", lambda it: it, max_bytes=1_000_000)
+    server.play(Reply(gzip.compress(b" " * 50_000_000), headers=packed))
+    with pytest.raises(MalformedAnswerError, match="1,000,000 bytes"):
+        carry(account_at(server.url), bomb)
+
+
+def test_an_answer_that_lies_about_its_compression(carry: Carry, server: ScriptedServer) -> None:
+    server.play(Reply(b'{"credits": 3}', headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(ApiError, match="my_conn"):
+        carry(account_at(server.url), CREDITS, retry=ONCE)
+
+
+def test_a_netrc_does_not_replace_the_key(
+    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.play({"diagnostics": None, "summary": None})
+    carry(account_at(server.url, instantly.SERVICE), STATUS)
+    assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_the_proxy_of_the_environment_is_used(
+    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.play({"credits": 3})
+    carry(account_at("http://localhost.test"), CREDITS)
+    assert server.requests[0].path == "http://localhost.test/v1/get_credits"
+
+
+@pytest.fixture
+def tls_url(tmp_path: Path, server: ScriptedServer) -> str:
+    """The scripted server behind a certificate that nobody has signed."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    server.wrap(context)
+    return server.url.replace("http://127.0.0.1", "https://localhost")
+
+
+def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
+    carry: Carry, server: ScriptedServer, tls_url: str
+) -> None:
+    server.play({"credits": 3})
+    with pytest.raises(UntrustedServerError, match="Nothing was sent"):
+        carry(account_at(tls_url), CREDITS)
+    assert server.requests == []
+
+
+def test_requests_are_spaced(carry: Carry, server: ScriptedServer, pauses: list[float]) -> None:
+    server.play({"credits": 3})
+    carry(account_at(server.url, max_requests_per_second=2.0), *[CREDITS] * 4)
+    assert len(pauses) == 3
+    assert [round(pause) for pause in pauses] == [0, 1, 1]  # 0.5, 1 and 1.5 s, less the time that passed
+
+
+def test_the_key_shows_nowhere(
+    carry: Carry, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    account = account_at(server.url)
+    server.play(
+        Reply({"error": f"what is {KEY}?"}, status=503), Reply({"error": f"bad key {KEY}"}, status=401)
+    )
+    with pytest.raises(AuthenticationError) as raised:
+        carry(account, CREDITS)
+    shown = [caplog.text, repr(account), str(account), str(raised.value), repr(raised.value.as_dict())]
+    chained: BaseException | None = raised.value
+    while chained is not None:
+        shown.append(repr(chained))
+        chained = chained.__cause__ or chained.__context__
+    assert not [text for text in shown if KEY in text]
+    assert "bad key ***" in str(raised.value)
+
+
+async def test_one_session_serves_all_of_an_account_and_the_last_closes_it(server: ScriptedServer) -> None:
+    server.play({"credits": 3})
+    account = account_at(server.url)
+    async with aio.client(account) as first, aio.client(account) as second:
+        await asyncio.gather(*[client.send(CREDITS) for client in (first, second) * 50])
+        assert len(aio._sessions[asyncio.get_running_loop()]) == 1
+    assert server.connections <= aio.MAX_CONNECTIONS
+    assert not aio._sessions[asyncio.get_running_loop()]
+
+
+async def test_accounts_with_other_keys_share_nothing(server: ScriptedServer) -> None:
+    ours = account_at(server.url)
+    theirs = Account(campaign_cleaner.SERVICE, "my_conn", "another-key", "test/1", server.url)
+    async with aio.client(ours), aio.client(theirs):
+        assert len(aio._sessions[asyncio.get_running_loop()]) == 2
+
+
+async def test_a_user_that_is_cancelled_leaves_nothing_behind(server: ScriptedServer) -> None:
+    server.play(Reply({"credits": 3}, delay=5))
+
+    async def wait() -> None:
+        async with aio.client(account_at(server.url)) as client:
+            await client.send(CREDITS)
+
+    tasks = [asyncio.create_task(wait()) for _ in range(10)]
+    await asyncio.sleep(0.2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert not aio._sessions[asyncio.get_running_loop()]
+    assert len(asyncio.all_tasks()) == 1
