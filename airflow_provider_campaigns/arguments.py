@@ -7,15 +7,19 @@ the output of another task is checked on the worker, once it is rendered.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 
 def is_rendered_later(value: Any) -> bool:
-    """Tell whether an argument is a template or another task's output, whose value is not known yet."""
+    """Tell whether an argument is or holds a template or another task's output: a value not known yet."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(is_rendered_later, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(is_rendered_later, value))
     return hasattr(value, "iter_references")
 
 

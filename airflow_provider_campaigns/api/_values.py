@@ -23,15 +23,13 @@ def parse_instant(value: Any) -> datetime | None:
     if not isinstance(value, str) or not _INSTANT.fullmatch(value.strip()):
         return None
     try:
-        parsed = pendulum.parse(value.strip())
-    except (ValueError, OverflowError):
+        utc = pendulum.parse(value.strip(), exact=True).in_timezone("UTC")  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OverflowError):
         return None
-    if not isinstance(parsed, datetime):
-        return None
-    try:
-        return parsed.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
+    # A plain datetime: pendulum's own loses its zone in some sums with standard zones.
+    return datetime(
+        utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=timezone.utc
+    )
 
 
 def check_uuid(value: Any, name: str) -> str:

@@ -29,7 +29,7 @@ from airflow_provider_campaigns.api.instantly import (
     SendingStatus,
     check_lead,
 )
-from airflow_provider_campaigns.arguments import check_choice, check_if_literal, is_rendered_later, seconds
+from airflow_provider_campaigns.arguments import check_choice, check_if_literal, seconds
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     DeadlinePassedError,
@@ -311,8 +311,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         check_if_literal(check_uuid, campaign_id, "campaign_id")
-        if isinstance(leads, (list, tuple)) and not any(map(is_rendered_later, leads)):
-            _check_leads(leads)
+        check_if_literal(_check_leads, leads, "leads")
         self.campaign_id = campaign_id
         self.leads = leads
         self.options = options
@@ -365,10 +364,10 @@ def _batches(leads: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any
         yield leads[start : start + MAX_LEADS_PER_CALL]
 
 
-def _check_leads(leads: Any) -> list[dict[str, Any]]:
+def _check_leads(leads: Any, name: str = "leads") -> list[dict[str, Any]]:
     if not isinstance(leads, (list, tuple)) or not leads:
         raise ValueError(
-            f"leads must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
+            f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
             f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "
             f"task's output, not as a template, which would turn it into text."
         )

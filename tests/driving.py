@@ -1,0 +1,78 @@
+"""Takes one task through its life as Airflow does, and hands back what it returned or raised.
+
+Deferral goes through Airflow's own serialisation, both ways; rescheduling sleeps until the date. The tests
+in ``test_real_airflow.py`` do the same with Airflow itself, where only states and XComs can be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow.exceptions import AirflowRescheduleException
+from airflow.sdk._shared.module_loading import import_string
+from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.serde import deserialize, serialize
+
+
+@dataclass
+class TaskInstance:
+    """What the operators ask of a task instance."""
+
+    map_index: int = -1
+    first_reschedule: datetime | None = None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:  # noqa: ARG002
+        return self.first_reschedule
+
+
+@dataclass
+class Driven:
+    """One task's life: what it pushed, how often it deferred or was rescheduled, what was stored of it."""
+
+    ti: TaskInstance = field(default_factory=TaskInstance)
+    deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    reschedules: int = 0
+
+    def run(self, task: Any) -> Any:
+        """Run the task to its end."""
+        context = {"ti": self.ti, "task": task}
+        step = lambda: task.execute(context)  # noqa: E731
+        started = None
+        while True:
+            started = started or datetime.now().astimezone()
+            try:
+                return step()
+            except AirflowRescheduleException as rescheduled:
+                self.reschedules += 1
+                self.ti.first_reschedule = started
+                time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
+            except TaskDeferred as deferred:
+                event = self._wait(deferred)
+                method = deferred.method_name
+                step = lambda: task.resume_execution(method, {"event": event}, context)  # noqa: B023, E731
+
+    def _wait(self, deferred: TaskDeferred) -> dict[str, Any]:
+        classpath, kwargs = deferred.trigger.serialize()
+        stored = json.loads(json.dumps(serialize(kwargs)))
+        self.deferrals.append((classpath, stored))
+        self.timeouts.append(deferred.timeout.total_seconds())
+        trigger = import_string(classpath)(**deserialize(stored))
+        assert trigger.serialize() == (classpath, kwargs)
+
+        async def first_event() -> Any:
+            return await anext(aiter(trigger.run()))
+
+        event = json.loads(json.dumps(asyncio.run(first_event()).payload))
+        self.events.append(event)
+        return event

@@ -1,0 +1,243 @@
+"""The sensor in its three modes: every test runs three times, and has to come out alike."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+from airflow_provider_campaigns.exceptions import (
+    AuthenticationError,
+    CampaignPausedError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+    ServiceUnavailableError,
+    UnknownStatusError,
+    UnreachableError,
+)
+from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+from tests.conftest import KEY, set_connection
+from tests.driving import Driven
+from tests.scripted_server import Reply, ScriptedServer
+
+ID = "e8c8af95-c033-11ed-9848-003048d8d536"
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+}
+
+
+def said(status: str) -> dict[str, Any]:
+    return {"campaign_status": {"id": ID, "status": status}}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return MODES[request.param]
+
+
+def sensor(mode: dict[str, Any], **arguments: Any) -> CampaignCleanerCampaignSensor:
+    quick = {"task_id": "wait", "campaign_id": ID, "poke_interval": 0.02, "timeout": 20}
+    return CampaignCleanerCampaignSensor(**{**quick, **mode, **arguments})
+
+
+@pytest.fixture
+def driven() -> Driven:
+    return Driven()
+
+
+def test_it_waits_until_the_campaign_is_completed(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(said("processing"), said("processing"), said("completed"))
+    assert driven.run(sensor(mode)) == ID
+    assert [request.json for request in connections.requests] == [{"campaign": {"id": ID}}] * 3
+
+
+def test_a_paused_campaign_fails_the_wait_or_is_waited_for(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(said("processing"), said("paused"), said("completed"))
+    with pytest.raises(CampaignPausedError, match="paused='wait'"):
+        driven.run(sensor(mode))
+    assert len(connections.requests) == 2
+    connections.play(said("processing"), said("paused"), said("completed"))
+    assert Driven().run(sensor(mode, paused="wait")) == ID
+
+
+def test_an_unknown_state_fails_loudly(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
+    connections.play(said("Exploded"))
+    with pytest.raises(UnknownStatusError, match="'exploded'"):
+        driven.run(sensor(mode))
+    assert len(connections.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Reply({"error": "no"}, status=401), AuthenticationError),
+        (Reply({"error": "no"}, status=404), NotFoundError),
+    ],
+)
+def test_a_final_error_takes_one_request_and_is_never_skipped(
+    mode: dict, driven: Driven, connections: ScriptedServer, answer: Reply, error: type[Exception]
+) -> None:
+    connections.play(answer)
+    with pytest.raises(error, match="campaign_cleaner_default") as raised:
+        driven.run(sensor(mode, soft_fail=True))
+    assert type(raised.value) is error
+    assert len(connections.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (Reply({}, status=503), ServiceUnavailableError),
+        (Reply({}, status=429), RateLimitedError),
+        (Reply({"error": "try later"}), RejectedError),
+        (Reply({"campaign_status": {}}, drop="body"), UnreachableError),
+    ],
+)
+def test_single_failures_are_survived_and_five_in_a_row_are_not(
+    mode: dict, driven: Driven, connections: ScriptedServer, failure: Reply, error: type[Exception]
+) -> None:
+    connections.play(*[failure] * 2, said("processing"), *[failure] * 2, said("completed"))
+    assert driven.run(sensor(mode)) == ID
+    assert len(connections.requests) == 6
+    connections.play(failure)
+    with pytest.raises(error) as raised:
+        Driven().run(sensor(mode, soft_fail=True))
+    assert type(raised.value) is error
+    assert len(connections.requests) == 11
+
+
+def test_how_many_failures_is_for_the_user_to_say(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(Reply({}, status=503))
+    with pytest.raises(ServiceUnavailableError):
+        driven.run(sensor(mode, max_failures=2))
+    assert len(connections.requests) == 2
+
+
+def test_retry_after_is_obeyed(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
+    connections.play(Reply({}, status=429, headers={"Retry-After": "1"}), said("completed"))
+    begun = time.monotonic()
+    assert driven.run(sensor(mode)) == ID
+    assert time.monotonic() - begun >= 1
+
+
+def test_a_wait_that_runs_out_is_a_sensor_timeout(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(said("processing"))
+    begun = time.monotonic()
+    with pytest.raises(AirflowSensorTimeout, match="'processing'"):
+        driven.run(sensor(mode, timeout=1))
+    assert 0.9 < time.monotonic() - begun < 4
+    assert 5 <= len(connections.requests) <= 14
+
+
+def test_a_long_retry_after_does_not_outlast_the_deadline(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(Reply({}, status=429, headers={"Retry-After": "86400"}))
+    begun = time.monotonic()
+    with pytest.raises(AirflowSensorTimeout, match="429"):
+        driven.run(sensor(mode, timeout=1))
+    assert time.monotonic() - begun < 4
+    assert len(connections.requests) == 2  # at once, and at the deadline
+
+
+def test_soft_fail_skips_a_wait_that_ran_out(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(said("processing"))
+    with pytest.raises(AirflowSkipException):
+        driven.run(sensor(mode, timeout=0.3, soft_fail=True))
+
+
+def test_never_fail_skips_everything(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
+    connections.play(Reply({"error": "no"}, status=401))
+    with pytest.raises(AirflowSkipException):
+        driven.run(sensor(mode, never_fail=True))
+
+
+def test_no_interval_makes_it_hot(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
+    connections.play(said("processing"))
+    with pytest.raises(AirflowSensorTimeout):
+        driven.run(sensor(mode, timeout=1, poke_interval=0))
+    assert len(connections.requests) <= 12
+
+
+def test_the_deadline_is_fixed_when_the_wait_starts(connections: ScriptedServer) -> None:
+    connections.play(said("completed"))
+    driven = Driven()
+    before = time.time()
+    driven.run(sensor(MODES["deferrable"], timeout=500))
+    (_, arguments), (backstop,) = driven.deferrals[0], driven.timeouts
+    assert before + 500 <= json.loads(json.dumps(arguments))["deadline"] <= time.time() + 500
+    assert backstop == 560
+
+
+def test_what_is_stored_holds_no_key(connections: ScriptedServer) -> None:
+    connections.play(Reply({"error": f"bad key {KEY}"}, status=401))
+    driven = Driven()
+    with pytest.raises(AuthenticationError):
+        driven.run(sensor(MODES["deferrable"]))
+    assert KEY not in json.dumps([driven.deferrals, driven.events])
+    assert driven.deferrals[0][0] == (
+        "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerCampaignTrigger"
+    )
+
+
+def test_a_connection_that_cannot_work_is_told_before_deferring(
+    mode: dict, driven: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, "campaign_cleaner", host=None, password=None)
+    with pytest.raises(ValueError, match="no API key"):
+        driven.run(sensor(mode))
+    assert driven.deferrals == []
+
+
+def test_an_id_that_was_not_known_at_parse_time_is_checked_before_anything_is_sent(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    task = sensor(mode, campaign_id="{{ ti.xcom_pull(task_ids='submit') }}")
+    task.campaign_id = "None"
+    with pytest.raises(ValueError, match="campaign_id"):
+        driven.run(task)
+    assert connections.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"campaign_id": ""}, "campaign_id"),
+        ({"campaign_id": None}, "campaign_id"),
+        ({"campaign_id": "two words"}, "campaign_id"),
+        ({"paused": "ignore"}, "paused"),
+        ({"max_failures": 0}, "max_failures"),
+        ({"poke_interval": -1}, "poke_interval"),
+        ({"timeout": -1}, "timeout"),
+        ({"exponential_backoff": True}, "exponential_backoff"),
+        ({"silent_fail": True}, "silent_fail"),
+    ],
+)
+def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        sensor({}, **arguments)
+
+
+def test_the_defaults_suit_the_service(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    task = CampaignCleanerCampaignSensor(task_id="wait", campaign_id=ID)
+    assert (task.poke_interval, task.timeout, task.deferrable) == (10, 900, False)
+    spans = sensor({}, poke_interval=timedelta(seconds=5), timeout=timedelta(minutes=1))
+    assert (spans.poke_interval, spans.timeout) == (5, 60)
+    assert set(task.template_fields) == {"campaign_id", "campaign_cleaner_conn_id"}
