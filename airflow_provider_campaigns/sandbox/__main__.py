@@ -1,0 +1,105 @@
+"""The command line of the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+
+from airflow_provider_campaigns.sandbox.server import check_loopback, serve
+from airflow_provider_campaigns.sandbox.state import Options, SandboxState
+
+_CONNECTIONS = ("campaign_cleaner", "instantly")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until SIGINT or SIGTERM; returns the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        host = check_loopback(given.host)
+    except ValueError as error:
+        parser.error(str(error))
+    options = Options(
+        processing_seconds=given.processing_seconds,
+        credits=given.credits,
+        campaign_cleaner_key=given.campaign_cleaner_key,
+        campaign_cleaner_key_status=given.campaign_cleaner_key_status,
+        instantly_key=given.instantly_key,
+        instantly_scopes=tuple(filter(None, given.instantly_scopes.split(","))),
+    )
+    try:
+        asyncio.run(_until_signalled(SandboxState(options), host, given.port))
+    except (OSError, OverflowError) as error:
+        print(f"The sandbox cannot listen on {host}, port {given.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _until_signalled(state: SandboxState, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(state, host, port, lambda url: _announce(url, state.options), stop)
+
+
+def _announce(url: str, options: Options) -> None:
+    keys = (options.campaign_cleaner_key, options.instantly_key)
+    exports = [_export(name, url, key) for name, key in zip(_CONNECTIONS, keys, strict=True)]
+    lines = [
+        f"Sandbox of Campaign Cleaner and Instantly at {url}",
+        "Not a production server: it listens on loopback only and forgets everything when it ends.",
+        "",
+        *exports,
+        "",
+        f"Look into it at {url}/_sandbox/state; stop it with Ctrl+C.",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _export(name: str, url: str, key: str | None) -> str:
+    """Return the line that makes a connection; a key that was given is never shown."""
+    password = "sandbox" if key is None else "the key you gave"
+    connection = json.dumps({"conn_type": name, "host": url, "password": password})
+    return f"export AIRFLOW_CONN_{name.upper()}_DEFAULT='{connection}'"
+
+
+def _parser() -> argparse.ArgumentParser:
+    usual = Options()
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_campaigns.sandbox",
+        description="A local server that speaks the APIs of Campaign Cleaner and Instantly, to try Dags with "
+        "no account.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="loopback address to listen on")
+    add("--port", type=int, default=8765, help="port to listen on; 0 takes a free one")
+    add(
+        "--processing-seconds",
+        type=float,
+        default=usual.processing_seconds,
+        metavar="SECONDS",
+        help="how long Campaign Cleaner works on a campaign",
+    )
+    add("--credits", type=int, default=usual.credits, help="how many campaigns can be submitted")
+    add("--campaign-cleaner-key", metavar="KEY", help="accept only this key; unset accepts any")
+    add(
+        "--campaign-cleaner-key-status",
+        type=int,
+        choices=(200, 401),
+        metavar="STATUS",
+        default=usual.campaign_cleaner_key_status,
+        help="HTTP status that answers a bad key: 401 or 200",
+    )
+    add("--instantly-key", metavar="KEY", help="accept only this key; unset accepts any")
+    add("--instantly-scopes", default=",".join(usual.instantly_scopes), metavar="SCOPES",
+        help="what Instantly's keys may do, such as campaigns:read,leads:all")  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Instantly, as far as its API version 2 shows it."""

@@ -1,0 +1,60 @@
+"""The background job endpoints. A job ends by itself, by the clock, and always well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_campaigns.sandbox import seed
+from airflow_provider_campaigns.sandbox.exchange import Asked, Reply, Route, json_reply
+from airflow_provider_campaigns.sandbox.instantly.errors import not_found
+from airflow_provider_campaigns.sandbox.instantly.paging import page
+from airflow_provider_campaigns.sandbox.state import JOB_TIME, Job, SandboxState
+
+_PENDING_SHARE = 1 / 3
+_FILTERS = {"ids": "id", **{name: name for name in ("status", "type", "entity_type", "entity_id")}}
+
+
+def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
+    """Return a job as it stands now."""
+    done = job.progress(state.clock())
+    status = "success" if done >= 1 else "in-progress" if done >= _PENDING_SHARE else "pending"
+    total = job.data.get("total_to_process", 0)
+    return {
+        "id": job.id,
+        "workspace_id": seed.WORKSPACE_ID,
+        "type": job.type,
+        "entity_id": job.entity_id,
+        "entity_type": "campaign" if job.entity_id in state.campaigns else "list",
+        "data": {**job.data, "success_count": int(total * done), "failed_count": 0},
+        "progress": int(100 * done),
+        "status": status,
+        "created_at": seed.timestamp(job.created),
+        "updated_at": seed.timestamp(job.created + JOB_TIME * done),
+    }
+
+
+def _get(state: SandboxState, asked: Asked) -> Reply:
+    job = state.jobs.get(asked.params["id"])
+    if job is None:
+        raise not_found()
+    told = job_as_json(state, job)
+    if fields := asked.query.get("data_fields"):
+        told["data"] = {name: value for name, value in told["data"].items() if name in fields.split(",")}
+    return json_reply(told)
+
+
+def _list(state: SandboxState, asked: Asked) -> Reply:
+    query = asked.query
+    jobs = [job_as_json(state, job) for job in state.jobs.values()]
+    for name, member in _FILTERS.items():
+        if name in query:
+            jobs = [job for job in jobs if job[member] in query[name].split(",")]
+    if query.get("sort_order") == "desc":
+        jobs.reverse()
+    return page(jobs, query)
+
+
+ROUTES = (
+    Route("GET", "/api/v2/background-jobs", _list, "background-jobs:read"),
+    Route("GET", "/api/v2/background-jobs/{id}", _get, "background-jobs:read"),
+)

@@ -1,0 +1,42 @@
+"""One page of a list, the way Instantly cuts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_campaigns.sandbox.exchange import Reply, json_reply
+from airflow_provider_campaigns.sandbox.instantly.errors import refusal
+
+_DEFAULT_LIMIT = 10
+_MAX_LIMIT = 100
+
+
+def page(
+    items: list[dict[str, Any]],
+    asked: Mapping[str, Any],
+    cursor_of: Callable[[dict[str, Any]], str] = lambda item: str(item["id"]),
+) -> Reply:
+    """Return the page that is asked for, and the cursor of the next.
+
+    A limit above 100 gives no items and no error, and a full page always has a cursor, even when it is the
+    last: the live service does both, and a client has to cope.
+
+    :param asked: holds ``limit`` and ``starting_after``: query parameters, or a body.
+    """
+    try:
+        limit = int(asked.get("limit", _DEFAULT_LIMIT))
+    except (ValueError, OverflowError):
+        raise refusal("querystring/limit must be integer") from None
+    if limit < 1:
+        raise refusal("querystring/limit must be >= 1")
+    if limit > _MAX_LIMIT:
+        return json_reply({"items": []})
+    cursors = [cursor_of(item) for item in items]
+    start, after = 0, asked.get("starting_after")
+    if after:
+        start = cursors.index(after) + 1 if after in cursors else len(items)
+    found = items[start : start + limit]
+    if len(found) < limit:
+        return json_reply({"items": found})
+    return json_reply({"items": found, "next_starting_after": cursors[start + limit - 1]})

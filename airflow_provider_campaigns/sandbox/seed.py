@@ -1,0 +1,136 @@
+"""What a fresh sandbox holds on the Instantly side: a workspace, senders, four campaigns and a subsequence.
+
+The ids never change, so a Dag can name them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
+
+HEALTHY_CAMPAIGN_ID = "5a4db0c5-0000-4000-8000-000000000001"
+UNHEALTHY_CAMPAIGN_ID = "5a4db0c5-0000-4000-8000-000000000002"
+PAUSED_CAMPAIGN_ID = "5a4db0c5-0000-4000-8000-000000000003"
+DRAFT_CAMPAIGN_ID = "5a4db0c5-0000-4000-8000-000000000004"
+SUBSEQUENCE_ID = "5a4db0c5-0000-4000-8000-000000000011"
+WORKSPACE_ID = "5a4db0c5-0000-4000-8000-000000000021"
+BLOCKLIST_ID = "5a4db0c5-0000-4000-8000-000000000022"
+_OWNER_ID = "5a4db0c5-0000-4000-8000-000000000023"
+
+HEALTHY_SENDERS = ("ada@sender.test", "grace@sender.test")
+FAILING_SENDERS = ("lost@sender.test", "refused@sender.test")
+BLOCKED_DOMAIN = "blocked.test"
+
+_SENDING_ERROR = -3
+_ALL_DAYS = {str(day): True for day in range(7)}
+ALWAYS: dict[str, Any] = {
+    "start_date": None,
+    "end_date": None,
+    "schedules": [
+        {
+            "name": "Always",
+            "timing": {"from": "00:00", "to": "23:59"},
+            "days": _ALL_DAYS,
+            "timezone": "Africa/Abidjan",
+        }
+    ],
+}
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an instant the way Instantly does."""
+    utc = moment.astimezone(timezone.utc)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
+
+
+def campaign(
+    campaign_id: str, name: str, now: datetime, *, status: int = LifecycleStatus.DRAFT, **fields: Any
+) -> dict[str, Any]:
+    """Build a campaign with the members that the service always sends, and those given."""
+    return {
+        "id": campaign_id,
+        "name": name,
+        "status": int(status),
+        "campaign_schedule": ALWAYS,
+        "sequences": [],
+        "timestamp_created": timestamp(now),
+        "timestamp_updated": timestamp(now),
+        "email_list": [],
+        "daily_limit": 100,
+        "stop_on_reply": True,
+        "organization": WORKSPACE_ID,
+        **fields,
+    }
+
+
+def campaigns(now: datetime) -> dict[str, dict[str, Any]]:
+    """Return the campaigns of a fresh workspace by id."""
+    working, failing = list(HEALTHY_SENDERS), list(FAILING_SENDERS)
+    built = (
+        campaign(HEALTHY_CAMPAIGN_ID, "Sandbox: healthy", now, status=1, email_list=working),
+        campaign(UNHEALTHY_CAMPAIGN_ID, "Sandbox: senders in error", now, status=1, email_list=failing),
+        campaign(PAUSED_CAMPAIGN_ID, "Sandbox: paused", now, status=2, email_list=working),
+        campaign(DRAFT_CAMPAIGN_ID, "Sandbox: draft", now, status=0, email_list=working),
+    )
+    return {each["id"]: each for each in built}
+
+
+def subsequences(now: datetime) -> dict[str, dict[str, Any]]:
+    """Return the one subsequence of a fresh workspace, by id."""
+    return {
+        SUBSEQUENCE_ID: {
+            "id": SUBSEQUENCE_ID,
+            "timestamp_created": timestamp(now),
+            "parent_campaign": HEALTHY_CAMPAIGN_ID,
+            "workspace": WORKSPACE_ID,
+            "status": int(LifecycleStatus.ACTIVE),
+            "timestamp_leads_updated": timestamp(now),
+            "name": "Sandbox: interested",
+            "conditions": {"crm_status": [1]},
+            "subsequence_schedule": ALWAYS,
+            "sequences": [],
+        }
+    }
+
+
+def accounts(now: datetime) -> dict[str, dict[str, Any]]:
+    """Return the sending accounts by address: two that work, two in error."""
+    statuses = dict.fromkeys(HEALTHY_SENDERS, 1) | dict.fromkeys(FAILING_SENDERS, _SENDING_ERROR)
+    return {
+        email: _account(email, status, now - timedelta(days=30) + timedelta(seconds=position))
+        for position, (email, status) in enumerate(statuses.items())
+    }
+
+
+def workspace(now: datetime) -> dict[str, Any]:
+    """Return the workspace that every key belongs to."""
+    return {
+        "id": WORKSPACE_ID,
+        "timestamp_created": timestamp(now),
+        "timestamp_updated": timestamp(now),
+        "owner": _OWNER_ID,
+        "name": "Sandbox",
+        "plan_id": "sandbox",
+    }
+
+
+def _account(email: str, status: int, created: datetime) -> dict[str, Any]:
+    return {
+        "email": email,
+        "timestamp_created": timestamp(created),
+        "timestamp_updated": timestamp(created),
+        "first_name": email.partition("@")[0].title(),
+        "last_name": "Sender",
+        "organization": WORKSPACE_ID,
+        "status": status,
+        "warmup_status": 1,
+        "provider_code": 1,
+        "setup_pending": False,
+        "is_managed_account": False,
+        "daily_limit": 30,
+        "sending_gap": 10,
+        "enable_slow_ramp": False,
+        "stat_warmup_score": 100 if status > 0 else 40,
+    }

@@ -1,0 +1,204 @@
+"""Leads of Instantly: what becomes of each one in a batch, listing by pages, moving in the background."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_campaigns.sandbox import DRAFT_CAMPAIGN_ID, HEALTHY_CAMPAIGN_ID
+
+from .conftest import Client, StoppedClock
+from .test_instantly import NOT_FOUND, UNKNOWN_ID
+
+LIST_ID = "5a4db0c5-0000-4000-8000-00000000aaaa"
+
+
+def add(client: Client, *emails: str | None, **fields: Any) -> requests.Response:
+    target = {} if "list_id" in fields else {"campaign_id": HEALTHY_CAMPAIGN_ID}
+    leads = [{"email": email} for email in emails]
+    return client.instantly("POST", "/leads/add", {**target, "leads": leads, **fields})
+
+
+def counts(answer: requests.Response) -> dict[str, int]:
+    """Return the counts that are not zero."""
+    assert answer.ok, answer.text
+    return {name: value for name, value in answer.json().items() if type(value) is int and value}
+
+
+def listed(client: Client, **filters: Any) -> list[str]:
+    return [lead["email"] for lead in client.instantly("POST", "/leads/list", filters).json()["items"]]
+
+
+def test_each_lead_of_a_batch_is_counted_once(client: Client) -> None:
+    add(client, "known@example.org")
+    answer = add(
+        client,
+        "new@example.org",
+        "NEW@example.org ",
+        "Known@example.org",
+        "someone@blocked.test",
+        "no address",
+        None,
+        "second@example.org",
+    )
+    assert counts(answer) == {
+        "total_sent": 7,
+        "leads_uploaded": 2,
+        "duplicate_email_count": 1,
+        "duplicated_leads": 1,
+        "in_blocklist": 1,
+        "invalid_email_count": 2,
+        "remaining_in_plan": 24_997,
+    }
+    created = answer.json()["created_leads"]
+    assert [(lead["index"], lead["email"]) for lead in created] == [
+        (0, "new@example.org"),
+        (6, "second@example.org"),
+    ]
+    assert all(lead["id"] in client.state.leads for lead in created)
+
+
+def test_the_same_batch_again_adds_nothing(client: Client) -> None:
+    assert counts(add(client, "a@example.org", "b@example.org"))["leads_uploaded"] == 2
+    again = counts(add(client, "a@example.org", "b@example.org"))
+    assert (again.get("leads_uploaded", 0), again["duplicated_leads"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "skipped"),
+    [("skip_if_in_workspace", 2), ("skip_if_in_campaign", 1), ("skip_if_in_list", 1)],
+)
+def test_leads_that_are_elsewhere_are_skipped_on_demand(client: Client, option: str, skipped: int) -> None:
+    add(client, "a@example.org", campaign_id=DRAFT_CAMPAIGN_ID)
+    add(client, "b@example.org", list_id=LIST_ID)
+    answer = add(client, "a@example.org", "b@example.org", **{option: True})
+    assert answer.json()["skipped_count"] == skipped
+    assert answer.json()["leads_uploaded"] == 2 - skipped
+
+
+def test_a_list_takes_people_without_an_address(client: Client) -> None:
+    leads = [{"first_name": "Ada"}, {"phone": "1"}, {"email": "a@example.org", "custom_variables": {"k": 1}}]
+    answer = client.instantly("POST", "/leads/add", {"list_id": LIST_ID, "leads": leads})
+    assert counts(answer) == {"total_sent": 3, "leads_uploaded": 2, "incomplete_count": 1}
+    assert answer.json()["remaining_in_plan"] is None
+
+
+def test_the_blocklist_can_be_set(client: Client) -> None:
+    client.control("POST", "/instantly", {"blocklist": ["a@example.org"]})
+    assert counts(add(client, "A@example.org", "b@blocked.test"))["in_blocklist"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID}, "required property 'leads'"),
+        ({"leads": [{}]}, "exactly one of"),
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID, "list_id": LIST_ID, "leads": [{}]}, "exactly one of"),
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": []}, "1 to 1000"),
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": [{}] * 1001}, "1 to 1000"),
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": [{"mail": "x"}]}, "body/leads/0 must NOT"),
+        ({"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": [{}, {"email": 1}]}, "body/leads/1/email must be"),
+        (
+            {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": [{"custom_variables": {"k": [1]}}]},
+            "custom_variables/k",
+        ),
+    ],
+)
+def test_what_a_batch_must_be(client: Client, body: dict[str, Any], message: str) -> None:
+    answer = client.instantly("POST", "/leads/add", body)
+    assert answer.status_code == 400
+    assert message in answer.json()["message"]
+    assert not client.state.leads
+
+
+def test_a_thousand_leads_fit(client: Client) -> None:
+    assert (
+        counts(add(client, *(f"lead{number}@example.org" for number in range(1000))))["leads_uploaded"]
+        == 1000
+    )
+
+
+def test_an_unknown_campaign(client: Client) -> None:
+    assert add(client, "a@example.org", campaign_id=UNKNOWN_ID).json() == NOT_FOUND
+
+
+def test_listing_pages_through_the_body(client: Client) -> None:
+    emails = [f"lead{number}@example.org" for number in range(5)]
+    add(client, *emails)
+    add(client, "other@example.org", campaign_id=DRAFT_CAMPAIGN_ID)
+    first = client.instantly("POST", "/leads/list", {"campaign": HEALTHY_CAMPAIGN_ID, "limit": 3}).json()
+    assert [lead["email"] for lead in first["items"]] == emails[:3]
+    cursor = first["next_starting_after"]
+    assert listed(client, campaign=HEALTHY_CAMPAIGN_ID, limit=3, starting_after=cursor) == emails[3:]
+
+
+def test_listing_filters(client: Client) -> None:
+    ids = [lead["id"] for lead in add(client, "a@example.org", "b@example.org").json()["created_leads"]]
+    add(client, "c@example.org", list_id=LIST_ID)
+    assert listed(client, ids=ids[:1]) == ["a@example.org"]
+    assert listed(client, excluded_ids=ids) == ["c@example.org"]
+    assert listed(client, contacts=["B@example.org"]) == ["b@example.org"]
+    assert listed(client, search="C@") == ["c@example.org"]
+    assert listed(client, in_list=True) == ["c@example.org"]
+    assert listed(client, in_campaign=True) == ["a@example.org", "b@example.org"]
+    assert len(listed(client, campaign_ids=[DRAFT_CAMPAIGN_ID])) == 3, "an unknown filter is ignored"
+
+
+def test_moving_is_a_job_that_succeeds_with_time(client: Client, clock: StoppedClock) -> None:
+    ids = [lead["id"] for lead in add(client, "a@example.org", "b@example.org").json()["created_leads"]]
+    job = client.instantly(
+        "POST",
+        "/leads/move",
+        {"ids": ids[:1], "campaign": HEALTHY_CAMPAIGN_ID, "to_campaign_id": DRAFT_CAMPAIGN_ID},
+    ).json()
+    assert (job["type"], job["entity_id"], job["status"]) == ("move-leads", DRAFT_CAMPAIGN_ID, "pending")
+    path = f"/background-jobs/{job['id']}"
+    seen = []
+    for _ in range(3):
+        clock.advance(2)
+        seen.append(
+            (client.instantly("GET", path).json()["status"], client.instantly("GET", path).json()["progress"])
+        )
+    assert seen == [("in-progress", 50), ("success", 100), ("success", 100)]
+    assert client.instantly("GET", path, data_fields="success_count").json()["data"] == {"success_count": 1}
+    assert listed(client, campaign=DRAFT_CAMPAIGN_ID) == ["a@example.org"]
+    assert listed(client, campaign=HEALTHY_CAMPAIGN_ID) == ["b@example.org"]
+
+
+def test_copying_leaves_the_original(client: Client) -> None:
+    add(client, "a@example.org")
+    body = {"campaign": HEALTHY_CAMPAIGN_ID, "to_list_id": LIST_ID, "copy_leads": True}
+    assert client.instantly("POST", "/leads/move", body).ok
+    assert (
+        listed(client, campaign=HEALTHY_CAMPAIGN_ID) == listed(client, list_id=LIST_ID) == ["a@example.org"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"to_campaign_id": DRAFT_CAMPAIGN_ID, "to_list_id": LIST_ID}, 400),
+        ({"to_campaign_id": DRAFT_CAMPAIGN_ID, "ids": [UNKNOWN_ID]}, 400),
+        ({"to_campaign_id": UNKNOWN_ID}, 404),
+    ],
+)
+def test_what_a_move_must_be(client: Client, body: dict[str, Any], status: int) -> None:
+    assert client.instantly("POST", "/leads/move", body).status_code == status
+
+
+def test_jobs_are_listed(client: Client, clock: StoppedClock) -> None:
+    add(client, "a@example.org", verify_leads_on_import=True)
+    clock.advance(4)
+    client.instantly("POST", "/leads/move", {"to_list_id": LIST_ID, "campaign": HEALTHY_CAMPAIGN_ID})
+
+    def types(**filters: str) -> list[str]:
+        items = client.instantly("GET", "/background-jobs", **filters).json()["items"]
+        return [job["type"] for job in items]
+
+    assert types() == ["import-leads", "move-leads"]
+    assert types(sort_order="desc") == ["move-leads", "import-leads"]
+    assert types(status="success,failed") == ["import-leads"]
+    assert types(entity_id=LIST_ID) == ["move-leads"]
