@@ -13,12 +13,23 @@ import pytest
 # Before anything imports Airflow, which reads its configuration once.
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+TEST_DAGS = Path(__file__).parent / "dags"
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ.update(
     {
         "AIRFLOW_HOME": _home.name,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent.parent / "example_dags"),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+            [
+                {
+                    "name": f"campaigns-{folder.name}",
+                    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                    "kwargs": {"path": str(folder)},
+                }
+                for folder in (EXAMPLE_DAGS, TEST_DAGS)
+            ]
+        ),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -1,0 +1,44 @@
+"""Dags whose gates skip what stands behind them."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, TriggerRule, task, task_group
+
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyAddLeadsOperator,
+    InstantlySendGateOperator,
+)
+from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID, UNHEALTHY_CAMPAIGN_ID
+
+LEADS = [{"email": "ada@example.com"}]
+
+
+@task
+def note() -> None: ...
+
+
+with DAG("gate_skips", schedule=None):
+    gate = InstantlySendGateOperator(
+        task_id="gate", campaign_id=PAUSED_CAMPAIGN_ID, on_closed="skip", wait_timeout=60
+    )
+    send = InstantlyAddLeadsOperator(task_id="send", campaign_id=PAUSED_CAMPAIGN_ID, leads=LEADS)
+    after_all = note.override(task_id="after_all", trigger_rule=TriggerRule.ALL_DONE)()
+    gate >> send >> after_all >> note.override(task_id="tidy")().as_teardown()
+    note.override(task_id="elsewhere")()
+
+
+with DAG("gates_in_a_mapped_group", schedule=None):
+
+    @task_group
+    def launch(campaign_id: str) -> None:
+        gate = InstantlySendGateOperator(task_id="gate", campaign_id=campaign_id, on_closed="skip")
+        gate >> InstantlyAddLeadsOperator(task_id="send", campaign_id=campaign_id, leads=LEADS)
+
+    launch.expand(campaign_id=[HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID, UNHEALTHY_CAMPAIGN_ID])
+
+
+with DAG("mapped_gate", schedule=None):
+    mapped = InstantlySendGateOperator.partial(task_id="gate", on_closed="skip").expand(
+        campaign_id=[HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID]
+    )
+    mapped >> InstantlyAddLeadsOperator(task_id="send", campaign_id=HEALTHY_CAMPAIGN_ID, leads=LEADS)

@@ -1,0 +1,205 @@
+"""Whole Dags in a real Airflow: states, XComs, and what reached the services.
+
+``dag.test()`` runs tasks and triggers in this process; the last test has a scheduler, a triggerer, a Dag
+processor and an API server of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.sandbox import (
+    HEALTHY_CAMPAIGN_ID,
+    UNHEALTHY_CAMPAIGN_ID,
+    RunningSandbox,
+    running,
+)
+from local_airflow import local_airflow
+from tests.conftest import EXAMPLE_DAGS, TEST_DAGS, set_connection
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """Airflow's own database, made once in the tests' Airflow home."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSandbox]:
+    """A sandbox with both default connections pointing at it."""
+    with running(processing_seconds=0.5) as started:
+        for conn_type in ("campaign_cleaner", "instantly"):
+            set_connection(monkeypatch, conn_type, host=started.url, password="sandbox")
+        yield started
+
+
+def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Run a Dag to its end: the run's state, each task's state, and what each task returned."""
+    dag_run = to_run.test(run_conf=conf)
+    instances = dag_run.get_task_instances()
+
+    def name(instance: Any) -> str:
+        return instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
+
+    states = {name(instance): str(instance.state) for instance in instances}
+    returned = {
+        name(instance): instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
+        for instance in instances
+    }
+    return str(dag_run.state), states, returned
+
+
+def dag(name: str) -> DAG:
+    """Load one of the example Dags, or of the tests' own."""
+    bags = [DagBag(dag_folder=str(folder)) for folder in (EXAMPLE_DAGS, TEST_DAGS)]
+    assert [bag.import_errors for bag in bags] == [{}, {}]
+    return next(bag.dags[name] for bag in bags if name in bag.dags)
+
+
+@pytest.mark.usefixtures("database")
+class TestTheExampleDag:
+    def test_it_sends_while_the_campaign_is_healthy(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+        state, states, returned = run(
+            dag("campaign_launch"),
+            instantly_campaign_id=HEALTHY_CAMPAIGN_ID,
+            output_folder=str(tmp_path),
+        )
+        assert (state, set(states.values())) == ("success", {"success"})
+        assert returned["wait_until_completed"] == returned["submit_campaign"]
+        html = Path(returned["get_campaign"]["html_path"].removeprefix("file://")).read_text()
+        assert "{{firstName}}" in html
+        assert "onload" not in html
+        assert "campaign_html" not in returned["get_campaign"]
+        assert returned["send_gate"]["open"] is True
+        assert returned["add_leads"]["leads_uploaded"] == 2
+        assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2
+
+    def test_it_sends_nothing_from_unhealthy_accounts(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+        state, states, returned = run(
+            dag("campaign_launch"),
+            instantly_campaign_id=UNHEALTHY_CAMPAIGN_ID,
+            output_folder=str(tmp_path),
+        )
+        assert state == "failed"
+        assert states["get_campaign"] == "success"
+        assert (states["send_gate"], states["add_leads"]) == ("failed", "upstream_failed")
+        assert returned["send_gate"]["code"] == "all_accounts_unhealthy"
+        assert not sandbox.state.leads
+
+    def test_it_parses_with_no_connection_at_all(self) -> None:
+        code = (
+            "import os; assert not [name for name in os.environ if name.startswith('AIRFLOW_CONN_')];"
+            "from airflow.dag_processing.dagbag import DagBag;"
+            f"bag = DagBag(dag_folder={str(EXAMPLE_DAGS)!r});"
+            "print(bag.import_errors, sorted(bag.dags))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1] == "{} ['campaign_launch']"
+
+
+@pytest.mark.usefixtures("database")
+class TestSkipping:
+    def test_it_skips_all_behind_the_gate_but_teardowns(self, sandbox: RunningSandbox) -> None:
+        state, states, returned = run(dag("gate_skips"))
+        assert state == "success"
+        assert states == {
+            "gate": "success",
+            "send": "skipped",
+            "after_all": "skipped",
+            "tidy": "success",
+            "elsewhere": "success",
+        }
+        assert returned["gate"]["code"] == "campaign_paused"
+        assert not sandbox.state.leads
+
+    def test_in_a_mapped_group_only_what_is_healthy_is_sent(self, sandbox: RunningSandbox) -> None:
+        state, states, returned = run(dag("gates_in_a_mapped_group"))
+        assert state == "success"
+        sent = {number: states[f"launch.send[{number}]"] for number in range(3)}
+        assert sent == {0: "success", 1: "skipped", 2: "skipped"}
+        assert returned["launch.gate[1]"]["code"] == "campaign_paused"
+        assert {lead["campaign"] for lead in sandbox.state.leads.values()} == {HEALTHY_CAMPAIGN_ID}
+
+    def test_behind_a_mapped_gate_nothing_is_sent_unless_all_are_open(self, sandbox: RunningSandbox) -> None:
+        _, states, _ = run(dag("mapped_gate"))
+        assert states == {"gate[0]": "success", "gate[1]": "skipped", "send": "skipped"}
+        assert not sandbox.state.leads
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+class TestTheSensorInEveryMode:
+    def test_it_waits_and_returns_the_id(self, mode: str, sandbox: RunningSandbox) -> None:
+        campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
+        state, _, returned = run(dag(f"wait_{mode}"), id=campaign_id)
+        assert (state, returned) == ("success", {"wait": campaign_id})
+        asked = [request.path for request in sandbox.state.requests]
+        assert asked.count("/v1/get_campaign_status") >= 2
+
+    def test_a_campaign_that_does_not_exist_fails_even_softly(
+        self, mode: str, sandbox: RunningSandbox
+    ) -> None:
+        state, states, _ = run(dag(f"wait_{mode}"), id="no-such-campaign")
+        assert (state, states) == ("failed", {"wait": "failed"})
+        assert len(sandbox.state.requests) == 2
+
+    def test_a_wait_that_runs_out_is_skipped_softly(self, mode: str, sandbox: RunningSandbox) -> None:
+        campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
+        path = f"/_sandbox/campaign-cleaner/campaigns/{campaign_id}"
+        requests.post(f"{sandbox.url}{path}", json={"processing_seconds": 600}, timeout=5).raise_for_status()
+        _, states, _ = run(dag(f"wait_{mode}"), id=campaign_id)
+        assert states == {"wait": "skipped"}
+
+
+@pytest.mark.airflow_processes
+def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) -> None:
+    with running(processing_seconds=4) as sandbox:
+        environment = {
+            f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
+                {"conn_type": conn_type, "host": sandbox.url, "password": "sandbox"}
+            )
+            for conn_type in ("campaign_cleaner", "instantly")
+        }
+        # Not fit at first: the gate has to defer too, and to look again when it resumes.
+        sandbox.state.play_sending_status(
+            HEALTHY_CAMPAIGN_ID, [{"status": "healthy", "last_updated_age": 7200}, "healthy"]
+        )
+        with local_airflow(tmp_path / "airflow", write_quick_example(tmp_path), environment) as airflow:
+            airflow.wait_for_dag("campaign_launch")
+            dag_run = airflow.run_dag(
+                "campaign_launch",
+                {"instantly_campaign_id": HEALTHY_CAMPAIGN_ID, "output_folder": str(tmp_path / "out")},
+            )
+            states = {instance["task_id"]: instance["state"] for instance in airflow.task_instances(dag_run)}
+            assert set(states.values()) == {"success"}, states
+            for deferred in ("wait_until_completed", "send_gate"):
+                assert "Pausing task as DEFERRED" in airflow.log_of(dag_run, deferred)
+            assert airflow.xcom(dag_run, "send_gate")["open"] is True
+            assert airflow.xcom(dag_run, "add_leads")["leads_uploaded"] == 2
+        asked = [request.path for request in sandbox.state.requests]
+        assert asked.count("/v1/send_campaign") == 1
+        assert asked.count("/v1/get_campaign_status") >= 2
+        assert asked.count(f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status") == 3
+        assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2
+
+
+def write_quick_example(folder: Path) -> Path:
+    """Copy the example, with shorter intervals, so that the test need not wait as long as a service asks."""
+    dags = folder / "dags"
+    dags.mkdir()
+    text = (EXAMPLE_DAGS / "campaign_launch.py").read_text()
+    assert text.count("deferrable=True,") == 2
+    quick = text.replace("deferrable=True,", "deferrable=True,\n        poke_interval=2,")
+    (dags / "campaign_launch.py").write_text(quick)
+    return dags
