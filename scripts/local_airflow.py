@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,16 @@ class LocalAirflow:
     """A running Airflow, and the few questions that a demo or a test has for it.
 
     :param url: where its API server answers.
-    :param environment: what every Airflow command that shares it needs.
+    :param processes: its components, by name.
+    :param home: its folder, which holds a log of each component.
     """
 
-    def __init__(self, url: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, url: str, processes: Mapping[str, subprocess.Popen[bytes]], home: Path) -> None:
         self.url = url
-        self.environment = dict(environment)
+        self._processes = processes
+        self._home = home
         self._session = requests.Session()
+        self._session.trust_env = False
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until the Dag has been parsed, and switch it on."""
@@ -46,7 +49,7 @@ class LocalAirflow:
                 if self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False}).ok:
                     return
             except requests.ConnectionError:
-                pass
+                self._check_alive()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Airflow did not show the Dag {dag_id} within {_START_UP:g} s.")
             time.sleep(0.5)
@@ -86,6 +89,12 @@ class LocalAirflow:
         content = self._request("GET", path, headers={"Accept": "application/json"}).json().get("content", [])
         return "\n".join(json.dumps(line) if isinstance(line, dict) else str(line) for line in content)
 
+    def _check_alive(self) -> None:
+        for component, process in self._processes.items():
+            if process.poll() is not None:
+                log = self._home / f"{component}.log"
+                raise RuntimeError(f"Airflow's {component} has ended. {log} says:\n{log.read_text()[-2000:]}")
+
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
@@ -103,9 +112,11 @@ def local_airflow(
     :param dags_folder: where its Dags are.
     :param environment: further environment variables, such as connections.
     """
+    # So that whoever ends this process the ordinary way ends the components too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home.mkdir(parents=True, exist_ok=True)
     full = airflow_environment(home, dags_folder, free_port()) | dict(environment or {})
-    processes = []
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
@@ -116,18 +127,16 @@ def local_airflow(
         )
         for component in COMPONENTS:
             with (home / f"{component}.log").open("w") as log:
-                processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "airflow", component],
-                        env=full,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
+                processes[component] = subprocess.Popen(
+                    [sys.executable, "-m", "airflow", component],
+                    env=full,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
-        yield LocalAirflow(full["AIRFLOW__API__BASE_URL"], full)
+        yield LocalAirflow(full["AIRFLOW__API__BASE_URL"], processes, home)
     finally:
-        end(processes)
+        end(processes.values())
 
 
 def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
@@ -164,21 +173,18 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def end(processes: list[subprocess.Popen[bytes]]) -> None:
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     """End processes that were started as leaders of their own groups, and their children."""
+    processes = list(processes)
     for process in processes:
         _signal(process, signal.SIGTERM)
     for process in processes:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            pass
         _signal(process, signal.SIGKILL)
         process.wait()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass
