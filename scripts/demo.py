@@ -37,8 +37,8 @@ def main() -> int:
         with local_airflow(HOME, CHECKOUT / "example_dags", connections(sandbox.url)) as airflow:
             airflow.wait_for_dag(DAG_ID)
             say(f"Airflow is up at {airflow.url} and knows the Dag {DAG_ID}.")
-            sent = launch(airflow, sandbox, HEALTHY_CAMPAIGN_ID, "1. A healthy campaign")
-            stopped = launch(airflow, sandbox, UNHEALTHY_CAMPAIGN_ID, "2. A campaign whose senders are all in error")
+            sent = launch(airflow, sandbox, HEALTHY_CAMPAIGN_ID, "1. A campaign that is healthy")
+            stopped = launch(airflow, sandbox, UNHEALTHY_CAMPAIGN_ID, "2. Its senders are in error")
     went_well = all(
         [
             sent == Outcome("success", gate_open=True, code="healthy", leads=2),
@@ -47,7 +47,9 @@ def main() -> int:
     )
     say()
     if went_well:
-        say(f"As it should be: the healthy campaign got its leads, the other got none. {seconds_since(begun)}")
+        say(
+            f"As it should be: the healthy campaign got its leads, the other got none. {seconds_since(begun)}"
+        )
     else:
         say(f"Not as it should be. The logs of Airflow's components are in {shown(HOME)}.")
     return 0 if went_well else 1

@@ -1,4 +1,4 @@
-"""A real Airflow of one's own: scheduler, triggerer, Dag processor and API server, on SQLite, on this machine.
+"""A real Airflow of one's own: scheduler, triggerer, Dag processor and API server, on SQLite.
 
 It lives in a folder, listens on 127.0.0.1 on a free port, and ends with the process that started it. The demo
 runs on it, and so do the tests that need a scheduler and a triggerer.

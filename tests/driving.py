@@ -30,7 +30,7 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
 
-    def get_first_reschedule_date(self, context: Any) -> datetime | None:  # noqa: ARG002
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_reschedule
 
 

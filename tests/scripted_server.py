@@ -70,9 +70,7 @@ class ScriptedServer:
 
     def play(self, *replies: Reply | Mapping[str, Any] | list, path: str = "") -> None:
         """Set the script of all paths that start with ``path``; a mapping or list is a 200 with that body."""
-        self._scripts[path] = [
-            reply if isinstance(reply, Reply) else Reply(body=reply) for reply in replies
-        ]
+        self._scripts[path] = [reply if isinstance(reply, Reply) else Reply(body=reply) for reply in replies]
 
     def wrap(self, context: ssl.SSLContext) -> None:
         """Speak TLS from now on."""
@@ -159,4 +157,3 @@ class ScriptedServer:
                 pass
 
         return Handler
-

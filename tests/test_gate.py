@@ -74,7 +74,7 @@ def test_what_is_not_exactly_a_known_code_waits(code: str | None) -> None:
         (-gate.CLOCK_SKEW - timedelta(seconds=1), False),
     ],
 )
-def test_only_fresh_data_opens(age: timedelta, opens: bool) -> None:  # noqa: FBT001
+def test_only_fresh_data_opens(age: timedelta, opens: bool) -> None:
     verdict = gate.judge(status_of("healthy", age=age), Policy.of(), NOW)
     assert verdict.open is opens
     assert verdict.disposition is (Disposition.OPEN if opens else Disposition.WAIT)

@@ -63,9 +63,7 @@ def test_a_failing_service_is_never_looked_at_more_often_than_a_working_one() ->
             )
 
 
-@pytest.mark.parametrize(
-    ("retry_after", "pause"), [(0.0, 10), (5.0, 10), (120.0, 126.0), (86_400.0, 900.0)]
-)
+@pytest.mark.parametrize(("retry_after", "pause"), [(0.0, 10), (5.0, 10), (120.0, 126.0), (86_400.0, 900.0)])
 def test_retry_after_is_obeyed_up_to_the_deadline(retry_after: float, pause: float) -> None:
     error = RateLimitedError("slow down", retry_after=retry_after)
     assert WAIT.after_failure(error, 1, NOW, spread=0.5) == pytest.approx(pause)

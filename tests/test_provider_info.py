@@ -120,7 +120,9 @@ def test_airflow_knows_the_provider_and_its_connection_types() -> None:
 
 def test_airflow_builds_the_form_without_the_hook() -> None:
     """Asks what the connection page of Airflow's UI asks."""
-    pytest.importorskip("airflow.api_fastapi.core_api.services.ui.connections", reason="Airflow 2 has no such UI")
+    pytest.importorskip(
+        "airflow.api_fastapi.core_api.services.ui.connections", reason="Airflow 2 has no such UI"
+    )
     code = (
         "import json, sys;"
         "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService;"

@@ -17,6 +17,7 @@ import pytest
 import requests
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from local_airflow import local_airflow
 
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.sandbox import (
@@ -25,7 +26,6 @@ from airflow_provider_campaigns.sandbox import (
     RunningSandbox,
     running,
 )
-from local_airflow import local_airflow
 from tests.conftest import EXAMPLE_DAGS, TEST_DAGS, set_connection
 
 

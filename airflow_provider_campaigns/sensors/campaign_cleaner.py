@@ -203,8 +203,8 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
             return False
         if status == CampaignState.PAUSED.value:
             raise CampaignPausedError(
-                f"Campaign Cleaner has paused campaign {self.campaign_id}. Look at it in Campaign Cleaner, or "
-                f"give the sensor paused='wait' to wait until somebody resumes it."
+                f"Campaign Cleaner has paused campaign {self.campaign_id}. Look at it in Campaign Cleaner, "
+                f"or give the sensor paused='wait' to wait until somebody resumes it."
             )
         raise UnknownStatusError(
             f"Campaign Cleaner reports campaign {self.campaign_id} as {status!r}, which is none of its "

@@ -126,7 +126,9 @@ def test_an_error_of_a_later_version_is_still_an_error() -> None:
 
 
 def test_a_query_leaves_out_none_and_writes_booleans_as_the_services_do() -> None:
-    call = Call(instantly.SERVICE, "GET", "/x", lambda it: it, params={"a": None, "b": True, "c": "ä&b", "d": 5})
+    call = Call(
+        instantly.SERVICE, "GET", "/x", lambda it: it, params={"a": None, "b": True, "c": "ä&b", "d": 5}
+    )
     assert call.target == "/x?b=true&c=%C3%A4%26b&d=5"
 
 

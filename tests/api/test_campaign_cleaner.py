@@ -37,7 +37,7 @@ READ = CampaignStatus(
         ),
     ],
 )  # fmt: skip
-def test_calls(call: Any, method: str, path: str, body: Any, repeatable: bool) -> None:  # noqa: FBT001
+def test_calls(call: Any, method: str, path: str, body: Any, repeatable: bool) -> None:
     assert (call.method, call.target, call.body, call.repeatable) == (method, path, body, repeatable)
 
 
@@ -49,7 +49,10 @@ def test_calls(call: Any, method: str, path: str, body: Any, repeatable: bool) -
         {"campaign_list": [{"id": "other", "status": "paused"}, FIELDS]},
         {"campaign": FIELDS},
         FIELDS,
-        {"campaign_status": FIELDS, "campaign_list": {**FIELDS, "status": "paused"}},  # the best-attested wins
+        {
+            "campaign_status": FIELDS,
+            "campaign_list": {**FIELDS, "status": "paused"},
+        },  # the best-attested wins
         {"campaign_status": None, "campaign": FIELDS},
         {"campaign_status": FIELDS, "error": ""},
         {"campaign_status": FIELDS, "Error": None},
@@ -109,7 +112,8 @@ def test_an_answer_that_holds_no_status_of_this_campaign_is_malformed(answer: An
     ],
 )
 @pytest.mark.parametrize(
-    "call", [api.get_campaign_status(ID), api.get_campaign(ID), api.get_credits(), api.send_campaign("<p>", "n")]
+    "call",
+    [api.get_campaign_status(ID), api.get_campaign(ID), api.get_credits(), api.send_campaign("<p>", "n")],
 )
 def test_an_error_in_a_200_is_an_error_in_any_spelling(call: Any, answer: dict, told: str) -> None:
     with pytest.raises(RejectedError, match=told):
@@ -137,7 +141,9 @@ def test_a_list_is_read_and_a_missing_one_is_empty() -> None:
         api.get_campaign_list().parse({"campaign_list": "none"})
 
 
-@pytest.mark.parametrize("answer", [{"credits": 987}, {"Credits": 987}, {"credits": "987"}, {"credits": 987.0}])
+@pytest.mark.parametrize(
+    "answer", [{"credits": 987}, {"Credits": 987}, {"credits": "987"}, {"credits": 987.0}]
+)
 def test_credits_are_a_number_in_any_dress(answer: dict) -> None:
     assert api.get_credits().parse(answer) == 987
 
@@ -153,7 +159,9 @@ def test_a_submission_gives_the_id() -> None:
     assert api.send_campaign("<p>", "n").parse({"campaign": {"id": 17}}) == "17"
 
 
-@pytest.mark.parametrize("answer", [{}, {"campaign": {}}, {"campaign": {"id": None}}, {"campaign": {"id": ""}}, {"id": ID}])
+@pytest.mark.parametrize(
+    "answer", [{}, {"campaign": {}}, {"campaign": {"id": None}}, {"campaign": {"id": ""}}, {"id": ID}]
+)
 def test_a_submission_without_an_id_is_malformed(answer: dict) -> None:
     with pytest.raises(MalformedAnswerError):
         api.send_campaign("<p>", "n").parse(answer)

@@ -48,7 +48,7 @@ DIAGNOSTICS = {"campaign_id": ID, "last_updated": "2026-05-11T21:12:43.288Z", "s
         (api.request("POST", "/api/v2/leads/list", json={}), "POST", "/leads/list", {}, False),
     ],
 )
-def test_calls(call: Any, method: str, target: str, body: Any, repeatable: bool) -> None:  # noqa: FBT001
+def test_calls(call: Any, method: str, target: str, body: Any, repeatable: bool) -> None:
     assert (call.method, call.target, call.body) == (method, f"/api/v2{target}", body)
     assert call.repeatable is repeatable
 
@@ -129,7 +129,18 @@ def test_what_is_no_uuid_never_gets_into_a_path(bad: Any) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["accounts", "", "//evil.example", "/../../v1", "/a/%2e%2E/b", "/a?b=c", "/a#b", "/a b", "/a\r\nHost: x", "/a\\b"],
+    [
+        "accounts",
+        "",
+        "//evil.example",
+        "/../../v1",
+        "/a/%2e%2E/b",
+        "/a?b=c",
+        "/a#b",
+        "/a b",
+        "/a\r\nHost: x",
+        "/a\\b",
+    ],
 )
 def test_a_request_stays_below_the_prefix(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
@@ -169,7 +180,8 @@ def test_added_leads_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "name"), [(1, "active (1)"), (-99, "account suspended (-99)"), (7, "unknown (7)"), ("1", "unknown ('1')")]
+    ("status", "name"),
+    [(1, "active (1)"), (-99, "account suspended (-99)"), (7, "unknown (7)"), ("1", "unknown ('1')")],
 )
 def test_a_lifecycle_status_in_words(status: Any, name: str) -> None:
     assert LifecycleStatus.name_of(status) == name

@@ -45,7 +45,9 @@ def test_a_connection_with_nothing_but_a_key(conn_type: str, monkeypatch: pytest
         ("{type}://:key@http%3A%2F%2F%5B%3A%3A1%5D%3A8765", "http://[::1]:8765"),
     ],
 )
-def test_a_connection_as_uri(conn_type: str, uri: str, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_as_uri(
+    conn_type: str, uri: str, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT"
     monkeypatch.setenv(name, uri.format(type=conn_type.replace("_", "-")))
     assert account_of(conn_type).base_url == base_url
@@ -88,7 +90,9 @@ def test_a_connection_that_cannot_work_says_so(
     assert told in message
 
 
-def test_a_workspace_is_named_in_a_header(connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_is_named_in_a_header(
+    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_connection(monkeypatch, "instantly", host=connections.url, extra={"workspace_id": "ws-1"})
     connections.play({"id": UUID})
     InstantlyHook().get_campaign(UUID)
@@ -129,7 +133,7 @@ def test_campaign_cleaner_methods(connections: ScriptedServer, method: str) -> N
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_reading_a_status_both_ways(connections: ScriptedServer, asynchronous: bool) -> None:  # noqa: FBT001
+def test_reading_a_status_both_ways(connections: ScriptedServer, asynchronous: bool) -> None:
     connections.play({"campaign_status": {"id": "x", "status": "paused"}}, path="/v1")
     connections.play({"diagnostics": None, "summary": {"status": "campaign_draft"}}, path="/api/v2")
     if asynchronous:

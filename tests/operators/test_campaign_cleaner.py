@@ -146,7 +146,11 @@ def test_a_read_is_repeated(connections: ScriptedServer) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"campaign_id": ""}, "campaign_id"), ({"campaign_id": None}, "campaign_id"), ({"output_path": ""}, "output_path")],
+    [
+        ({"campaign_id": ""}, "campaign_id"),
+        ({"campaign_id": None}, "campaign_id"),
+        ({"output_path": ""}, "output_path"),
+    ],
 )
 def test_what_to_get_is_checked_when_the_dag_is_parsed(arguments: dict, named: str) -> None:
     with pytest.raises(ValueError, match=named):

@@ -38,7 +38,7 @@ def deferrable(request: pytest.FixtureRequest) -> bool:
     return request.param
 
 
-def gate(deferrable: bool = False, **arguments: Any) -> InstantlySendGateOperator:  # noqa: FBT001, FBT002
+def gate(deferrable: bool = False, **arguments: Any) -> InstantlySendGateOperator:
     quick = {"task_id": "gate", "campaign_id": UUID, "poke_interval": 0.02, "deferrable": deferrable}
     return InstantlySendGateOperator(**{**quick, **arguments})
 
@@ -49,7 +49,7 @@ def driven() -> Driven:
 
 
 def test_a_healthy_campaign_opens_it_with_one_request(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -94,7 +94,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("answer", UNFIT.values(), ids=UNFIT)
 def test_what_is_not_fresh_readable_and_explicit_waits_and_then_closes(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
     answer: Any,
@@ -109,7 +109,7 @@ def test_what_is_not_fresh_readable_and_explicit_waits_and_then_closes(
 
 
 def test_it_waits_for_what_heals_and_looks_again_before_it_opens(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_gate_that_falls_back_waits_on_to_the_same_deadline(
 
 
 def test_bad_news_ends_a_wait_at_once(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -148,7 +148,7 @@ def test_bad_news_ends_a_wait_at_once(
 
 
 def test_it_sleeps_until_the_next_follow_up_is_due(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -161,7 +161,7 @@ def test_it_sleeps_until_the_next_follow_up_is_due(
 
 
 def test_a_policy_opens_it_for_more(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -170,11 +170,13 @@ def test_a_policy_opens_it_for_more(
     assert driven.run(gate(deferrable, policy=policy, wait_timeout=20))["code"] == "waiting_for_leads"
 
 
-def test_a_subsequence_has_a_gate_too(deferrable: bool, driven: Driven, connections: ScriptedServer) -> None:  # noqa: FBT001
+def test_a_subsequence_has_a_gate_too(deferrable: bool, driven: Driven, connections: ScriptedServer) -> None:
     connections.play(said("out_of_schedule"), said("healthy"))
     task = gate(deferrable, campaign_id=None, subsequence_id=UUID, wait_timeout=20)
     assert driven.run(task)["open"]
-    assert {request.path for request in connections.requests} == {f"/api/v2/subsequences/{UUID}/sending-status"}
+    assert {request.path for request in connections.requests} == {
+        f"/api/v2/subsequences/{UUID}/sending-status"
+    }
 
 
 def test_a_single_failure_costs_no_launch_even_without_a_wait(
@@ -185,7 +187,7 @@ def test_a_single_failure_costs_no_launch_even_without_a_wait(
 
 
 def test_single_failures_in_a_wait_are_survived_and_five_in_a_row_are_not(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
 ) -> None:
@@ -199,11 +201,9 @@ def test_single_failures_in_a_wait_are_survived_and_five_in_a_row_are_not(
     assert len(connections.requests) - before == 6
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"), [(401, AuthenticationError), (404, NotFoundError)]
-)
+@pytest.mark.parametrize(("answer", "error"), [(401, AuthenticationError), (404, NotFoundError)])
 def test_a_gate_that_cannot_ask_fails_and_never_skips(
-    deferrable: bool,  # noqa: FBT001
+    deferrable: bool,
     driven: Driven,
     connections: ScriptedServer,
     answer: int,

@@ -25,9 +25,7 @@ def activate(**arguments: Any) -> InstantlyActivateCampaignOperator:
 
 
 def add(leads: Any, **arguments: Any) -> InstantlyAddLeadsOperator:
-    return InstantlyAddLeadsOperator(
-        **{"task_id": "add", "campaign_id": UUID, "leads": leads, **arguments}
-    )
+    return InstantlyAddLeadsOperator(**{"task_id": "add", "campaign_id": UUID, "leads": leads, **arguments})
 
 
 def leads(count: int) -> list[dict[str, Any]]:
@@ -44,7 +42,10 @@ def counted(sent: int, uploaded: int, remaining: int | None = None) -> dict[str,
 def test_a_draft_is_activated(connections: ScriptedServer) -> None:
     connections.play({"id": UUID, "status": 0}, {"id": UUID, "status": 1})
     assert Driven().run(activate()) == {"campaign_id": UUID, "status": 1}
-    assert [(request.method, request.body) for request in connections.requests] == [("GET", b""), ("POST", b"")]
+    assert [(request.method, request.body) for request in connections.requests] == [
+        ("GET", b""),
+        ("POST", b""),
+    ]
 
 
 def test_an_active_campaign_is_left_alone(connections: ScriptedServer) -> None:

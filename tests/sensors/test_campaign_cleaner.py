@@ -155,9 +155,7 @@ def test_a_long_retry_after_does_not_outlast_the_deadline(
     assert len(connections.requests) == 2  # at once, and at the deadline
 
 
-def test_soft_fail_skips_a_wait_that_ran_out(
-    mode: dict, driven: Driven, connections: ScriptedServer
-) -> None:
+def test_soft_fail_skips_a_wait_that_ran_out(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
     connections.play(said("processing"))
     with pytest.raises(AirflowSkipException):
         driven.run(sensor(mode, timeout=0.3, soft_fail=True))
@@ -235,7 +233,7 @@ def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict, named
         sensor({}, **arguments)
 
 
-def test_the_defaults_suit_the_service(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+def test_the_defaults_suit_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     task = CampaignCleanerCampaignSensor(task_id="wait", campaign_id=ID)
     assert (task.poke_interval, task.timeout, task.deferrable) == (10, 900, False)
     spans = sensor({}, poke_interval=timedelta(seconds=5), timeout=timedelta(minutes=1))

@@ -50,7 +50,12 @@ Carry = Callable[..., Any]
 def account_at(url: str, service: Any = campaign_cleaner.SERVICE, **settings: Any) -> Account:
     defaults = {"timeout": 5.0, "max_requests_per_second": 1e9}
     return Account(
-        service=service, conn_id="my_conn", key=KEY, user_agent="test/1", base_url=url, **{**defaults, **settings}
+        service=service,
+        conn_id="my_conn",
+        key=KEY,
+        user_agent="test/1",
+        base_url=url,
+        **{**defaults, **settings},
     )
 
 
@@ -205,7 +210,9 @@ def test_an_answer_that_takes_too_long_is_given_up(carry: Carry, server: Scripte
     assert time.monotonic() - begun < 3
 
 
-@pytest.mark.parametrize("target", ["/v1/elsewhere", "http://127.0.0.2:9/v1/get_credits", "https://evil.invalid/"])
+@pytest.mark.parametrize(
+    "target", ["/v1/elsewhere", "http://127.0.0.2:9/v1/get_credits", "https://evil.invalid/"]
+)
 def test_a_redirect_is_not_followed(carry: Carry, server: ScriptedServer, target: str) -> None:
     server.play(Reply(b"", status=307, headers={"Location": target}))
     with pytest.raises(RedirectRefusedError, match="not followed"):

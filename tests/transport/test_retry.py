@@ -24,7 +24,9 @@ SPEND = campaign_cleaner.send_campaign("<p>", "name")
 CHANGE = instantly.pause_campaign("019e18e2-a52f-78e7-96f2-b33ee19bb50a")
 
 
-@pytest.mark.parametrize("kind", [RateLimitedError, ServiceUnavailableError, UnreachableError, NotConnectedError])
+@pytest.mark.parametrize(
+    "kind", [RateLimitedError, ServiceUnavailableError, UnreachableError, NotConnectedError]
+)
 def test_a_read_is_repeated_after_what_a_moment_can_heal(kind: type[ApiError]) -> None:
     pauses = [Retry().after_failure(READ, kind("x"), attempt, spread=1) for attempt in range(1, 6)]
     assert pauses == [1, 2, 4, 8, None]
