@@ -124,7 +124,10 @@ def test_a_negative_age_is_refused() -> None:
     ("code", "details"),
     [
         ("no_accounts_available", {"accounts_summary": {"total_connected": 0}}),
-        ("no_accounts_available", {"accounts_summary": {"total_connected": 3, "unavailable": {"disconnected": 3}}}),
+        (
+            "no_accounts_available",
+            {"accounts_summary": {"total_connected": 3, "unavailable": {"disconnected": 3}}},
+        ),
         ("daily_limit_met", {"campaign_daily_limit": {"limit": 0}}),
         ("new_lead_limit_met", {"new_lead_limit": {"limit": 0}}),
     ],

@@ -94,7 +94,8 @@ def test_the_api_knows_no_airflow() -> None:
 
 def test_parsing_a_dag_loads_no_http_library() -> None:
     code = (
-        "import sys; import airflow.sdk; from airflow.sdk import BaseSensorOperator; before = set(sys.modules);"
+        "import sys; import airflow.sdk; from airflow.sdk import BaseSensorOperator;"
+        "before = set(sys.modules);"
         "import airflow_provider_campaigns.operators.campaign_cleaner,"
         "airflow_provider_campaigns.operators.instantly, airflow_provider_campaigns.sensors.campaign_cleaner;"
         "new = set(sys.modules) - before;"

@@ -40,7 +40,7 @@ def documented(status: int, error: str, message: str) -> Answer:
 @pytest.mark.parametrize(
     ("failed", "kind", "told"),
     [
-        (documented(400, "Bad Request", "body must have required property 'name'"), BadRequestError, "'name'"),
+        (documented(400, "Bad Request", "body must have property 'name'"), BadRequestError, "'name'"),
         (documented(401, "Unauthorized", "Missing Authorization header"), AuthenticationError, "API key"),
         (
             documented(401, "Unauthorized", "Invalid scope. Required: accounts:read. Found: leads:all"),
@@ -55,7 +55,7 @@ def documented(status: int, error: str, message: str) -> Answer:
         (answer(408, b""), ServiceUnavailableError, "408"),
         (answer(409, {}), BadRequestError, "409"),
         (answer(413, {}), BadRequestError, "413"),
-        (documented(429, "Too Many Requests", "Rate limit exceeded"), RateLimitedError, "Rate limit exceeded"),
+        (documented(429, "Too Many Requests", "Rate limit exceeded"), RateLimitedError, "Rate limit"),
         (answer(500, b"<html>"), ServiceUnavailableError, "500"),
         (answer(599, b"\xff\xfe"), ServiceUnavailableError, "599"),
         (answer(302, b"", location="https://elsewhere.example"), RedirectRefusedError, "redirect"),

@@ -25,7 +25,13 @@ READ = CampaignStatus(
     ("call", "method", "path", "body", "repeatable"),
     [
         (api.get_campaign_status(ID), "POST", "/v1/get_campaign_status", {"campaign": {"id": ID}}, True),
-        (api.get_campaign(ID), "POST", "/v1/get_campaign", {"campaign": {"id": ID, "minimize_html": True}}, True),
+        (
+            api.get_campaign(ID),
+            "POST",
+            "/v1/get_campaign",
+            {"campaign": {"id": ID, "minimize_html": True}},
+            True,
+        ),
         (api.get_campaign_list(), "GET", "/v1/get_campaign_list", None, True),
         (api.get_credits(), "GET", "/v1/get_credits", None, True),
         (

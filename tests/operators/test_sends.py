@@ -34,8 +34,8 @@ def leads(count: int) -> list[dict[str, Any]]:
 
 def counted(sent: int, uploaded: int, remaining: int | None = None) -> dict[str, Any]:
     return {
-        "status": "success", "total_sent": sent, "leads_uploaded": uploaded, "duplicated_leads": sent - uploaded,
-        "remaining_in_plan": remaining, "created_leads": [],
+        "status": "success", "total_sent": sent, "leads_uploaded": uploaded,
+        "duplicated_leads": sent - uploaded, "remaining_in_plan": remaining, "created_leads": [],
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_campaigns.api import campaign_cleaner, instantly
+from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     AuthenticationError,
@@ -45,7 +46,7 @@ def test_nothing_else_is_repeated(kind: type[ApiError]) -> None:
 
 @pytest.mark.parametrize("call", [SPEND, CHANGE])
 @pytest.mark.parametrize("kind", [RateLimitedError, ServiceUnavailableError, UnreachableError])
-def test_what_changes_something_is_not_repeated_once_it_was_sent(call, kind: type[ApiError]) -> None:
+def test_what_changes_something_is_not_repeated_once_it_was_sent(call: Call, kind: type[ApiError]) -> None:
     assert Retry().after_failure(call, kind("x"), 1, spread=1) is None
 
 

@@ -1,0 +1,162 @@
+"""What a triggerer sees of the triggers: a loop that is never blocked, sessions that are shared and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from airflow.serialization.encoders import encode_trigger
+from airflow.serialization.serialized_objects import BaseSerialization
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_campaigns.transport import aio
+from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
+from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from tests.conftest import KEY
+from tests.scripted_server import Reply, ScriptedServer
+
+ID = "e8c8af95-c033-11ed-9848-003048d8d536"
+UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
+
+
+def cleaner(**arguments: Any) -> CampaignCleanerCampaignTrigger:
+    return CampaignCleanerCampaignTrigger(
+        **{
+            "campaign_id": ID,
+            "campaign_cleaner_conn_id": "campaign_cleaner_default",
+            "waiting_states": ["processing"],
+            "poke_interval": 0.1,
+            "deadline": time.time() + 20,
+            **arguments,
+        }
+    )
+
+
+def gate(**arguments: Any) -> InstantlySendGateTrigger:
+    return InstantlySendGateTrigger(
+        **{
+            "campaign_id": UUID,
+            "instantly_conn_id": "instantly_default",
+            "policy": {"waiting_for_leads": "open"},
+            "max_status_age": 3600.0,
+            "poke_interval": 0.1,
+            "deadline": time.time() + 20,
+            **arguments,
+        }
+    )
+
+
+async def event_of(trigger: BaseTrigger) -> dict[str, Any]:
+    return json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+
+
+def said(status: str) -> dict[str, Any]:
+    return {"campaign_status": {"id": ID, "status": status}}
+
+
+@pytest.mark.parametrize("build", [cleaner, gate])
+def test_a_trigger_is_stored_as_airflow_stores_it_and_comes_back(build: Any) -> None:
+    trigger = build()
+    classpath, arguments = trigger.serialize()
+    stored = encode_trigger({"classpath": classpath, "kwargs": arguments})["kwargs"]
+    again = type(trigger)(
+        **BaseSerialization.deserialize(json.loads(json.dumps(BaseSerialization.serialize(stored))))
+    )
+    assert again.serialize() == (classpath, arguments)
+    assert classpath.startswith("airflow_provider_campaigns.triggers.")
+    assert KEY not in repr(trigger)
+
+
+def test_what_an_earlier_version_stored_is_still_understood() -> None:
+    """These are the arguments of 0.1.0; later versions may only add to them, with defaults."""
+    CampaignCleanerCampaignTrigger(
+        campaign_id=ID,
+        campaign_cleaner_conn_id="c",
+        waiting_states=["processing"],
+        poke_interval=10.0,
+        deadline=1.0,
+        max_failures=5,
+    )
+    InstantlySendGateTrigger(
+        campaign_id=UUID,
+        subsequence_id=None,
+        instantly_conn_id="i",
+        policy=None,
+        max_status_age=3600.0,
+        first_look=None,
+        poke_interval=60.0,
+        deadline=1.0,
+        max_failures=5,
+    )
+
+
+async def test_a_slow_service_does_not_hold_up_the_loop(connections: ScriptedServer) -> None:
+    connections.play(Reply(said("completed"), delay=0.5))
+    worst = 0.0
+
+    async def watch() -> None:
+        nonlocal worst
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.perf_counter() - before - 0.005)
+
+    # The first trigger of a process imports what it needs; the loop is watched from the second on.
+    await event_of(cleaner())
+    watcher = asyncio.create_task(watch())
+    events = await asyncio.gather(*[event_of(cleaner()) for _ in range(5)])
+    watcher.cancel()
+    assert [event["said"] for event in events] == ["completed"] * 5
+    assert worst < 0.05
+
+
+async def test_triggers_of_one_account_share_a_session_that_ends_with_the_last(
+    connections: ScriptedServer,
+) -> None:
+    connections.play(*[said("processing")] * 30, said("completed"))
+    await asyncio.gather(*[event_of(cleaner()) for _ in range(30)])
+    assert connections.connections <= aio.MAX_CONNECTIONS
+    assert not aio._sessions[asyncio.get_running_loop()]
+
+
+async def test_a_trigger_that_is_cancelled_leaves_nothing_behind(connections: ScriptedServer) -> None:
+    connections.play(said("processing"))
+    tasks = [asyncio.create_task(event_of(cleaner())) for _ in range(20)]
+    await asyncio.sleep(0.3)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert not aio._sessions[asyncio.get_running_loop()]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_wait_that_is_taken_up_after_its_deadline_looks_once_and_ends(
+    connections: ScriptedServer,
+) -> None:
+    connections.play(said("processing"))
+    event = await event_of(cleaner(deadline=time.time() - 5))
+    assert (event["ending"], event["said"], len(connections.requests)) == ("timed_out", "processing", 1)
+    connections.play(said("completed"))
+    event = await event_of(cleaner(deadline=time.time() - 5))
+    assert (event["ending"], event["said"]) == ("answered", "completed")
+
+
+async def test_a_final_error_is_one_request_and_not_a_hot_loop(connections: ScriptedServer) -> None:
+    connections.play(Reply({"error": "no"}, status=401))
+    event = await event_of(cleaner())
+    await asyncio.sleep(0.3)
+    assert len(connections.requests) == 1
+    assert (event["ending"], event["error"]["class"]) == ("failed", "AuthenticationError")
+    assert "campaign_cleaner_default" in event["error"]["message"]
+
+
+async def test_the_gate_sleeps_until_its_first_look(connections: ScriptedServer) -> None:
+    connections.play({"diagnostics": None, "summary": {"status": "campaign_paused"}})
+    begun = time.monotonic()
+    event = await event_of(gate(first_look=time.time() + 0.5))
+    assert time.monotonic() - begun > 0.45
+    assert event["said"]["code"] == "campaign_paused"
+    assert len(connections.requests) == 1
