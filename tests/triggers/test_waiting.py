@@ -1,4 +1,4 @@
-"""What a triggerer sees of the triggers: a loop that is never blocked, sessions that are shared and closed."""
+"""What a triggerer sees of the triggers: a loop that is never blocked, sessions that end with their users."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from airflow.serialization.encoders import encode_trigger
-from airflow.serialization.serialized_objects import BaseSerialization
+from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaigns.transport import aio
@@ -61,10 +60,9 @@ def said(status: str) -> dict[str, Any]:
 def test_a_trigger_is_stored_as_airflow_stores_it_and_comes_back(build: Any) -> None:
     trigger = build()
     classpath, arguments = trigger.serialize()
-    stored = encode_trigger({"classpath": classpath, "kwargs": arguments})["kwargs"]
-    again = type(trigger)(
-        **BaseSerialization.deserialize(json.loads(json.dumps(BaseSerialization.serialize(stored))))
-    )
+    stored = Trigger.encrypt_kwargs(arguments)
+    assert KEY not in stored
+    again = type(trigger)(**Trigger._decrypt_kwargs(stored))
     assert again.serialize() == (classpath, arguments)
     assert classpath.startswith("airflow_provider_campaigns.triggers.")
     assert KEY not in repr(trigger)
