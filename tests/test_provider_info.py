@@ -141,3 +141,11 @@ def test_airflow_builds_the_form_without_the_hook() -> None:
         extras = {name: field["schema"]["title"] for name, field in form["extra_fields"].items()}
         assert extras == {name: field["label"] for name, field in kind["conn-fields"].items()}
     assert imported == []
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
+def test_each_hook_describes_its_form_itself(kind: dict[str, Any]) -> None:
+    """Airflow before 3.2 looks into the class's own members, not into those that it inherits."""
+    module, _, name = kind["hook-class-name"].rpartition(".")
+    hook = getattr(importlib.import_module(module), name)
+    assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= vars(hook).keys()

@@ -162,22 +162,22 @@ class ServiceHook(BaseHook):
             )
         return number
 
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the connection form, for an Airflow that does not read it from the description."""
-        behaviour = _connection_type(cls.conn_type)["ui-field-behaviour"]
-        return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Describe the form's own fields for an Airflow that does not read them from the description."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import StringField
+def form_behaviour(conn_type: str) -> dict[str, Any]:
+    """Describe the standard fields of a connection form, as a hook's ``get_ui_field_behaviour`` has to."""
+    behaviour = _connection_type(conn_type)["ui-field-behaviour"]
+    return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
-        return {
-            name: StringField(field["label"], description=field["description"], widget=BS3TextFieldWidget())
-            for name, field in _connection_type(cls.conn_type)["conn-fields"].items()
-        }
+
+def form_widgets(conn_type: str) -> dict[str, Any]:
+    """Describe a connection form's own fields, as a hook's ``get_connection_form_widgets`` has to."""
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from wtforms import StringField
+
+    return {
+        name: StringField(field["label"], description=field["description"], widget=BS3TextFieldWidget())
+        for name, field in _connection_type(conn_type)["conn-fields"].items()
+    }
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import AddedLeads, SendingStatus
-from airflow_provider_campaigns.hooks._service import ServiceHook
+from airflow_provider_campaigns.hooks._service import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.transport.retry import Retry
 
 
@@ -118,6 +118,17 @@ class InstantlyHook(ServiceHook):
         :returns: the decoded JSON body.
         """
         return self.send(api.request(method, path, params=params, json=json))
+
+    # Before 3.2, Airflow asks the hook for its form, and only one that defines these two itself.
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Describe the standard fields of the connection form."""
+        return form_behaviour(cls.conn_type)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Describe the connection form's own fields."""
+        return form_widgets(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for one campaign, once and briefly, and say in plain words what came of it."""
