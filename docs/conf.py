@@ -1,0 +1,103 @@
+"""How the documentation is built: ``sphinx-build -W --keep-going -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+# Importing Airflow makes a home folder; without this it would be the reader's own.
+os.environ.setdefault("AIRFLOW_HOME", str(HERE / "_build" / "airflow"))
+
+from docutils import nodes  # noqa: E402
+from sphinx.application import Sphinx  # noqa: E402
+from sphinx.util.docutils import SphinxDirective  # noqa: E402
+
+from airflow_provider_campaigns import __version__  # noqa: E402
+from airflow_provider_campaigns.exceptions import ApiError  # noqa: E402
+from airflow_provider_campaigns.gate import RULES  # noqa: E402
+
+# What stands in a cell: text as it is, or nodes.
+Cell = str | Sequence[nodes.Node]
+
+project = "airflow-provider-campaigns"
+author = "The airflow-provider-campaigns maintainers"
+copyright = author
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+# A console session with JSON that is quoted over several lines is right for a shell, and not for its lexer.
+suppress_warnings = ["misc.highlighting_failure"]
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+
+
+class SendingCodes(SphinxDirective):
+    """The rules of the gate as a table, out of the code, so that the page cannot fall behind it."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [([_code(code.value)], rule.disposition.value, rule.advice) for code, rule in RULES.items()]
+        return [_table(("Code", "Disposition", "Meaning and advice"), (34, 12, 54), rows)]
+
+
+class ApiErrors(SphinxDirective):
+    """What each failed call means for a repetition and for a wait, out of the code likewise."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (
+                [_code(error.__name__)],
+                "yes" if error.retryable else "no",
+                "at once" if error.final else "after max_failures in a row",
+                self.parse_inline((error.__doc__ or "").splitlines()[0])[0],
+            )
+            for error in ApiError.__subclasses__()
+        ]
+        heads = ("Class", "Sent again within a call", "Ends a wait", "Meaning")
+        return [_table(heads, (24, 14, 18, 44), rows)]
+
+
+def _table(heads: Sequence[str], widths: Sequence[int], rows: Sequence[Sequence[Cell]]) -> nodes.table:
+    group = nodes.tgroup(cols=len(heads))
+    group += [nodes.colspec(colwidth=width) for width in widths]
+    group += nodes.thead("", _row(heads))
+    group += nodes.tbody("", *map(_row, rows))
+    return nodes.table("", group, classes=["colwidths-given"])
+
+
+def _row(cells: Sequence[Cell]) -> nodes.row:
+    contents = ([nodes.Text(cell)] if isinstance(cell, str) else cell for cell in cells)
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *content)) for content in contents))
+
+
+def _code(text: str) -> nodes.literal:
+    return nodes.literal(text, text)
+
+
+def _drop_docstring_of_type(_app: Sphinx, what: str, *described: Any) -> None:
+    """A constant without words of its own would show what its type says about itself."""
+    _name, value, _options, lines = described
+    if what == "data" and value.__doc__ == type(value).__doc__:
+        lines.clear()
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", _drop_docstring_of_type)
+    app.add_directive("sending-codes", SendingCodes)
+    app.add_directive("api-errors", ApiErrors)
