@@ -158,7 +158,8 @@ class Verdict:
         parts = [f"gate {'open' if self.open else 'not open'}: {self.code or 'no status'}", self.message]
         if self.last_updated:
             age = (self.checked_at - self.last_updated).total_seconds()
-            parts.append(f"Data is {_duration(age)} old.")
+            if age >= 0:
+                parts.append(f"Data is {_duration(age)} old.")
         if not self.open and self.issue_seconds is not None:
             parts.append(f"The issue has lasted {_duration(self.issue_seconds)}.")
         if self.next_look:

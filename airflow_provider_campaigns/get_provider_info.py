@@ -54,7 +54,7 @@ _INTEGRATIONS = {"campaign_cleaner": "Campaign Cleaner", "instantly": "Instantly
 _LIMITS: dict[str, Any] = {
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "How long one request may take in all. Default: 30.",
+        "description": "How long to wait for the answer to one request. Default: 30.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
     "max_requests_per_second": {

@@ -70,7 +70,7 @@ class LocalAirflow:
 
     def task_instances(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a run's task instances in the order in which they started."""
-        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances"
+        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances?limit=100"
         instances: list[dict[str, Any]] = self._request("GET", path).json()["task_instances"]
         return sorted(instances, key=lambda instance: instance["start_date"] or "9999")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,7 @@ class Driven:
     timeouts: list[float] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     reschedules: int = 0
+    before_trigger: Callable[[], None] = lambda: None
 
     def run(self, task: Any) -> Any:
         """Run the task to its end."""
@@ -67,6 +69,7 @@ class Driven:
         stored = json.loads(json.dumps(serialize(kwargs)))
         self.deferrals.append((classpath, stored))
         self.timeouts.append(deferred.timeout.total_seconds())
+        self.before_trigger()
         trigger = import_string(classpath)(**deserialize(stored))
         assert trigger.serialize() == (classpath, kwargs)
 

@@ -146,7 +146,7 @@ class ScriptedServer:
                 else:
                     self.wfile.write(encoded)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = answer  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_CONNECT = answer  # noqa: N815
 
             def _reset(self) -> None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

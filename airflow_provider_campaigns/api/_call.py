@@ -123,7 +123,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
             status_code=answer.status,
         )
     try:
-        payload = json.loads(answer.body)
+        payload = json.loads(answer.body) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
             f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
@@ -194,6 +194,7 @@ def _failure(call: Call[Any], answer: Answer, now: datetime) -> ApiError:
         said = _shortened(text_or_none(answer.body.decode("utf-8", "replace")))
     else:
         said = describe_error(payload)
+    said = said.rstrip(".") if said else None
     error, advice = _classify(call.service, status, said, is_json=isinstance(payload, Mapping))
     return error(
         f"{call} was answered {_status_line(status)}{f': {said}' if said else ''}. {advice}",
@@ -256,5 +257,5 @@ def _query_text(value: Any) -> str:
 
 
 def _json_type(payload: Any) -> str:
-    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
     return names.get(type(payload), "a number")

@@ -181,7 +181,8 @@ def _unless_rejected(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Call
         for member, value in answer.items():
             if member.lower() == "error" and value:
                 raise RejectedError(
-                    f"Campaign Cleaner refused {name}: {describe_error(answer) or value!r}", status_code=200
+                    f"Campaign Cleaner refused {name}: {describe_error(answer) or repr(value)}",
+                    status_code=200,
                 )
         return parse(answer)
 

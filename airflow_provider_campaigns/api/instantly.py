@@ -243,7 +243,7 @@ def request(
 ) -> Call[Any]:
     """Describe a call to any other endpoint.
 
-    :param method: HTTP method; only GET and HEAD are taken to be safe to repeat.
+    :param method: HTTP method; GET alone is taken to be safe to repeat.
     :param path: path below ``/api/v2``, with or without that prefix.
     :param params: query parameters.
     :param json: JSON body.
@@ -262,7 +262,7 @@ def request(
         lambda payload: payload,
         params=params,
         body=json,
-        repeatable=method in {"GET", "HEAD"},
+        repeatable=method == "GET",
     )
 
 

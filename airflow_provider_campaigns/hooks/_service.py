@@ -197,7 +197,10 @@ def _address(connection: Connection) -> str | None:
     if not host:
         return None
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url  # check_base_url says what is wrong with it, and names the connection
     if connection.port and not re.search(r":\d+$", parts.netloc):
         return parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
     return url

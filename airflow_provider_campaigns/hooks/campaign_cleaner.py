@@ -14,8 +14,8 @@ from airflow_provider_campaigns.transport.retry import Retry
 class CampaignCleanerHook(ServiceHook):
     """Talks to Campaign Cleaner.
 
-    Reads are attempted up to five times after a 429, a 5xx or a broken connection; a submission is attempted
-    once, since it spends a credit. Every method raises an
+    Reads are attempted up to five times after a 429, a 5xx or a broken connection; a submission is sent once,
+    since it spends a credit, and attempted again only if no connection came about. Every method raises an
     :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
 
     https://docs.campaigncleaner.com/api-reference/introduction
@@ -42,7 +42,7 @@ class CampaignCleanerHook(ServiceHook):
         webhook_url: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> str:
-        """Submit HTML for cleaning; spends a credit, mails nobody, and is never repeated.
+        """Submit HTML for cleaning; spends a credit, mails nobody, and is sent once.
 
         :param campaign_html: the complete HTML.
         :param campaign_name: the name to submit it under.

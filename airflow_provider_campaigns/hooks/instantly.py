@@ -16,8 +16,8 @@ class InstantlyHook(ServiceHook):
     """Talks to Instantly, API v2.
 
     Reads are attempted up to five times after a 429, a 5xx or a broken connection; what changes anything is
-    attempted once. Every method raises an :class:`~airflow_provider_campaigns.exceptions.ApiError` that says
-    what to do.
+    sent once, and attempted again only if no connection came about. Every method raises an
+    :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
 
     https://developer.instantly.ai/api-reference
 
@@ -115,7 +115,7 @@ class InstantlyHook(ServiceHook):
 
         :param method: HTTP method; only GET is attempted more than once.
         :param path: path below ``/api/v2``; percent-encode what you put into it.
-        :returns: the decoded JSON body.
+        :returns: the decoded JSON body; None where the answer has none.
         """
         return self.send(api.request(method, path, params=params, json=json))
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_campaigns.api._values import check_opaque_id
-from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, send_campaign
-from airflow_provider_campaigns.arguments import check_if_literal
+from airflow_provider_campaigns.api.campaign_cleaner import send_campaign
+from airflow_provider_campaigns.arguments import check_if_literal, is_rendered_later
 from airflow_provider_campaigns.exceptions import (
     MalformedAnswerError,
     ServiceUnavailableError,
@@ -73,9 +73,15 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_if_literal(_check_not_empty, campaign_html, "campaign_html")
-        check_if_literal(_check_not_empty, campaign_name, "campaign_name")
-        check_if_literal(_check_custom_info, custom_info, "custom_info")
+        arguments: dict[str, Any] = {
+            "campaign_html": campaign_html,
+            "campaign_name": campaign_name,
+            "custom_info": custom_info,
+            "webhook_url": webhook_url,
+            "settings": settings,
+        }
+        known = {name: value for name, value in arguments.items() if not is_rendered_later(value)}
+        send_campaign(**{"campaign_html": "later", "campaign_name": "later", **known})
         self.campaign_html = campaign_html
         self.campaign_name = campaign_name
         self.custom_info = custom_info
@@ -184,8 +190,3 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
 def _check_not_empty(value: Any, name: str) -> None:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name} must be a text that is not empty, got {value!r}.")
-
-
-def _check_custom_info(value: Any, name: str) -> None:
-    if value is not None and len(value) > MAX_CUSTOM_INFO:
-        raise ValueError(f"{name} may have {MAX_CUSTOM_INFO} characters at most, and has {len(value)}.")

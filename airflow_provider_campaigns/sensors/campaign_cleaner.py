@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -49,9 +50,9 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
     - A state that is not documented raises
       :class:`~airflow_provider_campaigns.exceptions.UnknownStatusError`.
     - Campaign Cleaner knows no failed state, so ``timeout`` carries that burden: ``AirflowSensorTimeout``.
-    - A bad key, an id that does not exist and the like raise an
-      :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request; other failures do so after
-      ``max_failures`` in a row. ``soft_fail`` skips none of these.
+    - What waiting cannot heal (a bad key, a missing plan, a 404) raises an
+      :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request; other failures, an error
+      described in a 200 among them, do so after ``max_failures`` in a row. ``soft_fail`` skips none of these.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
@@ -103,8 +104,9 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         self._deadline = self._started_at(context) + self.timeout
         if not self.deferrable:
             return super().execute(context)
-        # A connection that cannot work is better told here than by the triggerer.
-        _ = self._hook.account
+        with self._never_failing():
+            # A connection that cannot work is better told here than by the triggerer.
+            _ = self._hook.account
         self.log.info(
             "Waiting for campaign %s in the triggerer, every %g s for up to %g s.",
             self.campaign_id,
@@ -135,10 +137,22 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         return self.campaign_id
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Honour ``never_fail`` for this provider's own errors too, as the other modes do."""
+        """Let neither flag of a sensor do more, or less, than in the modes that need no triggerer."""
+        with self._never_failing():
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSkipException as skip:
+                # soft_fail is for a wait that ran out. A trigger that broke is not one.
+                if self.soft_fail and type(skip.__cause__).__name__ == "TaskDeferralError":
+                    raise ApiError(f"The triggerer cannot wait: {skip.__cause__}") from skip.__cause__
+                raise
+
+    @contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """Honour ``never_fail`` for errors that are not Airflow's own, as Airflow does in other modes."""
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except CampaignsError as error:
+            yield
+        except (CampaignsError, ValueError) as error:
             if self.never_fail:
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise

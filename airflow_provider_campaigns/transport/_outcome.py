@@ -27,8 +27,8 @@ def no_answer(call: Call[Any], account: Account, cause: BaseException) -> ApiErr
     The cause is told in words and not chained: what an HTTP library writes about a request is not ours to
     vouch for.
     """
-    reason = account.redact(f"{type(cause).__name__}: {cause}")[:_REASON_LENGTH]
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
+    reason = _reason(account, cause)
+    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
         return UntrustedServerError(
             f"{call}: {account.base_url} could not prove that it is {account.service.title} ({reason}). "
             f"Nothing was sent. Check the host of connection {account.conn_id!r} and this machine's "
@@ -40,10 +40,10 @@ def no_answer(call: Call[Any], account: Account, cause: BaseException) -> ApiErr
     )
 
 
-def not_connected(call: Call[Any], account: Account) -> NotConnectedError:
+def not_connected(call: Call[Any], account: Account, cause: BaseException) -> NotConnectedError:
     """Return the error for a request that found nobody to take it."""
     return NotConnectedError(
-        f"{call}: cannot connect to {account.base_url}; nothing was sent. "
+        f"{call}: cannot connect to {account.base_url}; nothing was sent ({_reason(account, cause)}). "
         f"Check the network, and the host of connection {account.conn_id!r}."
     )
 
@@ -72,3 +72,7 @@ def told_of(error: ApiError, account: Account) -> ApiError:
 def log_retry(error: ApiError, attempt: int, pause: float) -> None:
     """Say that a call failed and will be sent again."""
     log.warning("Attempt %d failed, next one in %.1f s: %s", attempt, pause, error)
+
+
+def _reason(account: Account, cause: BaseException) -> str:
+    return account.redact(f"{type(cause).__name__}: {cause}")[:_REASON_LENGTH]

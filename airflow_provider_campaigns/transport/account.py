@@ -20,6 +20,7 @@ DEFAULT_TIMEOUT = 30.0
 # A tenth of what Instantly allows a workspace, and within what every known client of it gets along with.
 DEFAULT_MAX_REQUESTS_PER_SECOND = 10.0
 
+_USER_INFO = re.compile(r"//[^/@\s]+@")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -32,7 +33,7 @@ class Account:
     :param key: the API key.
     :param user_agent: what the requests say they come from.
     :param base_url: where the service answers, without a trailing slash.
-    :param timeout: seconds that one request may take in all.
+    :param timeout: seconds to wait for the answer to one request.
     :param max_requests_per_second: how often this process may ask.
     :param extra_headers: headers that go with every request.
     """
@@ -60,8 +61,13 @@ class Account:
         }
 
     def redact(self, text: str) -> str:
-        """Return a text without the key."""
-        return text.replace(self.key, "***")
+        """Return a text without the key, and without what a URL in it may hold before its ``@``."""
+        return _USER_INFO.sub("//***@", text.replace(self.key, "***"))
+
+    @property
+    def may_use_proxy(self) -> bool:
+        """Whether requests may go through a proxy: plain http is for this machine, and stays on it."""
+        return not self.base_url.startswith("http://")
 
     @property
     def identity(self) -> str:

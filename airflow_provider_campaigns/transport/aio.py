@@ -113,8 +113,8 @@ class AioClient:
                 )
         except aiohttp.ClientConnectorCertificateError as cause:
             raise no_answer(call, self._account, cause) from None
-        except aiohttp.ClientConnectorError:
-            raise not_connected(call, self._account) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as cause:
+            raise not_connected(call, self._account, cause) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise too_slow(call, self._account) from None
         except (aiohttp.ClientError, OSError) as cause:
@@ -160,7 +160,7 @@ def _proxy_for(account: Account) -> str | None:
     Not aiohttp's own ``trust_env``, which would also let a .netrc replace the key.
     """
     parts = urlsplit(account.base_url)
-    if proxy_bypass(parts.hostname or ""):
+    if not account.may_use_proxy or proxy_bypass(parts.hostname or ""):
         return None
     proxies = getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")

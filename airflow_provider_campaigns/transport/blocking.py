@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import requests
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError, ReadTimeoutError
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
 from airflow_provider_campaigns.exceptions import ApiError
@@ -42,6 +42,7 @@ class BlockingClient:
         self._session = requests.Session()
         # An explicit auth keeps requests from replacing the key by what a .netrc says about the host.
         self._session.auth = self._authorise
+        self._session.trust_env = account.may_use_proxy
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
         """Send a call, again if it may be repeated and a moment may help, and return what came of it.
@@ -86,13 +87,13 @@ class BlockingClient:
                     {name.lower(): value for name, value in response.headers.items()},
                     self._body_of(response, call, give_up),
                 )
-        except requests.ConnectTimeout:
-            raise not_connected(call, self._account) from None
+        except requests.ConnectTimeout as cause:
+            raise not_connected(call, self._account, cause) from None
         except (requests.Timeout, ReadTimeoutError):
             raise too_slow(call, self._account) from None
         except (requests.RequestException, HTTPError, OSError) as cause:
             if _found_nobody(cause):
-                raise not_connected(call, self._account) from None
+                raise not_connected(call, self._account, cause) from None
             raise no_answer(call, self._account, cause) from None
         return read(call, answer, now=datetime.now(timezone.utc))
 
@@ -115,4 +116,4 @@ class BlockingClient:
 def _found_nobody(cause: BaseException) -> bool:
     """Tell whether a failure happened before there was a connection."""
     wrapped = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
-    return isinstance(wrapped, MaxRetryError) and isinstance(wrapped.reason, NewConnectionError)
+    return isinstance(wrapped, MaxRetryError) and isinstance(wrapped.reason, (NewConnectionError, ProxyError))

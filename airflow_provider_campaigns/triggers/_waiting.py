@@ -93,8 +93,13 @@ class WaitTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event."""
-        async with self.session():
-            event = await self._wait()
+        try:
+            async with self.session():
+                event = await self._wait()
+        except Exception as error:  # the task has to hear of it in words that soft_fail cannot skip
+            self.log.exception("The triggerer cannot wait.")
+            cause = ApiError(f"The triggerer cannot wait: {type(error).__name__}: {error}")
+            event = self._event(Ending.FAILED, None, cause)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
@@ -123,7 +128,7 @@ class WaitTrigger(BaseTrigger):
                 )
                 if again is None:
                     return self._event(Ending.TIMED_OUT, said)
-                self.log.info("Not yet: %s. Next look in %.1f s.", said, again)
+                self.log.info("Not yet. Next look in %.1f s.", again)
             pause = again
 
     def first_pause(self) -> float:

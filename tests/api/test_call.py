@@ -60,7 +60,7 @@ def documented(status: int, error: str, message: str) -> Answer:
         (answer(599, b"\xff\xfe"), ServiceUnavailableError, "599"),
         (answer(302, b"", location="https://elsewhere.example"), RedirectRefusedError, "redirect"),
         (answer(200, b"<html>"), MalformedAnswerError, "not JSON"),
-        (answer(200, b""), MalformedAnswerError, "not JSON"),
+        (answer(200, b""), MalformedAnswerError, "got nothing"),
         (answer(200, b'{"diagnostics": {'), MalformedAnswerError, "not JSON"),
         (answer(200, b"[" * 200_000), MalformedAnswerError, "not JSON"),
         (answer(200, "a\u00e9".encode("latin-1")), MalformedAnswerError, "not JSON"),

@@ -70,6 +70,7 @@ def test_a_connection_as_uri(
         ({"host": "https://proxy.example.com?x=1"}, "base URL"),
         ({"host": "https://user:pass@proxy.example.com"}, "credentials"),
         ({"host": "https://proxy.example.com:port"}, "not a URL"),
+        ({"host": "https://[proxy"}, "not a URL"),
         ({"extra": {"timeout": 0}}, "'timeout' must be a number above 0"),
         ({"extra": {"timeout": "soon"}}, "'timeout' must be a number above 0"),
         ({"extra": {"max_requests_per_second": -1}}, "'max_requests_per_second' must be a number above 0"),

@@ -96,6 +96,9 @@ def test_a_submission_that_was_refused_may_be_retried_by_airflow(
         ({"campaign_html": None}, "campaign_html"),
         ({"campaign_name": "  "}, "campaign_name"),
         ({"custom_info": "x" * 501}, "custom_info"),
+        ({"webhook_url": "hooks/1"}, "webhook_url"),
+        ({"settings": {"campaign_name": "twice"}}, "settings"),
+        ({"campaign_html": "{{ params.html }}", "campaign_name": ""}, "campaign_name"),
     ],
 )
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict, named: str) -> None:

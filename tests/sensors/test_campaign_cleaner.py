@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_campaigns.exceptions import (
+    ApiError,
     AuthenticationError,
     CampaignPausedError,
     NotFoundError,
@@ -165,6 +166,31 @@ def test_never_fail_skips_everything(mode: dict, driven: Driven, connections: Sc
     connections.play(Reply({"error": "no"}, status=401))
     with pytest.raises(AirflowSkipException):
         driven.run(sensor(mode, never_fail=True))
+
+
+def test_never_fail_skips_a_connection_that_cannot_work_too(
+    mode: dict, driven: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, "campaign_cleaner", host=None, password=None)
+    with pytest.raises(AirflowSkipException):
+        driven.run(sensor(mode, never_fail=True))
+
+
+def test_a_triggerer_that_cannot_wait_is_no_reason_to_skip(
+    driven: Driven, connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.play(said("completed"))
+    driven.before_trigger = lambda: set_connection(monkeypatch, "campaign_cleaner", host=None, password=None)
+    with pytest.raises(ApiError, match=r"triggerer cannot wait.*no API key"):
+        driven.run(sensor(MODES["deferrable"], soft_fail=True))
+
+
+def test_a_trigger_that_airflow_cannot_run_is_no_reason_to_skip() -> None:
+    task = sensor(MODES["deferrable"], soft_fail=True)
+    with pytest.raises(ApiError, match="Trigger failure"):
+        task.resume_execution("__fail__", {"error": "Trigger failure"}, {})
+    with pytest.raises(AirflowSkipException):
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
 def test_no_interval_makes_it_hot(mode: dict, driven: Driven, connections: ScriptedServer) -> None:

@@ -254,15 +254,54 @@ def test_a_netrc_does_not_replace_the_key(
     assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_the_proxy_of_the_environment_is_used(
-    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def proxied(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    """The scripted server as the proxy that the environment names, with credentials of its own."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("http_proxy", server.url)
+    url = server.url.replace("http://", "http://somebody:s3cret@")
+    monkeypatch.setenv("http_proxy", url)
+    monkeypatch.setenv("https_proxy", url)
+    return server
+
+
+def test_the_proxy_of_the_environment_is_used_and_its_credentials_are_not_told(
+    carry: Carry, proxied: ScriptedServer
+) -> None:
+    proxied.play(Reply({}, status=403))
+    with pytest.raises(NotConnectedError, match="nothing was sent") as raised:
+        carry(account_at("https://localhost.test"), SUBMIT, retry=ONCE)
+    assert [(request.method, request.path) for request in proxied.requests] == [
+        ("CONNECT", "localhost.test:443")
+    ]
+    assert "s3cret" not in str(raised.value)
+    assert KEY not in str(proxied.requests)
+
+
+def test_a_proxy_that_is_not_there_is_nobody_to_have_got_anything(
+    carry: Carry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://somebody:s3cret@127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY")
+    with pytest.raises(NotConnectedError) as raised:
+        carry(account_at("https://localhost.test"), SUBMIT, retry=ONCE)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_plain_http_stays_on_this_machine_whatever_proxy_there_is(
+    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY")
     server.play({"credits": 3})
-    carry(account_at("http://localhost.test"), CREDITS)
-    assert server.requests[0].path == "http://localhost.test/v1/get_credits"
+    assert carry(account_at(server.url), CREDITS) == 3
+
+
+def test_an_answer_may_be_empty(carry: Carry, server: ScriptedServer) -> None:
+    server.play(Reply(b"", status=204))
+    assert carry(account_at(server.url, instantly.SERVICE), instantly.request("POST", "/x")) is None
+    with pytest.raises(MalformedAnswerError, match="got nothing"):
+        carry(account_at(server.url), CREDITS)
 
 
 @pytest.fixture
@@ -279,12 +318,13 @@ def tls_url(tmp_path: Path, server: ScriptedServer) -> str:
     return server.url.replace("http://127.0.0.1", "https://localhost")
 
 
+@pytest.mark.parametrize("path", ["", "/long" * 100])
 def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
-    carry: Carry, server: ScriptedServer, tls_url: str
+    carry: Carry, server: ScriptedServer, tls_url: str, path: str
 ) -> None:
     server.play({"credits": 3})
     with pytest.raises(UntrustedServerError, match="Nothing was sent"):
-        carry(account_at(tls_url), CREDITS)
+        carry(account_at(tls_url + path), CREDITS)
     assert server.requests == []
 
 
