@@ -201,7 +201,8 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         error: type[SendGateClosedError | SendGateTimeoutError],
     ) -> dict[str, Any]:
         """Stop the run here, or skip what stands behind the gate; the verdict is kept either way."""
-        context["ti"].xcom_push(key="return_value", value=verdict.as_dict())
+        if "ti" in context:  # not so where somebody calls execute() by hand
+            context["ti"].xcom_push(key="return_value", value=verdict.as_dict())
         if self.on_closed == "fail":
             waited = f" Waited for {self.wait_timeout:g} s." if error is SendGateTimeoutError else ""
             raise error(f"{' '.join(self._target)}: {verdict}{waited}")

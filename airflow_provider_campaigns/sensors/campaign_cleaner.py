@@ -198,9 +198,8 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
 
     def _started_at(self, context: Context) -> float:
         """Return when the wait began, which in mode ``reschedule`` was in another process."""
-        ti = context["ti"]
-        if self.reschedule and hasattr(ti, "get_first_reschedule_date"):
-            first = ti.get_first_reschedule_date(context)
+        if self.reschedule and hasattr(context["ti"], "get_first_reschedule_date"):
+            first = context["ti"].get_first_reschedule_date(context)
             if first is not None:
                 return float(first.timestamp())
         return time.time()

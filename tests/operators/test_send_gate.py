@@ -78,6 +78,13 @@ def test_airflow_retries_neither_way_of_staying_shut() -> None:
     assert issubclass(SendGateTimeoutError, AirflowSensorTimeout)
 
 
+def test_it_can_be_tried_by_hand(connections: ScriptedServer) -> None:
+    connections.play(said("campaign_paused"), said("healthy"))
+    with pytest.raises(SendGateClosedError):
+        gate().execute({})
+    assert gate().execute({})["open"]
+
+
 UNFIT = {
     "null": {"diagnostics": None, "summary": None},
     "stale": said("healthy", age=3700),
