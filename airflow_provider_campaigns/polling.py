@@ -4,8 +4,9 @@ The rules of this room, which every wait of this provider follows, on a worker a
 
 - A wait has one deadline, an instant on the wall clock that is fixed when the wait starts and travels with
   it: whoever goes on with the wait, in whatever process, ends it at the same moment.
-- After an answer, the next look comes one interval later, give or take a tenth, so that waits that started
-  together drift apart. An answer that names a better moment is believed up to :data:`LONGEST_SLEEP`.
+- After an answer, the next look comes one interval later, or up to a tenth sooner, so that waits that
+  started together drift apart. An answer that names a better moment is believed up to
+  :data:`LONGEST_SLEEP`.
 - A failing service is looked at less often than a working one, never more: the interval doubles with each
   failure in a row, and what the service asks for (``Retry-After``) is a lower bound.
 - A final error ends the wait at once, ``max_failures`` others in a row end it too.
@@ -49,7 +50,7 @@ class Polling:
         """Say how long to sleep after an answer that does not end the wait.
 
         :param now: seconds since the epoch.
-        :param spread: a random number from 0 to 1; places the sleep within its jitter.
+        :param spread: a random number from 0 to 1; 0 is the whole interval, 1 a tenth less.
         :param next_look: when looking again is worth while, as the answer says, in seconds since the epoch.
         :returns: seconds; None when time is up.
         """
@@ -88,4 +89,4 @@ class Polling:
 
 
 def _jitter(spread: float) -> float:
-    return 1 - _JITTER + 2 * _JITTER * spread
+    return 1 - _JITTER * spread

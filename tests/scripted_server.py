@@ -18,7 +18,7 @@ from typing import Any, Literal
 class Reply:
     """One answer of the script.
 
-    :param body: bytes or text verbatim; anything else is sent as JSON.
+    :param body: bytes or text verbatim, a function of the request, or anything else, sent as JSON.
     :param delay: seconds before the answer.
     :param drip: seconds between the single bytes of the body.
     :param drop: break the connection before the answer, within its headers, or within its body.
@@ -31,10 +31,11 @@ class Reply:
     drip: float = 0.0
     drop: Literal["before", "headers", "body"] | None = None
 
-    def encoded(self) -> bytes:
-        if isinstance(self.body, bytes):
-            return self.body
-        return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+    def encoded(self, request: Request) -> bytes:
+        body = self.body(request) if callable(self.body) else self.body
+        if isinstance(body, bytes):
+            return body
+        return body.encode() if isinstance(body, str) else json.dumps(body).encode()
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,14 @@ class ScriptedServer:
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                reply = outer._next(Request(self.command, self.path, dict(self.headers), body))
+                request = Request(self.command, self.path, dict(self.headers), body)
+                reply = outer._next(request)
                 if reply.delay:
                     outer._stopping.wait(reply.delay)
                 if reply.drop == "before":
                     self._reset()
                     return
-                encoded = reply.encoded()
+                encoded = reply.encoded(request)
                 headers = {"Content-Type": "application/json", "Content-Length": str(len(encoded))}
                 head = f"HTTP/1.1 {reply.status} Scripted\r\n" + "".join(
                     f"{name}: {value}\r\n" for name, value in {**headers, **reply.headers}.items()

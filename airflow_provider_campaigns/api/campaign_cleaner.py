@@ -8,7 +8,7 @@ one first. Vendor pages: https://docs.campaigncleaner.com/api-reference/introduc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ SERVICE = Service(
     title="Campaign Cleaner", base_url="https://api.campaigncleaner.com", key_header="X-CC-API-Key"
 )
 MAX_CUSTOM_INFO = 500
+MAX_STATES_BYTES = 4 * 1024 * 1024
 
 
 class CampaignState(str, Enum):
@@ -153,6 +154,14 @@ def get_campaign_list() -> Call[list[CampaignStatus]]:
     return _get("get_campaign_list", _listed)
 
 
+def get_campaign_states() -> Call[Mapping[str, CampaignStatus]]:
+    """List the account's campaigns for their states alone, by id in lower case, as cheaply as can be.
+
+    An answer of more than 4 MiB, some 25,000 campaigns, is not read: it would hold up an event loop.
+    """
+    return replace(_get("get_campaign_list", _states), max_bytes=MAX_STATES_BYTES)
+
+
 def get_credits() -> Call[int]:
     """Ask for the number of credits left.
 
@@ -257,6 +266,17 @@ def _listed(answer: Mapping[str, Any]) -> list[CampaignStatus]:
         raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
     statuses = (_status_in(item, None) for item in items)
     return [status for status in statuses if status is not None]
+
+
+def _states(answer: Mapping[str, Any]) -> Mapping[str, CampaignStatus]:
+    items = answer.get("campaign_list")
+    if not isinstance(items, list):
+        raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
+    return {
+        str(item["id"]).lower(): CampaignStatus(str(item["id"]), item["status"].strip().lower())
+        for item in items
+        if isinstance(item, dict) and "id" in item and isinstance(item.get("status"), str)
+    }
 
 
 def _credits(answer: Mapping[str, Any]) -> int:

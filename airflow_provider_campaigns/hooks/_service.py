@@ -88,7 +88,7 @@ class ServiceHook(BaseHook):
         """Hold the asynchronous client open, so that a wait does not connect anew at every look."""
         from airflow_provider_campaigns.transport import aio
 
-        async with aio.client(await self._aaccount()) as client:
+        async with aio.client(await self.aaccount()) as client:
             yield client
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
@@ -115,7 +115,8 @@ class ServiceHook(BaseHook):
         except (ApiError, ValueError) as error:
             return False, str(error)
 
-    async def _aaccount(self) -> Account:
+    async def aaccount(self) -> Account:
+        """Return the account that the connection describes, from an event loop; see :attr:`account`."""
         if self._account is None:
             self._account = self._account_of(await get_async_connection(self._conn_id, hook=self))
         return self._account

@@ -40,7 +40,8 @@ from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.transport.retry import ONCE, Retry
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP, Ending
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP
+from airflow_provider_campaigns.triggers._watching import Ending
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 
 if TYPE_CHECKING:

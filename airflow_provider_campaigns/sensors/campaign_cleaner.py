@@ -33,7 +33,8 @@ from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHoo
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, SHORTEST_SLEEP, Polling
 from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP, Ending
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP
+from airflow_provider_campaigns.triggers._watching import Ending
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
-from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.exceptions import ApiError, RateLimitedError
 from airflow_provider_campaigns.transport._outcome import (
     CHUNK,
     log_retry,
@@ -82,6 +82,8 @@ class AioClient:
                 return await self._attempt(call)
             except ApiError as error:
                 told = told_of(error, self._account)
+                if isinstance(error, RateLimitedError) and error.retry_after:
+                    pace_of(self._account).hold(time.monotonic(), error.retry_after)
             pause = retry.after_failure(call, told, attempt, spread=random.random())
             if pause is None:
                 raise told

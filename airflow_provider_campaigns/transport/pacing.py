@@ -1,6 +1,8 @@
 """How often one process asks one account: requests are spaced, whoever makes them.
 
-Pure but for the table of paces, which is shared so that hooks of the same account share one budget.
+All that speak for the same account in a process keep one pace, whatever the connection id and whichever the
+transport: they share its budget of requests a second, and a pause that the service asks one of them for
+(``Retry-After``) is a pause for all. Accounts with different keys share nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import threading
 
 from airflow_provider_campaigns.transport.account import Account
+
+LONGEST_HOLD = 300.0
 
 
 class Pace:
@@ -21,6 +25,10 @@ class Pace:
         self._next = 0.0
         self._lock = threading.Lock()
 
+    def slow_down_to(self, per_second: float) -> None:
+        """Keep to a budget if it is smaller than the one kept to so far."""
+        self._gap = max(self._gap, 1.0 / per_second)
+
     def reserve(self, now: float) -> float:
         """Take the next moment, and say how many seconds after ``now`` it lies."""
         with self._lock:
@@ -28,15 +36,25 @@ class Pace:
             self._next = moment + self._gap
             return moment - now
 
+    def hold(self, now: float, seconds: float) -> None:
+        """Let no request leave for a while.
 
-_paces: dict[tuple[str, float], Pace] = {}
+        :param seconds: how long the service asked to be left alone; believed up to :data:`LONGEST_HOLD`.
+        """
+        with self._lock:
+            self._next = max(self._next, now + min(seconds, LONGEST_HOLD))
+
+
+_paces: dict[str, Pace] = {}
 _paces_lock = threading.Lock()
 
 
 def pace_of(account: Account) -> Pace:
-    """Return the pace that everybody in this process keeps towards an account."""
-    key = (account.identity, account.max_requests_per_second)
+    """Return the pace that everybody in this process keeps towards an account.
+
+    Where two connections to the same account name different budgets, the smaller one holds.
+    """
     with _paces_lock:
-        if key not in _paces:
-            _paces[key] = Pace(account.max_requests_per_second)
-        return _paces[key]
+        pace = _paces.setdefault(account.identity, Pace(account.max_requests_per_second))
+    pace.slow_down_to(account.max_requests_per_second)
+    return pace

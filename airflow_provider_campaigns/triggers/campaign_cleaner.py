@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
+from airflow_provider_campaigns.api import campaign_cleaner as api
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
+from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.polling import MAX_FAILURES
-from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers._waiting import Look, WaitTrigger
+from airflow_provider_campaigns.triggers._waiting import WaitTrigger
+from airflow_provider_campaigns.triggers._watching import Look, Question
+
+CAMPAIGN_STATUS = Question("campaigns", one=api.get_campaign_status, many=api.get_campaign_states)
 
 
-class CampaignCleanerCampaignTrigger(WaitTrigger):
+class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
     """Waits until a campaign is no longer being processed.
 
     The event's ``said`` is the state that ended the wait, or the last one seen; what it means is for the
@@ -42,7 +45,6 @@ class CampaignCleanerCampaignTrigger(WaitTrigger):
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.waiting_states = waiting_states
-        self._hook = CampaignCleanerHook(campaign_cleaner_conn_id)
 
     def arguments(self) -> dict[str, Any]:
         """Return what to wait for."""
@@ -52,13 +54,15 @@ class CampaignCleanerCampaignTrigger(WaitTrigger):
             "waiting_states": self.waiting_states,
         }
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[None]:
-        """Hold the connection to Campaign Cleaner open."""
-        async with self._hook.aclient():
-            yield
+    def hook(self) -> CampaignCleanerHook:
+        """Return a hook on the connection."""
+        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
-    async def look(self) -> Look:
+    def question(self) -> tuple[Question[CampaignStatus], str]:
         """Ask for the campaign's state."""
-        status = await self._hook.aget_campaign_status(self.campaign_id, retry=ONCE)
-        return Look(said=status.status, ends=status.status not in self.waiting_states)
+        return CAMPAIGN_STATUS, self.campaign_id
+
+    def judge(self, answer: CampaignStatus | ApiError) -> Look:
+        """End the wait at any state that does not mean: look again."""
+        status = cast("CampaignStatus", answer).status
+        return Look(said=status, ends=status not in self.waiting_states)

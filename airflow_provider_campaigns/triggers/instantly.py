@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_campaigns import gate
-from airflow_provider_campaigns.exceptions import MalformedAnswerError
+from airflow_provider_campaigns.api import instantly as api
+from airflow_provider_campaigns.api.instantly import SendingStatus
+from airflow_provider_campaigns.exceptions import ApiError, MalformedAnswerError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.polling import MAX_FAILURES
-from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers._waiting import Look, WaitTrigger
+from airflow_provider_campaigns.triggers._waiting import WaitTrigger
+from airflow_provider_campaigns.triggers._watching import Look, Question
+
+CAMPAIGN_SENDING_STATUS = Question(
+    "campaign sending statuses", one=api.get_sending_status, answers=(MalformedAnswerError,)
+)
+SUBSEQUENCE_SENDING_STATUS = Question(
+    "subsequence sending statuses", one=api.get_subsequence_sending_status, answers=(MalformedAnswerError,)
+)
 
 
-class InstantlySendGateTrigger(WaitTrigger):
+class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
     """Waits until a verdict on a campaign is anything but *wait*.
 
     It opens nothing: the event sends the gate to look again, and the gate decides.
@@ -53,8 +60,7 @@ class InstantlySendGateTrigger(WaitTrigger):
         self.instantly_conn_id = instantly_conn_id
         self.policy = policy
         self.max_status_age = max_status_age
-        self.first_look = first_look
-        self._hook = InstantlyHook(instantly_conn_id)
+        self._first_look = first_look
         self._policy = gate.Policy.of(policy, timedelta(seconds=max_status_age))
 
     def arguments(self) -> dict[str, Any]:
@@ -65,36 +71,32 @@ class InstantlySendGateTrigger(WaitTrigger):
             "instantly_conn_id": self.instantly_conn_id,
             "policy": self.policy,
             "max_status_age": self.max_status_age,
-            "first_look": self.first_look,
+            "first_look": self._first_look,
         }
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[None]:
-        """Hold the connection to Instantly open."""
-        async with self._hook.aclient():
-            yield
+    def hook(self) -> InstantlyHook:
+        """Return a hook on the connection."""
+        return InstantlyHook(self.instantly_conn_id)
 
-    async def look(self) -> Look:
-        """Ask for the sending status, and judge it."""
-        verdict = await self._judge()
+    def question(self) -> tuple[Question[SendingStatus], str]:
+        """Ask for the sending status of the campaign or subsequence."""
+        if self.campaign_id is not None:
+            return CAMPAIGN_SENDING_STATUS, self.campaign_id
+        return SUBSEQUENCE_SENDING_STATUS, str(self.subsequence_id)
+
+    def judge(self, answer: SendingStatus | ApiError) -> Look:
+        """End the wait at any verdict but *wait*."""
+        now = datetime.now(timezone.utc)
+        if isinstance(answer, ApiError):
+            verdict = gate.unreadable(answer, now)
+        else:
+            verdict = gate.judge(answer, self._policy, now)
         return Look(
             said=verdict.as_dict(),
             ends=verdict.disposition is not gate.Disposition.WAIT,
             next_look=verdict.next_look.timestamp() if verdict.next_look else None,
         )
 
-    async def _judge(self) -> gate.Verdict:
-        try:
-            if self.campaign_id is not None:
-                status = await self._hook.aget_sending_status(self.campaign_id, retry=ONCE)
-            else:
-                status = await self._hook.aget_subsequence_sending_status(
-                    str(self.subsequence_id), retry=ONCE
-                )
-        except MalformedAnswerError as error:
-            return gate.unreadable(error, datetime.now(timezone.utc))
-        return gate.judge(status, self._policy, datetime.now(timezone.utc))
-
-    def first_pause(self) -> float:
-        """Sleep until the moment that the gate thought worth a look."""
-        return max(0.0, (self.first_look or 0.0) - time.time())
+    def first_look(self) -> float | None:
+        """Look first when the gate thought it worth a look."""
+        return self._first_look

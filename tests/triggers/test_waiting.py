@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -49,7 +50,8 @@ def gate(**arguments: Any) -> InstantlySendGateTrigger:
 
 
 async def event_of(trigger: BaseTrigger) -> dict[str, Any]:
-    return json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+    async with aclosing(trigger.run()) as events:
+        return json.loads(json.dumps((await anext(events)).payload))
 
 
 def said(status: str) -> dict[str, Any]:

@@ -1,0 +1,369 @@
+"""One voice for all the waits of an account: what many triggers want to know is asked once.
+
+The rules of this room:
+
+- A *watch* serves all waits in one event loop that ask one account the same kind of question. It lives from
+  its first wait to its last, and ends with it, however that one ends.
+- A wait gets only answers whose request left after the wait began.
+- An answer goes to everybody who waits for it. Equal waits cost one request, and the tightest interval among
+  them sets the rhythm, so nobody hears later than asked for.
+- Where the service answers for all things in one call, and more than one thing is waited for, it is asked
+  for all: one request an interval, however many wait. A thing that is missing from that answer is asked for
+  singly. If the call fails, one thing is asked for singly, to tell a broken call from a broken service: in
+  the first case all are asked for singly for a while, in the second the failure is everybody's.
+- What has been due longest is asked for first. Under a budget of b requests a second, n things are looked
+  at about every max(interval, n / b) seconds each, and none starves.
+- Whatever the service does, a wait ends at its deadline, by a timer of its own. One that is taken up after
+  its deadline still gets the time for a look.
+
+When to look again and when to give up is decided in :mod:`airflow_provider_campaigns.polling`; how a call
+travels, in :mod:`airflow_provider_campaigns.transport`. A third kind of wait needs a :class:`Question`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, NotFoundError
+from airflow_provider_campaigns.polling import Polling
+from airflow_provider_campaigns.transport import aio
+from airflow_provider_campaigns.transport._outcome import log
+from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.retry import ONCE
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_IN_FLIGHT = aio.MAX_CONNECTIONS
+# Newcomers to a watch that asks for all are gathered for up to this long, so that a triggerer that starts
+# with thousands of waits does not ask once for each.
+GATHER_SECONDS = 1.0
+# For how long a call for all that does not work is left alone.
+SINGLY_SECONDS = 600.0
+# How long after its deadline a wait may still hear the answer to a look that left in time.
+LAST_LOOK_SECONDS = 1.0
+# Failures that say something about the thing that was asked for, and nothing about the service.
+_ABOUT_ONE_THING = (NotFoundError, BadRequestError)
+# How many waits are told of an answer before others may use the event loop.
+_TOLD_AT_ONCE = 200
+
+
+class Ending(str, Enum):
+    """How a wait ended."""
+
+    ANSWERED = "answered"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+class Look(NamedTuple):
+    """What one look at the service means for a wait.
+
+    :param said: what the service said, as plain JSON, for the event.
+    :param ends: the wait is over.
+    :param next_look: when looking again is worth while, in seconds since the epoch; None where unknown.
+    """
+
+    said: Any
+    ends: bool
+    next_look: float | None = None
+
+
+@dataclass(frozen=True)
+class Question(Generic[T]):
+    """A kind of question to a service.
+
+    :param kind: tells it from other kinds.
+    :param one: the call that asks about one thing.
+    :param many: the call that asks about all things, where the service has one; its keys are in lower case.
+    :param answers: errors that are an answer to this question rather than a failure to ask it.
+    """
+
+    kind: str
+    one: Callable[[str], Call[T]]
+    many: Callable[[], Call[Mapping[str, T]]] | None = None
+    answers: tuple[type[ApiError], ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Waiter(Generic[T]):
+    """One wait for one thing.
+
+    :param key: the thing.
+    :param polling: the rhythm, the deadline and how many failures are survived.
+    :param judge: says what an answer means.
+    :param first_look: when to look first, in seconds since the epoch; None for as soon as can be.
+    """
+
+    key: str
+    polling: Polling
+    judge: Callable[[T | ApiError], Look]
+    first_look: float | None = None
+    due: float = 0.0
+    failures: int = 0
+    said: Any = None
+    error: ApiError | None = None
+    ended: asyncio.Future[Ending] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def hear(self, outcome: T | ApiError, *, failed: bool, spread: float) -> float:
+        """Take the outcome of a look in; return the seconds until the next, infinite where the wait ended."""
+        if self.ended.done():
+            return math.inf
+        try:
+            return self._heed(outcome, failed=failed, spread=spread)
+        except Exception as error:  # noqa: BLE001 - whoever awaits the wait is the one to hear of it
+            self.ended.set_exception(error)
+            return math.inf
+
+    def run_out(self) -> None:
+        """End the wait because its time is up."""
+        self._end(Ending.TIMED_OUT)
+
+    def _heed(self, outcome: Any, *, failed: bool, spread: float) -> float:
+        now = time.time()
+        if failed:
+            self.failures += 1
+            self.error = outcome
+            pause = self.polling.after_failure(outcome, self.failures, now, spread=spread)
+            if pause is None:
+                fatal = self.polling.is_fatal(outcome, self.failures)
+                return self._end(Ending.FAILED if fatal else Ending.TIMED_OUT)
+            return pause
+        look = self.judge(outcome)
+        self.failures, self.error, self.said = 0, None, look.said
+        if look.ends:
+            return self._end(Ending.ANSWERED)
+        pause = self.polling.after_answer(now, spread=spread, next_look=look.next_look)
+        return self._end(Ending.TIMED_OUT) if pause is None else pause
+
+    def _end(self, ending: Ending) -> float:
+        if not self.ended.done():
+            self.ended.set_result(ending)
+        return math.inf
+
+
+@dataclass(eq=False, slots=True)
+class _Thing(Generic[T]):
+    """Something that is waited for, with all who wait for it."""
+
+    key: str
+    waiters: set[Waiter[T]] = field(default_factory=set)
+    due: float = math.inf
+    asking: bool = False
+    unlisted: bool = False
+
+
+class Watch(Generic[T]):
+    """Asks one account one kind of question, for all who wait. :func:`join` one, do not make one.
+
+    :param question: the kind of question.
+    :param account: whom to ask.
+    """
+
+    def __init__(self, question: Question[T], account: Account) -> None:
+        self.users = 0
+        self._question = question
+        self._timeout = account.timeout
+        self._opened = aio.client(account)
+        self._loop = asyncio.get_running_loop()
+        self._things: dict[str, _Thing[T]] = {}
+        self._queue: list[tuple[float, int, _Thing[T]]] = []
+        self._number = itertools.count()
+        self._news = asyncio.Event()
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._asks: set[asyncio.Task[ApiError | None]] = set()
+        self._singly_until = -math.inf
+        self._asked_all_at = -math.inf
+
+    async def open(self) -> None:
+        """Start asking."""
+        self._client = await self._opened.__aenter__()
+        self._pump = self._loop.create_task(self._ask_what_is_due())
+
+    async def close(self) -> None:
+        """Stop asking."""
+        tasks = (self._pump, *self._asks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._opened.__aexit__(None, None, None)
+
+    async def wait(self, waiter: Waiter[T]) -> Ending:
+        """Wait for the end of a wait."""
+        thing = self._things.setdefault(waiter.key, _Thing(waiter.key))
+        thing.waiters.add(waiter)
+        waiter.due = self._first_due(waiter, thing)
+        if waiter.due < thing.due:
+            self._schedule(thing, waiter.due)
+        timer = self._loop.call_later(self._time_left(waiter), waiter.run_out)
+        try:
+            return await waiter.ended
+        finally:
+            timer.cancel()
+            thing.waiters.discard(waiter)
+            if not thing.waiters and self._things.get(thing.key) is thing:
+                del self._things[thing.key]
+
+    # When.
+
+    def _first_due(self, waiter: Waiter[T], thing: _Thing[T]) -> float:
+        """Say when to look first: at once for a wait that is alone, a little later for one of many."""
+        now = self._loop.time()
+        if waiter.first_look is not None:
+            return now + max(0.0, waiter.first_look - time.time())
+        if len(self._things) == 1 and len(thing.waiters) == 1:
+            return now
+        window = min(GATHER_SECONDS, waiter.polling.interval / 5)
+        if self._may_ask_all():
+            return max(now, self._asked_all_at + window)
+        return now + window * random.random()
+
+    def _time_left(self, waiter: Waiter[T]) -> float:
+        """Return the seconds until a wait has to end; a look that leaves at the deadline may come back."""
+        left = waiter.polling.deadline - time.time()
+        return left + LAST_LOOK_SECONDS if left > 0 else self._timeout
+
+    def _schedule(self, thing: _Thing[T], due: float) -> None:
+        thing.due = due
+        if not thing.asking and due < math.inf:
+            heapq.heappush(self._queue, (due, next(self._number), thing))
+            self._news.set()
+
+    async def _next_due(self) -> _Thing[T]:
+        """Return the thing that has been due longest, once one is due."""
+        while True:
+            while self._queue and self._is_outdated(*self._queue[0]):
+                heapq.heappop(self._queue)
+            pause = self._queue[0][0] - self._loop.time() if self._queue else None
+            if pause is not None and pause <= 0:
+                return heapq.heappop(self._queue)[2]
+            self._news.clear()
+            with suppress(asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(self._news.wait(), pause)
+
+    @staticmethod
+    def _is_outdated(due: float, _: int, thing: _Thing[Any]) -> bool:
+        return thing.asking or not thing.waiters or thing.due != due
+
+    # Whom.
+
+    async def _ask_what_is_due(self) -> None:
+        while True:
+            thing = await self._next_due()
+            if self._may_ask_all() and not thing.unlisted:
+                await self._ask_all(thing)
+            else:
+                thing.asking = True
+                await self._slots.acquire()
+                task = self._loop.create_task(self._ask_one(thing))
+                self._asks.add(task)
+                task.add_done_callback(self._asks.discard)
+
+    def _may_ask_all(self) -> bool:
+        return (
+            self._question.many is not None
+            and len(self._things) > 1
+            and self._loop.time() >= self._singly_until
+        )
+
+    # Asking.
+
+    async def _ask_one(self, thing: _Thing[T]) -> ApiError | None:
+        """Ask about one thing, tell those who waited for it by then, and return what failed."""
+        waiters = list(thing.waiters)
+        outcome = await self._send(self._question.one(thing.key))
+        self._slots.release()
+        thing.asking = False
+        self._tell(thing, waiters, outcome, spread=random.random())
+        return outcome if isinstance(outcome, ApiError) and self._is_failure(outcome) else None
+
+    async def _ask_all(self, due: _Thing[T]) -> None:
+        """Ask about all things at once, and tell everybody who waited by then."""
+        assert self._question.many is not None  # noqa: S101 - _may_ask_all has looked
+        asked = [(thing, list(thing.waiters)) for thing in self._things.values() if not thing.asking]
+        self._asked_all_at = self._loop.time()
+        outcome = await self._send(self._question.many())
+        if isinstance(outcome, ApiError):
+            await self._fall_back(due, asked, outcome)
+            return
+        for number, (thing, waiters) in enumerate(asked, 1):
+            answer = outcome.get(thing.key.lower())
+            thing.unlisted = answer is None
+            if answer is not None:
+                self._tell(thing, waiters, answer, spread=0.0)
+            elif thing is due:
+                self._schedule(thing, thing.due)
+            if not number % _TOLD_AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def _fall_back(
+        self, due: _Thing[T], asked: list[tuple[_Thing[T], list[Waiter[T]]]], error: ApiError
+    ) -> None:
+        """Find out, by asking about one thing, whether the call for all is broken or the service is."""
+        log.warning("Asking about all %s failed, asking about one: %s", self._question.kind, error)
+        due.asking = True
+        await self._slots.acquire()
+        failure = await self._ask_one(due)
+        if failure is None or isinstance(failure, _ABOUT_ONE_THING):
+            self._singly_until = self._loop.time() + SINGLY_SECONDS
+            return
+        for number, (thing, waiters) in enumerate(asked, 1):
+            if thing is not due:
+                self._tell(thing, waiters, failure, spread=0.0)
+            if not number % _TOLD_AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def _send(self, call: Call[R]) -> R | ApiError:
+        try:
+            return await self._client.send(call, ONCE)
+        except ApiError as error:
+            return error
+
+    def _is_failure(self, outcome: T | ApiError) -> bool:
+        return isinstance(outcome, ApiError) and not isinstance(outcome, self._question.answers)
+
+    def _tell(
+        self, thing: _Thing[T], waiters: list[Waiter[T]], outcome: T | ApiError, *, spread: float
+    ) -> None:
+        """Tell those who waited what came of it, and queue the thing again if anybody waits on."""
+        now = self._loop.time()
+        failed = self._is_failure(outcome)
+        for waiter in waiters:
+            waiter.due = now + waiter.hear(outcome, failed=failed, spread=spread)
+        self._schedule(thing, min((waiter.due for waiter in thing.waiters), default=math.inf))
+
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Watch[Any]]] = (
+    WeakKeyDictionary()
+)
+
+
+@asynccontextmanager
+async def join(account: Account, question: Question[T]) -> AsyncIterator[Watch[T]]:
+    """Give the watch that asks an account a kind of question; the first user opens it, the last closes it."""
+    watches = _watches.setdefault(asyncio.get_running_loop(), {})
+    name = (account.identity, question.kind)
+    watch = watches.get(name)
+    if watch is None:
+        watch = watches[name] = Watch(question, account)
+        await watch.open()
+    watch.users += 1
+    try:
+        yield watch
+    finally:
+        watch.users -= 1
+        if not watch.users:
+            del watches[name]
+            await watch.close()

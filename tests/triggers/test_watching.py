@@ -1,0 +1,330 @@
+"""Many waits, one voice: what reaches the service is counted, not timed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_campaigns.transport import aio, pacing
+from airflow_provider_campaigns.triggers import _watching
+from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
+from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from tests.conftest import set_connection
+from tests.scripted_server import Reply, Request, ScriptedServer
+
+LIST, STATUS = "/v1/get_campaign_list", "/v1/get_campaign_status"
+
+
+class Cleaner:
+    """Plays Campaign Cleaner: knows the state of every campaign, and which of them its list shows."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.server = server
+        self.states: dict[str, str] = {}
+        self.listed: Callable[[str], bool] = lambda _: True
+        server.play(Reply(self._status), path=STATUS)
+        server.play(Reply(self._list), path=LIST)
+
+    def asked(self) -> Counter[str]:
+        return Counter(request.path for request in self.server.requests)
+
+    def _status(self, request: Request) -> dict[str, Any]:
+        campaign_id = request.json["campaign"]["id"]
+        return {"campaign_status": {"id": campaign_id, "status": self.states.get(campaign_id, "processing")}}
+
+    def _list(self, _: Request) -> dict[str, Any]:
+        return {
+            "campaign_list": [
+                {"id": campaign_id, "status": state}
+                for campaign_id, state in self.states.items()
+                if self.listed(campaign_id)
+            ]
+        }
+
+
+@pytest.fixture
+def cleaner(connections: ScriptedServer) -> Cleaner:
+    return Cleaner(connections)
+
+
+def wait_for(campaign_id: str, **arguments: Any) -> CampaignCleanerCampaignTrigger:
+    return CampaignCleanerCampaignTrigger(
+        **{
+            "campaign_id": campaign_id,
+            "campaign_cleaner_conn_id": "campaign_cleaner_default",
+            "waiting_states": ["processing"],
+            "poke_interval": 0.5,
+            "deadline": time.time() + 30,
+            **arguments,
+        }
+    )
+
+
+def gate_of(number: int, **arguments: Any) -> InstantlySendGateTrigger:
+    return InstantlySendGateTrigger(
+        **{
+            "campaign_id": f"019e18e2-a52f-78e7-96f2-{number:012d}",
+            "instantly_conn_id": "instantly_default",
+            "max_status_age": 3600.0,
+            "poke_interval": 0.5,
+            "deadline": time.time() + 30,
+            **arguments,
+        }
+    )
+
+
+async def event_of(trigger: BaseTrigger) -> dict[str, Any]:
+    async with aclosing(trigger.run()) as events:
+        return json.loads(json.dumps((await anext(events)).payload))
+
+
+async def settled() -> None:
+    """Nothing is left: no watch, no session, no task."""
+    await asyncio.sleep(0)
+    assert not _watching._watches[asyncio.get_running_loop()]
+    assert not aio._sessions[asyncio.get_running_loop()]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_wait_that_is_alone_uses_the_single_call(cleaner: Cleaner) -> None:
+    cleaner.states["a"] = "completed"
+    assert (await event_of(wait_for("a")))["said"] == "completed"
+    assert cleaner.asked() == {STATUS: 1}
+    await settled()
+
+
+async def test_any_number_of_waits_costs_one_request_an_interval(cleaner: Cleaner) -> None:
+    cleaner.states = {f"c{number}": "processing" for number in range(300)}
+    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
+    await asyncio.sleep(3.2)
+    asked = cleaner.asked()
+    # The first wait is alone for a moment, and the others are gathered: then one list each 0.5 s.
+    assert asked[STATUS] <= 1
+    assert asked[LIST] <= 3.2 / 0.5 + 2
+    cleaner.states = dict.fromkeys(cleaner.states, "completed")
+    events = await asyncio.gather(*waits)
+    assert {event["said"] for event in events} == {"completed"}
+    assert cleaner.server.connections <= 2
+    await settled()
+
+
+async def test_each_wait_ends_by_its_own_state(cleaner: Cleaner) -> None:
+    cleaner.states = {"done": "completed", "odd": "exploded", "stuck": "paused", "busy": "processing"}
+    tasks = {name: asyncio.create_task(event_of(wait_for(name))) for name in cleaner.states}
+    await asyncio.sleep(1.5)
+    assert {name for name, task in tasks.items() if task.done()} == {"done", "odd", "stuck"}
+    cleaner.states["busy"] = "completed"
+    assert [(await task)["said"] for task in tasks.values()] == [
+        "completed",
+        "exploded",
+        "paused",
+        "completed",
+    ]
+    await settled()
+
+
+async def test_a_campaign_that_the_list_does_not_show_is_asked_for_singly(cleaner: Cleaner) -> None:
+    cleaner.states = dict.fromkeys("abcdef", "processing")
+    cleaner.listed = lambda campaign_id: campaign_id not in "ab"
+    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
+    await asyncio.sleep(1.2)
+    cleaner.states["a"] = "completed"
+    event = await waits[0]
+    assert event["said"] == "completed"
+    cleaner.states = dict.fromkeys("abcdef", "completed")
+    await asyncio.gather(*waits)
+    singly = Counter(
+        request.json["campaign"]["id"] for request in cleaner.server.requests if request.path == STATUS
+    )
+    assert set(singly) - {"a", "b"} <= {"a"} or sum(singly[name] for name in "cdef") <= 1
+    await settled()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Reply({}, status=500),
+        Reply(b"<html>"),
+        Reply({"error": "no list today"}),
+        Reply({"x": "y" * 5_000_000}),
+    ],
+)
+async def test_a_list_that_does_not_work_gives_way_to_single_calls(cleaner: Cleaner, broken: Reply) -> None:
+    cleaner.server.play(broken, path=LIST)
+    cleaner.states = dict.fromkeys("abcdefgh", "processing")
+    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
+    await asyncio.sleep(1.7)
+    asked = cleaner.asked()
+    assert asked[LIST] == 1  # and then it is left alone for a while
+    assert 8 <= asked[STATUS] <= 8 * 6
+    cleaner.states = dict.fromkeys(cleaner.states, "completed")
+    assert {event["ending"] for event in await asyncio.gather(*waits)} == {"answered"}
+    await settled()
+
+
+@pytest.mark.parametrize("garbage", [Reply(b"<html>"), Reply({}, status=503), Reply({"error": "down"})])
+async def test_a_service_that_answers_nothing_useful_is_not_stormed(
+    connections: ScriptedServer, garbage: Reply
+) -> None:
+    connections.play(garbage)
+    events = await asyncio.gather(*[event_of(wait_for(f"c{n}", poke_interval=0.05)) for n in range(200)])
+    assert {event["ending"] for event in events} == {"failed"}
+    # Five failures in a row for each of 200 waits, in fewer requests than there are waits.
+    assert len(connections.requests) < 50
+    await settled()
+
+
+async def test_a_bad_key_ends_all_waits_with_a_handful_of_requests(connections: ScriptedServer) -> None:
+    connections.play(Reply({"error": "bad key"}, status=401))
+    events = await asyncio.gather(*[event_of(wait_for(f"c{number}")) for number in range(200)])
+    assert {event["error"]["class"] for event in events} == {"AuthenticationError"}
+    assert len(connections.requests) <= 4
+    await settled()
+
+
+async def test_a_campaign_that_does_not_exist_ends_its_own_wait_only(cleaner: Cleaner) -> None:
+    cleaner.server.play(Reply({}, status=500), path=LIST)
+    cleaner.states = {"a": "processing", "b": "processing"}
+    waits = [asyncio.create_task(event_of(wait_for(name))) for name in "ab"]
+    cleaner.server.play(
+        Reply({"error": "no such campaign"}, status=404), *[Reply(cleaner._status)] * 2, path=STATUS
+    )
+    await asyncio.sleep(1)
+    cleaner.states = dict.fromkeys("ab", "completed")
+    endings = Counter(event["ending"] for event in await asyncio.gather(*waits))
+    assert endings == {"failed": 1, "answered": 1}
+    await settled()
+
+
+async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedServer) -> None:
+    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    waits = [asyncio.create_task(event_of(gate_of(1))) for _ in range(200)]
+    await asyncio.sleep(2.6)
+    assert len(connections.requests) <= 2.6 / 0.45 + 2
+    connections.play({"diagnostics": None, "summary": {"status": "campaign_paused"}})
+    assert {event["said"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
+    await settled()
+
+
+async def test_the_tightest_interval_sets_the_rhythm(connections: ScriptedServer) -> None:
+    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    waits = [asyncio.create_task(event_of(gate_of(1, poke_interval=interval))) for interval in (0.4, 5, 60)]
+    await asyncio.sleep(2.2)
+    assert 4 <= len(connections.requests) <= 2.2 / 0.36 + 2
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await settled()
+
+
+async def test_a_wait_never_gets_an_answer_from_before_it_began(cleaner: Cleaner) -> None:
+    """The list that is under way when a wait begins says 'completed' of it, and is stale by then."""
+    cleaner.states = dict.fromkeys("abc", "processing")
+    first = [asyncio.create_task(event_of(wait_for(name))) for name in "ab"]
+    await asyncio.sleep(0.4)
+    cleaner.server.play(Reply(cleaner._list, delay=0.8), path=LIST)
+    cleaner.states["late"] = "completed"
+    await asyncio.sleep(0.6)  # a slow list is under way, and was asked for before the wait begins
+    asked_before = len(cleaner.server.requests)
+    assert (await event_of(wait_for("late")))["said"] == "completed"
+    assert len(cleaner.server.requests) > asked_before
+    for task in first:
+        task.cancel()
+    await asyncio.gather(*first, return_exceptions=True)
+    await settled()
+
+
+async def test_under_a_budget_all_have_their_turn(
+    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 40})
+    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    waits = [asyncio.create_task(event_of(gate_of(number, poke_interval=0.2))) for number in range(20)]
+    await asyncio.sleep(3)
+    # 20 things at 40 requests a second: each is looked at about every 0.5 s, and none starves.
+    turns = Counter(request.path for request in connections.requests)
+    assert len(connections.requests) <= 3 * 40 + 2
+    assert len(turns) == 20
+    assert max(turns.values()) - min(turns.values()) <= 2
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await settled()
+
+
+async def test_a_pause_that_one_is_asked_for_is_kept_by_all(connections: ScriptedServer) -> None:
+    connections.play(
+        Reply({}, status=429, headers={"Retry-After": "2"}),
+        {"diagnostics": None, "summary": {"status": "campaign_paused"}},
+    )
+    begun = time.monotonic()
+    waits = [asyncio.create_task(event_of(gate_of(0)))]
+    await asyncio.sleep(0.2)
+    waits += [asyncio.create_task(event_of(gate_of(number))) for number in range(1, 20)]
+    await asyncio.sleep(1.2)
+    assert len(connections.requests) == 1
+    await asyncio.gather(*waits)
+    assert time.monotonic() - begun >= 2
+    pacing._paces.clear()
+    await settled()
+
+
+async def test_two_connections_to_one_account_share_one_voice(
+    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = cleaner.server.url
+    set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="same_account")
+    set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="other_account", password="another")
+    cleaner.states = dict.fromkeys("abc", "processing")
+    names = {"a": "campaign_cleaner_default", "b": "same_account", "c": "other_account"}
+    waits = [
+        asyncio.create_task(event_of(wait_for(campaign, campaign_cleaner_conn_id=conn_id)))
+        for campaign, conn_id in names.items()
+    ]
+    await asyncio.sleep(0.4)
+    assert len(_watching._watches[asyncio.get_running_loop()]) == 2
+    keys = {request.headers["X-CC-API-Key"] for request in cleaner.server.requests}
+    assert len(keys) == 2
+    cleaner.states = dict.fromkeys("abc", "completed")
+    await asyncio.gather(*waits)
+    await settled()
+
+
+async def test_a_wait_ends_at_its_deadline_whatever_the_service_does(connections: ScriptedServer) -> None:
+    connections.play(Reply({"campaign_list": []}, delay=20))
+    begun = time.monotonic()
+    events = await asyncio.gather(*[event_of(wait_for(f"c{n}", deadline=time.time() + 1)) for n in range(30)])
+    assert {event["ending"] for event in events} == {"timed_out"}
+    assert time.monotonic() - begun < 1 + _watching.LAST_LOOK_SECONDS + 1
+    await settled()
+
+
+async def test_thousands_of_waits_come_and_go_and_leave_nothing(cleaner: Cleaner) -> None:
+    for _ in range(5):
+        cleaner.states = {f"c{number}": "completed" for number in range(300)}
+        waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
+        for wait in waits[::3]:
+            asyncio.get_running_loop().call_later(0.05, wait.cancel)
+        await asyncio.gather(*waits, return_exceptions=True)
+        await settled()
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, (_watching.Waiter, _watching.Watch))]
+
+
+async def test_a_judge_that_breaks_ends_its_wait_and_no_other(cleaner: Cleaner) -> None:
+    cleaner.states = dict.fromkeys("ab", "completed")
+    broken = wait_for("a")
+    broken.judge = lambda _: 1 / 0
+    first, second = await asyncio.gather(event_of(broken), event_of(wait_for("b")))
+    assert (first["ending"], second["ending"]) == ("failed", "answered")
+    assert "ZeroDivisionError" in first["error"]["message"]
+    await settled()
