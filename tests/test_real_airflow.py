@@ -187,6 +187,14 @@ def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) ->
                 assert "Pausing task as DEFERRED" in airflow.log_of(dag_run, deferred)
             assert airflow.xcom(dag_run, "send_gate")["open"] is True
             assert airflow.xcom(dag_run, "add_leads")["leads_uploaded"] == 2
+
+            # Then the same wait without a worker, the id rendered by the triggerer.
+            airflow.wait_for_dag("starts_in_the_triggerer")
+            campaign_id = airflow.xcom(dag_run, "submit_campaign")
+            dag_run = airflow.run_dag("starts_in_the_triggerer", {"id": campaign_id})
+            assert dag_run["state"] == "success"
+            assert airflow.xcom(dag_run, "wait") == campaign_id
+            assert "Pausing task as DEFERRED" not in airflow.log_of(dag_run, "wait")
         asked = [request.path for request in sandbox.state.requests]
         assert asked.count("/v1/send_campaign") == 1
         assert asked.count("/v1/get_campaign_status") >= 2
@@ -202,4 +210,5 @@ def write_quick_example(folder: Path) -> Path:
     assert text.count("deferrable=True,") == 2
     quick = text.replace("deferrable=True,", "deferrable=True,\n        poke_interval=2,")
     (dags / "campaign_launch.py").write_text(quick)
+    (dags / "starts.py").write_text((TEST_DAGS / "starts.py").read_text())
     return dags

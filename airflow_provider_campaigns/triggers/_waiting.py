@@ -14,6 +14,7 @@ How the waits of many triggers become few requests stands in
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar
@@ -36,11 +37,14 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     """Waits for one thing, together with all that ask the same account the same kind of question.
 
     :param poke_interval: seconds between two looks.
-    :param deadline: when the wait ends, in seconds since the epoch.
+    :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline,
+        because it started the trigger itself.
     :param max_failures: how many failed looks in a row end the wait.
     """
 
-    def __init__(self, *, poke_interval: float, deadline: float, max_failures: int = MAX_FAILURES) -> None:
+    def __init__(
+        self, *, poke_interval: float, deadline: float | None, max_failures: int = MAX_FAILURES
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.poke_interval = poke_interval
         self.deadline = deadline
@@ -88,10 +92,14 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     async def _wait(self) -> dict[str, Any]:
         account = await self.hook().aaccount()
         question, thing = self.question()
+        question.one(
+            thing
+        )  # a thing that cannot be asked for, because a template rendered to it, is told now
+        deadline = math.inf if self.deadline is None else self.deadline
         async with join(account, question) as watch:
             waiter: Waiter[T] = Waiter(
                 key=thing,
-                polling=Polling(self.poke_interval, self.deadline, self.max_failures),
+                polling=Polling(self.poke_interval, deadline, self.max_failures),
                 judge=self.judge,
                 first_look=self.first_look(),
             )

@@ -27,7 +27,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner``.
     :param waiting_states: the states that mean: look again.
     :param poke_interval: seconds between two looks.
-    :param deadline: when the wait ends, in seconds since the epoch.
+    :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline.
     :param max_failures: how many failed looks in a row end the wait.
     """
 
@@ -38,7 +38,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         campaign_cleaner_conn_id: str,
         waiting_states: list[str],
         poke_interval: float,
-        deadline: float,
+        deadline: float | None,
         max_failures: int = MAX_FAILURES,
     ) -> None:
         super().__init__(poke_interval=poke_interval, deadline=deadline, max_failures=max_failures)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
+from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_campaigns.exceptions import (
@@ -266,3 +270,42 @@ def test_the_defaults_suit_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     spans = sensor({}, poke_interval=timedelta(seconds=5), timeout=timedelta(minutes=1))
     assert (spans.poke_interval, spans.timeout) == (5, 60)
     assert set(task.template_fields) == {"campaign_id", "campaign_cleaner_conn_id"}
+
+
+def test_a_wait_begins_in_the_triggerer_where_airflow_can_do_that() -> None:
+    literal = sensor({}, start_from_trigger=True, timeout=60)
+    assert literal.start_from_trigger
+    assert literal.start_trigger_args.timeout == timedelta(seconds=60)
+    trigger = import_string(literal.start_trigger_args.trigger_cls)(
+        **literal.start_trigger_args.trigger_kwargs
+    )
+    assert (trigger.campaign_id, trigger.deadline) == (ID, None)
+    assert sensor({}, start_from_trigger=True, campaign_id="{{ params.id }}").start_from_trigger
+    assert CampaignCleanerCampaignSensor.start_trigger_args is None  # of this task alone, not of the class
+
+
+def test_where_airflow_cannot_it_begins_on_a_worker(driven: Driven, connections: ScriptedServer) -> None:
+    connections.play(said("completed"))
+    with DAG("falls_back"):
+        other = CampaignCleanerCampaignSensor(task_id="other", campaign_id=ID)
+        of_a_task = sensor({}, start_from_trigger=True, campaign_id=other.output)
+        pulls = sensor({}, task_id="p", start_from_trigger=True, campaign_id="{{ ti.xcom_pull('other') }}")
+    for task in (of_a_task, pulls):
+        assert not task.start_from_trigger
+        task.campaign_id = ID
+        assert Driven().run(task) == ID
+        assert task.deferrable
+
+
+def test_an_id_that_the_triggerer_renders_to_nothing_fails_the_wait(connections: ScriptedServer) -> None:
+    task = sensor({}, start_from_trigger=True, campaign_id="{{ params.id }}")
+    arguments = {**task.start_trigger_args.trigger_kwargs, "campaign_id": "None"}
+
+    async def event() -> Any:
+        trigger = import_string(task.start_trigger_args.trigger_cls)(**arguments)
+        async with aclosing(trigger.run()) as events:
+            return (await anext(events)).payload
+
+    with pytest.raises(ApiError, match="campaign_id must be"):
+        task.resume_execution("execute_complete", {"event": asyncio.run(event())}, {})
+    assert connections.requests == []
