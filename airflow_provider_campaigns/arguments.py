@@ -6,10 +6,11 @@ the output of another task is checked on the worker, once it is rendered.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
+
+_LONGEST = 10 * 366 * 24 * 3600.0
 
 
 def is_rendered_later(value: Any) -> bool:
@@ -48,6 +49,18 @@ def seconds(value: timedelta | float, name: str) -> float:
     :raises ValueError: it is negative, or no span of time.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
-        raise ValueError(f"{name} must be a timedelta or a number of seconds, 0 or more; got {value!r}.")
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= _LONGEST:
+        raise ValueError(
+            f"{name} must be a timedelta or a number of seconds, from 0 to ten years; got {value!r}."
+        )
     return float(number)
+
+
+def check_count(value: int, name: str) -> int:
+    """Return an argument that counts something: a whole number from 1 on.
+
+    :raises ValueError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number, 1 or more; got {value!r}.")
+    return value

@@ -22,7 +22,6 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
-from airflow_provider_campaigns.exceptions import ApiError
 
 CLOCK_SKEW = timedelta(minutes=5)
 MAX_STATUS_AGE = timedelta(hours=1)
@@ -111,6 +110,8 @@ class Policy:
         :param overrides: code to disposition, either as text or as enum.
         :raises ValueError: a code or disposition is unknown, or the age is negative.
         """
+        if overrides is not None and not isinstance(overrides, Mapping):
+            raise ValueError(f"policy must be a mapping of codes to dispositions, got {overrides!r}.")
         chosen = {_code(code): _disposition(code, wanted) for code, wanted in (overrides or {}).items()}
         if max_status_age < timedelta(0):
             raise ValueError(f"max_status_age must not be negative, got {max_status_age}.")
@@ -188,7 +189,7 @@ def judge(status: SendingStatus, policy: Policy, now: datetime) -> Verdict:
     )
 
 
-def unreadable(error: ApiError, now: datetime) -> Verdict:
+def unreadable(error: Exception, now: datetime) -> Verdict:
     """Return the verdict on an answer that cannot be read: not open, worth another look."""
     return Verdict(
         open=False, disposition=Disposition.WAIT, code=None, message=f"Unreadable: {error}", checked_at=now

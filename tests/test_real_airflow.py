@@ -136,6 +136,15 @@ class TestSkipping:
         assert states == {"gate[0]": "success", "gate[1]": "skipped", "send": "skipped"}
         assert not sandbox.state.leads
 
+    @pytest.mark.parametrize("name", ["gate_before_a_mapped_send", "mapped_gate_before_a_careless_send"])
+    def test_where_airflow_could_not_skip_a_send_the_gate_fails(
+        self, name: str, sandbox: RunningSandbox
+    ) -> None:
+        state, states, _ = run(dag(name))
+        assert state == "failed"
+        assert "failed" in {state for task, state in states.items() if "gate" in task}
+        assert not sandbox.state.leads
+
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])

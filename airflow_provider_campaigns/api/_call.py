@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 _MESSAGE_LENGTH = 300
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
             status_code=answer.status,
         )
     try:
-        payload = json.loads(answer.body) if answer.body.strip() else None
+        payload = _decoded(answer.body) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
             f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
@@ -131,6 +133,18 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
             status_code=answer.status,
         ) from None
     return call.parse(payload)
+
+
+def _decoded(body: bytes) -> Any:
+    """Decode JSON to values that can be written again: no NaN, and no half of a surrogate pair."""
+    payload = json.loads(body, parse_constant=_refuse)
+    if _SURROGATE.search(body):
+        payload = json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
+    return payload
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
@@ -145,11 +159,11 @@ def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=timezone.utc)
+            seconds = (moment - now).total_seconds()
+        except (TypeError, ValueError, OverflowError):
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        seconds = (moment - now).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
@@ -168,18 +182,22 @@ def text_or_none(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 
-def describe_error(payload: Any) -> str | None:
+def describe_error(payload: Any, *, depth: int = 5) -> str | None:
     """Return what a body says about an error, wherever and however it is spelled.
 
     Campaign Cleaner writes ``error``, ``Error`` or ``message``, possibly as an object; Instantly writes
     ``error`` for the class of the failure and ``message`` for the failure itself.
+
+    :param depth: how many objects deep to look.
     """
     if not isinstance(payload, Mapping):
         return _shortened(text_or_none(payload))
+    if not depth:
+        return None
     lowered = {str(name).lower(): value for name, value in payload.items()}
     for name in ("message", "error", "detail"):
         if lowered.get(name):
-            found = describe_error(lowered[name])
+            found = describe_error(lowered[name], depth=depth - 1)
             if found:
                 return found
     return None
@@ -253,6 +271,8 @@ def _shortened(text: str | None) -> str | None:
 
 
 def _query_text(value: Any) -> str:
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"A query parameter must be a text, a number or a boolean, got {value!r}.")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

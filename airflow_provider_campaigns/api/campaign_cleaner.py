@@ -23,6 +23,8 @@ SERVICE = Service(
     title="Campaign Cleaner", base_url="https://api.campaigncleaner.com", key_header="X-CC-API-Key"
 )
 MAX_CUSTOM_INFO = 500
+LONGEST_STATE = 100
+MAX_STATUS_BYTES = 1024 * 1024
 MAX_STATES_BYTES = 4 * 1024 * 1024
 
 
@@ -97,6 +99,11 @@ def send_campaign(
         raise ValueError("campaign_html must hold the campaign's HTML, and it is empty.")
     if not text_or_none(campaign_name):
         raise ValueError("campaign_name must not be empty.")
+    for name, text in (("custom_info", custom_info), ("webhook_url", webhook_url)):
+        if text is not None and not isinstance(text, str):
+            raise ValueError(f"{name} must be a text, got {text!r}.")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ValueError(f"settings must be a mapping, got {settings!r}.")
     if custom_info is not None and len(custom_info) > MAX_CUSTOM_INFO:
         raise ValueError(
             f"custom_info may have {MAX_CUSTOM_INFO} characters at most, and has {len(custom_info)}."
@@ -123,11 +130,12 @@ def get_campaign_status(campaign_id: str) -> Call[CampaignStatus]:
     :raises ValueError: the id cannot be one.
     """
     campaign_id = check_opaque_id(campaign_id, "campaign_id")
-    return _post(
+    call = _post(
         "get_campaign_status",
         {"campaign": {"id": campaign_id}},
         lambda payload: _status_of(payload, campaign_id),
     )
+    return replace(call, max_bytes=MAX_STATUS_BYTES)
 
 
 def get_campaign(campaign_id: str, *, minimize_html: bool = True) -> Call[Campaign]:
@@ -189,6 +197,8 @@ def _unless_rejected(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Call
         answer = as_object(payload, name)
         for member, value in answer.items():
             if member.lower() == "error" and value:
+                if _campaign_id_in(answer):
+                    raise MalformedAnswerError(f"{name}: the answer holds both a campaign and an error.")
                 raise RejectedError(
                     f"Campaign Cleaner refused {name}: {describe_error(answer) or repr(value)}",
                     status_code=200,
@@ -198,11 +208,14 @@ def _unless_rejected(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Call
     return parse_answer
 
 
-def _submitted_id(answer: Mapping[str, Any]) -> str:
+def _campaign_id_in(answer: Mapping[str, Any]) -> Any:
     campaign = answer.get("campaign")
-    campaign_id = campaign.get("id") if isinstance(campaign, Mapping) else None
+    return campaign.get("id") if isinstance(campaign, Mapping) else None
+
+
+def _submitted_id(answer: Mapping[str, Any]) -> str:
     try:
-        return check_opaque_id(str(campaign_id), "campaign.id")
+        return check_opaque_id(str(_campaign_id_in(answer)), "campaign.id")
     except ValueError:
         raise MalformedAnswerError("send_campaign: the answer holds no campaign.id.") from None
 
@@ -233,7 +246,7 @@ def _status_in(place: Any, campaign_id: str | None) -> CampaignStatus | None:
         return None
     status = text_or_none(place.get("status"))
     found = place.get("id", campaign_id)
-    if status is None or not isinstance(found, (str, int)):
+    if status is None or len(status) > LONGEST_STATE or not isinstance(found, (str, int)):
         return None
     return CampaignStatus(
         id=str(found),
@@ -247,6 +260,11 @@ def _result_of(answer: Mapping[str, Any], campaign_id: str) -> Campaign:
     result = answer.get("campaign", answer)
     if not isinstance(result, Mapping) or not result or (result is answer and "campaign_html" not in answer):
         raise MalformedAnswerError("get_campaign: the answer holds no campaign.")
+    for member in ("campaign_id", "id"):
+        if result.get(member) and str(result[member]).lower() != campaign_id.lower():
+            raise MalformedAnswerError(
+                f"get_campaign: asked for campaign {campaign_id}, got campaign {str(result[member])[:100]}."
+            )
     html = result.get("campaign_html")
     return Campaign(
         id=campaign_id,

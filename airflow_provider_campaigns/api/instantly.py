@@ -7,9 +7,10 @@ the vendor leaves most of them out for some campaigns. What a status *means* is 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
@@ -26,7 +27,10 @@ SERVICE = Service(
 WORKSPACE_HEADER = "x-as-workspace"
 MAX_LEADS_PER_CALL = 1000
 PAGE_SIZE = 100
+LONGEST_CODE = 100
+MAX_STATUS_BYTES = 1024 * 1024
 _ROOT = "/api/v2"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
 
 class SendingCode(str, Enum):
@@ -104,9 +108,13 @@ class SendingStatus:
     def diagnostic_number(self, *path: str) -> float | None:
         """Return a number out of ``diagnostics``, or None where there is none."""
         found = self.diagnostic(*path)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
             return None
-        return float(found)
+        try:
+            number = float(found)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
@@ -235,21 +243,27 @@ def check_lead(lead: Any, position: int) -> dict[str, Any]:
     email = text_or_none(lead.get("email"))
     if email is None or "@" not in email:
         raise ValueError(f"leads[{position}] has no e-mail address under 'email'.")
+    try:
+        json.dumps(dict(lead), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"leads[{position}] cannot be sent as JSON: {error}") from None
     return dict(lead)
 
 
 def request(
-    method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    method: str, path: str, *, params: Mapping[str, Any] | None = None, json_body: Any = None
 ) -> Call[Any]:
     """Describe a call to any other endpoint.
 
     :param method: HTTP method; GET alone is taken to be safe to repeat.
     :param path: path below ``/api/v2``, with or without that prefix.
     :param params: query parameters.
-    :param json: JSON body.
+    :param json_body: JSON body.
     :raises ValueError: the path leads elsewhere than below the prefix.
     """
     method = method.upper()
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(sorted(_METHODS))}, got {method!r}.")
     path = path.removeprefix(_ROOT)
     if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\\r\n "):
         raise ValueError(f"path must be a path below {_ROOT}, starting with a slash, got {path!r}.")
@@ -261,7 +275,7 @@ def request(
         f"{_ROOT}{path}",
         lambda payload: payload,
         params=params,
-        body=json,
+        body=json_body,
         repeatable=method == "GET",
     )
 
@@ -295,11 +309,12 @@ def _object(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
     """One request for both kinds: the flag is sent only where it is wanted."""
-    return _get(
+    call = _get(
         f"/{collection}/{checked_id}/sending-status",
         lambda answer: _status_of(answer, checked_id),
         params={"with_ai_summary": True} if with_ai_summary else None,
     )
+    return replace(call, max_bytes=MAX_STATUS_BYTES)
 
 
 def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
@@ -326,7 +341,7 @@ def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
 def _effective_code(diagnosed: Any, summarised: Any) -> str | None:
     """Take the code to the letter: only a string is one, and only null gives way to the summary."""
     code = summarised if diagnosed is None else diagnosed
-    return code if isinstance(code, str) and code else None
+    return code if isinstance(code, str) and 0 < len(code) <= LONGEST_CODE else None
 
 
 def _part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:

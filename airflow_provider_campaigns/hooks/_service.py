@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TEST_TIMEOUT = 10.0
+_SMALLEST = 0.001
 
 
 class ServiceHook(BaseHook):
@@ -154,10 +155,10 @@ class ServiceHook(BaseHook):
         if value is None or value == "":
             return default
         try:
-            number = float(value)
+            number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not 0 < number < math.inf:
+        if not _SMALLEST <= number < math.inf:
             raise ValueError(
                 f"Connection {self._conn_id!r}: the extra {name!r} must be a number above 0, got {value!r}."
             )
@@ -197,6 +198,8 @@ def _address(connection: Connection) -> str | None:
     host = (connection.host or "").strip()
     if not host:
         return None
+    if host.count(":") > 1 and "[" not in host and "://" not in host:
+        host = f"[{host}]"  # an IPv6 address, which Airflow takes out of its brackets
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     try:
         parts = urlsplit(url)

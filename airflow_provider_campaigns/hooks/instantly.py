@@ -117,7 +117,7 @@ class InstantlyHook(ServiceHook):
         :param path: path below ``/api/v2``; percent-encode what you put into it.
         :returns: the decoded JSON body; None where the answer has none.
         """
-        return self.send(api.request(method, path, params=params, json=json))
+        return self.send(api.request(method, path, params=params, json_body=json))
 
     # Before 3.2, Airflow asks the hook for its form, and only one that defines these two itself.
     @classmethod

@@ -6,21 +6,46 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_campaigns.api._values import check_opaque_id
 from airflow_provider_campaigns.api.campaign_cleaner import send_campaign
 from airflow_provider_campaigns.arguments import check_if_literal, is_rendered_later
 from airflow_provider_campaigns.exceptions import (
+    AuthenticationError,
+    BadRequestError,
+    BlockedAtEdgeError,
     MalformedAnswerError,
-    ServiceUnavailableError,
-    UnreachableError,
+    NotConnectedError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    RejectedError,
+    UntrustedServerError,
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 
 if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
+
+
+# Outcomes that leave no doubt: Campaign Cleaner did not take the campaign, and trying again spends nothing.
+_NOT_TAKEN = (
+    AuthenticationError,
+    BadRequestError,
+    BlockedAtEdgeError,
+    NotConnectedError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    RejectedError,
+    UntrustedServerError,
+)
 
 
 class SubmissionUncertainError(AirflowFailException):
@@ -35,7 +60,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
 
     A submission spends a credit and cannot be recognised by the service as a repetition. So it is sent once,
     and where nobody can tell whether it arrived, the task fails with :class:`SubmissionUncertainError`,
-    which Airflow's ``retries`` do not repeat.
+    which Airflow's ``retries`` do not repeat. A worker that dies in between cannot say so: give the task
+    ``retries=0`` where a second credit would hurt more than a stopped run.
 
     Airflow renders ``campaign_html`` like every template. HTML that holds merge tags such as
     ``{{firstName}}`` must not be rendered: pass it as another task's output, or as ``literal(html)``.
@@ -80,6 +106,11 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             "webhook_url": webhook_url,
             "settings": settings,
         }
+        if isinstance(campaign_html, str) and "{#" in campaign_html:
+            raise ValueError(
+                "campaign_html holds '{#', which begins a comment in a template: what follows would be lost. "
+                "Pass the HTML as another task's output or as literal(html): neither is rendered."
+            )
         known = {name: value for name, value in arguments.items() if not is_rendered_later(value)}
         send_campaign(**{"campaign_html": "later", "campaign_name": "later", **known})
         self.campaign_html = campaign_html
@@ -111,9 +142,13 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             webhook_url=self.webhook_url,
             settings=self.settings,
         )
+        hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        client = hook.get_conn()
         try:
-            campaign_id = CampaignCleanerHook(self.campaign_cleaner_conn_id).send(call)
-        except (UnreachableError, ServiceUnavailableError, MalformedAnswerError) as error:
+            campaign_id = client.send(call)
+        except _NOT_TAKEN:
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
             raise SubmissionUncertainError(
                 f"It is not known whether Campaign Cleaner took the campaign: {error} Look for "
                 f"{self.campaign_name!r} in Campaign Cleaner. If it is not there, clear this task to submit "

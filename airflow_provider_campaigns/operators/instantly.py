@@ -29,7 +29,7 @@ from airflow_provider_campaigns.api.instantly import (
     SendingStatus,
     check_lead,
 )
-from airflow_provider_campaigns.arguments import check_choice, check_if_literal, seconds
+from airflow_provider_campaigns.arguments import check_choice, check_count, check_if_literal, seconds
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     DeadlinePassedError,
@@ -72,6 +72,8 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     ``message``, ``checked_at``, ``last_updated``, ``next_look``, ``issue_seconds``.
 
     A campaign that is healthy now may not be so when the next task runs: put the gate right before the send.
+    No gate holds back a task whose trigger rule runs it whatever happened before, such as ``all_done``
+    behind a gate that fails.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
@@ -111,8 +113,6 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         super().__init__(**kwargs)
         _check_target(campaign_id, subsequence_id, rendered=False)
         gate.Policy.of(policy)
-        if max_failures < 1:
-            raise ValueError(f"max_failures must be 1 or more, got {max_failures!r}.")
         self.campaign_id = campaign_id
         self.subsequence_id = subsequence_id
         self.policy = policy
@@ -121,7 +121,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         self.poke_interval = seconds(poke_interval, "poke_interval")
         self.on_closed = check_choice(on_closed, ("fail", "skip"), "on_closed")
         self.deferrable = deferrable
-        self.max_failures = max_failures
+        self.max_failures = check_count(max_failures, "max_failures")
         self.instantly_conn_id = instantly_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -157,13 +157,13 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             time.sleep(pause)
 
     def _look(self, polling: Polling) -> gate.Verdict:
-        """Judge once: by the patient rules of the wait while there is time, else like any single call."""
-        if not polling.is_over(time.time()):
-            try:
-                return look_patiently(lambda: self._judge(ONCE), polling)
-            except DeadlinePassedError:
-                self.log.warning("Time is up while Instantly cannot be asked; asking for the last time.")
-        return self._judge(Retry())
+        """Judge once: by the patient rules of the wait, or like any single call where there is no wait."""
+        if not self.wait_timeout:
+            return self._judge(Retry())
+        try:
+            return look_patiently(lambda: self._judge(ONCE), polling)
+        except DeadlinePassedError as error:
+            return gate.unreadable(error, datetime.now(timezone.utc))
 
     def _judge(self, retry: Retry) -> gate.Verdict:
         try:
@@ -214,6 +214,13 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         """Skip everything behind the gate but teardowns, as Airflow's short circuit does."""
         ti = context["ti"]
         tasks = [task for task in context["task"].get_flat_relatives(upstream=False) if not task.is_teardown]
+        in_a_mapping = ti.map_index is not None and ti.map_index >= 0
+        if leaks := [task.task_id for task in tasks if _would_run_all_the_same(task, in_a_mapping)]:
+            raise SendGateClosedError(
+                f"The gate is not open, and Airflow cannot skip {', '.join(sorted(leaks))}: with mapped "
+                f"tasks, only the trigger rule all_success keeps a task behind a skipped one from running. "
+                f"Give them that rule, or the gate on_closed='fail'."
+            )
         self.log.info("Skipping %s.", ", ".join(sorted(task.task_id for task in tasks)) or "nothing")
         if AIRFLOW_V_3_0_PLUS:
             self.skip(ti=ti, tasks=tasks)
@@ -222,10 +229,21 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             self.skip(  # type: ignore[call-arg]
                 dag_run=dag_run, tasks=tasks, execution_date=dag_run.logical_date, map_index=ti.map_index
             )
-        if ti.map_index is not None and ti.map_index >= 0:
+        if in_a_mapping:
             # Airflow skips behind an unmapped task only: a mapped gate has to be skipped itself, or the
             # tasks behind it would run.
             raise AirflowSkipException("The gate is not open.")
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Tell a deferral that outlived its deadline as what it is: a gate that did not open in time."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except Exception as error:
+            if type(error).__name__ == "TaskDeferralTimeout":
+                raise SendGateTimeoutError(
+                    f"{' '.join(self._target)}: the triggerer did not end the wait in time. Is one running?"
+                ) from error
+            raise
 
     @property
     def _target(self) -> tuple[str, str]:
@@ -270,6 +288,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         """Activate the campaign."""
         hook = InstantlyHook(self.instantly_conn_id)
         status = hook.get_campaign(self.campaign_id).get("status")
+        if not isinstance(status, int):
+            raise MalformedAnswerError(
+                f"Instantly does not say what campaign {self.campaign_id} is now (status {status!r}), so "
+                f"it was not activated."
+            )
         if status == LifecycleStatus.ACTIVE:
             self.log.info("Campaign %s is active already.", self.campaign_id)
         else:
@@ -314,6 +337,10 @@ class InstantlyAddLeadsOperator(BaseOperator):
         super().__init__(**kwargs)
         check_if_literal(check_uuid, campaign_id, "campaign_id")
         check_if_literal(_check_leads, leads, "leads")
+        if own := {"campaign_id", "leads"} & set(options or {}):
+            raise ValueError(
+                f"options must not hold {', '.join(sorted(own))}: each has an argument of its own."
+            )
         self.campaign_id = campaign_id
         self.leads = leads
         self.options = options
@@ -335,6 +362,12 @@ class InstantlyAddLeadsOperator(BaseOperator):
                 raise
             self.log.info("%s.", _told(done, len(leads)))
         return _summary(self.campaign_id, done)
+
+
+def _would_run_all_the_same(task: Any, behind_a_mapping: bool) -> bool:  # noqa: FBT001
+    """Tell whether a task would run behind a gate that skips, by a rule that Airflow applies too late."""
+    mapped = task.is_mapped or next(task.iter_mapped_task_groups(), None) is not None
+    return (mapped or behind_a_mapping) and str(task.trigger_rule) != "all_success"
 
 
 _COUNTS = (
@@ -367,7 +400,7 @@ def _batches(leads: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any
 
 
 def _check_leads(leads: Any, name: str = "leads") -> list[dict[str, Any]]:
-    if not isinstance(leads, (list, tuple)) or not leads:
+    if not isinstance(leads, Sequence) or isinstance(leads, (str, bytes)) or not leads:
         raise ValueError(
             f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
             f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "

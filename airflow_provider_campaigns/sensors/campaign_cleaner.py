@@ -22,11 +22,15 @@ from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_campaigns.api._values import check_opaque_id
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
-from airflow_provider_campaigns.arguments import check_choice, check_if_literal, is_rendered_later
+from airflow_provider_campaigns.arguments import (
+    check_choice,
+    check_count,
+    check_if_literal,
+    is_rendered_later,
+)
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     CampaignPausedError,
-    CampaignsError,
     DeadlinePassedError,
     UnknownStatusError,
 )
@@ -91,8 +95,6 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         check_if_literal(check_opaque_id, campaign_id, "campaign_id")
         check_choice(paused, ("fail", "wait"), "paused")
-        if max_failures < 1:
-            raise ValueError(f"max_failures must be 1 or more, got {max_failures!r}.")
         if self.exponential_backoff or self.silent_fail:
             raise ValueError(
                 "exponential_backoff and silent_fail are not for this sensor: it looks less often by itself "
@@ -102,7 +104,7 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
         self.deferrable = deferrable
-        self.max_failures = max_failures
+        self.max_failures = check_count(max_failures, "max_failures")
         self._deadline = math.inf
         if start_from_trigger:
             self.deferrable = True
@@ -162,8 +164,8 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         """Honour ``never_fail`` for errors that are not Airflow's own, as Airflow does in other modes."""
         try:
             yield
-        except (CampaignsError, ValueError) as error:
-            if self.never_fail:
+        except Exception as error:
+            if self.never_fail and not isinstance(error, AirflowSkipException):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ DEFAULT_TIMEOUT = 30.0
 # A tenth of what Instantly allows a workspace, and within what every known client of it gets along with.
 DEFAULT_MAX_REQUESTS_PER_SECOND = 10.0
 
+_SHORTEST_REAL_KEY = 12
 _USER_INFO = re.compile(r"//[^/@\s]+@")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
@@ -64,6 +66,17 @@ class Account:
         """Return a text without the key, and without what a URL in it may hold before its ``@``."""
         return _USER_INFO.sub("//***@", text.replace(self.key, "***"))
 
+    def scrub(self, body: bytes) -> bytes:
+        """Return an answer without the key, should the service echo it, before anything is made of it.
+
+        A key that is too short to be told from an ordinary word is left to :meth:`redact`.
+        """
+        if len(self.key) < _SHORTEST_REAL_KEY:
+            return body
+        for echoed in (self.key, json.dumps(self.key)[1:-1]):
+            body = body.replace(echoed.encode(), b"***")
+        return body
+
     @property
     def may_use_proxy(self) -> bool:
         """Whether requests may go through a proxy: plain http is for this machine, and stays on it."""
@@ -104,6 +117,8 @@ def check_base_url(url: str, conn_id: str) -> str:
     :raises ValueError: it is not an absolute http(s) URL, carries credentials, a query or a fragment, or is
         plain http to a host other than this machine.
     """
+    if not _HEADER_VALUE.fullmatch(url):
+        raise ValueError(f"Connection {conn_id!r}: the host is not a URL: it holds a space or the like.")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises where the port is no number
@@ -123,7 +138,7 @@ def check_base_url(url: str, conn_id: str) -> str:
             f"Connection {conn_id!r}: plain http would send the API key in clear to {parts.hostname}. "
             f"Use https; http is accepted for this machine only (127.0.0.1, ::1, localhost)."
         )
-    return url.rstrip("/")
+    return parts.geturl().rstrip("/")
 
 
 def _is_loopback(hostname: str) -> bool:

@@ -7,18 +7,23 @@ to its last, and is closed by the last, however that one ends.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
+import certifi
 from yarl import URL
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
@@ -92,7 +97,8 @@ class AioClient:
 
     async def _attempt(self, call: Call[T]) -> T:
         body = call.encoded_body()
-        if pause := pace_of(self._account).reserve(time.monotonic()):
+        pace, now = pace_of(self._account), time.monotonic()
+        if pause := max(pace.reserve(now), pace.held_for(now)):
             await self._sleep(pause)
         headers = self._account.headers()
         if body is not None:
@@ -111,7 +117,7 @@ class AioClient:
                 answer = Answer(
                     response.status,
                     {name.lower(): value for name, value in response.headers.items()},
-                    await self._body_of(response, call),
+                    self._account.scrub(await self._body_of(response, call)),
                 )
         except aiohttp.ClientConnectorCertificateError as cause:
             raise no_answer(call, self._account, cause) from None
@@ -119,7 +125,7 @@ class AioClient:
             raise not_connected(call, self._account, cause) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise too_slow(call, self._account) from None
-        except (aiohttp.ClientError, OSError) as cause:
+        except (aiohttp.ClientError, OSError, ValueError, LookupError) as cause:
             raise no_answer(call, self._account, cause) from None
         return read(call, answer, now=datetime.now(timezone.utc))
 
@@ -142,7 +148,7 @@ async def client(
     if shared is None:
         shared = sessions[account.identity] = _SharedSession(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_authorities(account)),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         )
@@ -165,4 +171,20 @@ def _proxy_for(account: Account) -> str | None:
     if not account.may_use_proxy or proxy_bypass(parts.hostname or ""):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+@cache
+def _trusted(bundle: str) -> ssl.SSLContext:
+    if Path(bundle).is_dir():
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)
+
+
+def _authorities(account: Account) -> ssl.SSLContext | bool:
+    """Return whom to trust: whom requests would on a worker, so that both sides of Airflow agree."""
+    if account.base_url.startswith("http://"):
+        return True
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return _trusted(named or certifi.where())

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
@@ -29,6 +30,25 @@ from airflow_provider_campaigns.transport.retry import Retry
 T = TypeVar("T")
 
 
+class _Session(requests.Session):
+    """A session that looks at no redirect, since even one that is not followed would be read and parsed."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self._headers_of = account.headers
+        # An explicit auth keeps requests from replacing the key by what a .netrc says about the host.
+        self.auth = self._authorise
+        self.trust_env = account.may_use_proxy
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that there is none."""
+
+    def _authorise(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers.update(self._headers_of())
+        return prepared
+
+
 class BlockingClient:
     """Sends calls for one account.
 
@@ -39,10 +59,7 @@ class BlockingClient:
     def __init__(self, account: Account, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._account = account
         self._sleep = sleep
-        self._session = requests.Session()
-        # An explicit auth keeps requests from replacing the key by what a .netrc says about the host.
-        self._session.auth = self._authorise
-        self._session.trust_env = account.may_use_proxy
+        self._session = _Session(account)
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
         """Send a call, again if it may be repeated and a moment may help, and return what came of it.
@@ -85,13 +102,13 @@ class BlockingClient:
                 answer = Answer(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
-                    self._body_of(response, call, give_up),
+                    self._account.scrub(self._body_of(response, call, give_up)),
                 )
         except requests.ConnectTimeout as cause:
             raise not_connected(call, self._account, cause) from None
         except (requests.Timeout, ReadTimeoutError):
             raise too_slow(call, self._account) from None
-        except (requests.RequestException, HTTPError, OSError) as cause:
+        except (requests.RequestException, HTTPError, OSError, ValueError, LookupError) as cause:
             if _found_nobody(cause):
                 raise not_connected(call, self._account, cause) from None
             raise no_answer(call, self._account, cause) from None
@@ -108,12 +125,13 @@ class BlockingClient:
                 raise too_slow(call, self._account)
         return bytes(body)
 
-    def _authorise(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        prepared.headers.update(self._account.headers())
-        return prepared
-
 
 def _found_nobody(cause: BaseException) -> bool:
     """Tell whether a failure happened before there was a connection."""
     wrapped = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
-    return isinstance(wrapped, MaxRetryError) and isinstance(wrapped.reason, (NewConnectionError, ProxyError))
+    reason = wrapped.reason if isinstance(wrapped, MaxRetryError) else None
+    if isinstance(reason, ProxyError):
+        # urllib3 calls it a ProxyError too when the tunnel stood and the connection broke later.
+        reason = reason.original_error
+        return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
+    return isinstance(reason, NewConnectionError)

@@ -1,8 +1,9 @@
 """How often one process asks one account: requests are spaced, whoever makes them.
 
 All that speak for the same account in a process keep one pace, whatever the connection id and whichever the
-transport: they share its budget of requests a second, and a pause that the service asks one of them for
-(``Retry-After``) is a pause for all. Accounts with different keys share nothing.
+transport: they share its budget of requests a second. In the triggerer, where they are many, a pause that
+the service asks one of them for (``Retry-After``) is a pause for all; a worker has its one task, whose own
+retries obey it. Accounts with different keys share nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Pace:
     def __init__(self, per_second: float) -> None:
         self._gap = 1.0 / per_second
         self._next = 0.0
+        self._held_until = 0.0
         self._lock = threading.Lock()
 
     def slow_down_to(self, per_second: float) -> None:
@@ -42,7 +44,11 @@ class Pace:
         :param seconds: how long the service asked to be left alone; believed up to :data:`LONGEST_HOLD`.
         """
         with self._lock:
-            self._next = max(self._next, now + min(seconds, LONGEST_HOLD))
+            self._held_until = max(self._held_until, now + min(seconds, LONGEST_HOLD))
+
+    def held_for(self, now: float) -> float:
+        """Say for how many seconds no request may leave."""
+        return max(0.0, self._held_until - now)
 
 
 _paces: dict[str, Pace] = {}

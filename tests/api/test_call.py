@@ -125,6 +125,25 @@ def test_an_error_of_a_later_version_is_still_an_error() -> None:
     assert type(ApiError.from_dict({"class": "Teapot", "message": "short and stout"})) is ApiError
 
 
+@pytest.mark.parametrize("depth", [5, 500, 995, 2000, 9000])
+def test_an_error_in_an_error_in_an_error(depth: int) -> None:
+    nested = b'{"error":' * depth + b'"deep"' + b"}" * depth
+    with pytest.raises(ApiError):
+        read(CALL, answer(503, nested), now=NOW)
+    with pytest.raises(ApiError):
+        read(campaign_cleaner.get_credits(), answer(200, nested), now=NOW)
+
+
+def test_what_json_cannot_write_again_is_not_read() -> None:
+    call = campaign_cleaner.get_campaign("x")
+    with pytest.raises(MalformedAnswerError):
+        read(call, answer(200, b'{"campaign": {"campaign_html": "<p>", "ratio": NaN}}'), now=NOW)
+    halved = read(call, answer(200, b'{"campaign": {"campaign_html": "<p>\\ud83d</p>"}}'), now=NOW)
+    assert halved.html == "<p>?</p>"
+    whole = read(call, answer(200, b'{"campaign": {"campaign_html": "<p>\\ud83d\\ude00</p>"}}'), now=NOW)
+    assert whole.html == "<p>\U0001f600</p>"
+
+
 def test_a_query_leaves_out_none_and_writes_booleans_as_the_services_do() -> None:
     call = Call(
         instantly.SERVICE, "GET", "/x", lambda it: it, params={"a": None, "b": True, "c": "ä&b", "d": 5}

@@ -133,6 +133,17 @@ def test_get_campaign_parts_the_html_from_the_analysis() -> None:
     assert api.get_campaign(ID).parse({"campaign": {"broken_links": 0}}).html is None
 
 
+def test_get_campaign_of_another_campaign_is_malformed() -> None:
+    other = {"campaign": {"campaign_html": "<p>", "campaign_id": "another"}}
+    with pytest.raises(MalformedAnswerError, match="another"):
+        api.get_campaign(ID).parse(other)
+
+
+def test_a_submission_with_an_id_and_an_error_is_in_doubt() -> None:
+    with pytest.raises(MalformedAnswerError, match="both"):
+        api.send_campaign("<p>", "n").parse({"campaign": {"id": ID}, "error": "some links were not scanned"})
+
+
 @pytest.mark.parametrize("answer", [{}, {"campaign": {}}, {"campaign": None}, {"campaign": []}, {"other": 1}])
 def test_get_campaign_without_a_campaign_is_malformed(answer: dict) -> None:
     with pytest.raises(MalformedAnswerError):

@@ -45,7 +45,7 @@ DIAGNOSTICS = {"campaign_id": ID, "last_updated": "2026-05-11T21:12:43.288Z", "s
             False,
         ),
         (api.request("get", "/accounts", params={"limit": 1}), "GET", "/accounts?limit=1", None, True),
-        (api.request("POST", "/api/v2/leads/list", json={}), "POST", "/leads/list", {}, False),
+        (api.request("POST", "/api/v2/leads/list", json_body={}), "POST", "/leads/list", {}, False),
     ],
 )
 def test_calls(call: Any, method: str, target: str, body: Any, repeatable: bool) -> None:
@@ -145,6 +145,26 @@ def test_what_is_no_uuid_never_gets_into_a_path(bad: Any) -> None:
 def test_a_request_stays_below_the_prefix(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         api.request("GET", path)
+
+
+def test_a_number_beyond_all_numbers_is_none() -> None:
+    status = api.get_sending_status(ID).parse({"diagnostics": {"campaign_daily_limit": {"limit": 10**400}}})
+    assert status.diagnostic_number("campaign_daily_limit", "limit") is None
+
+
+def test_a_code_of_endless_length_is_none() -> None:
+    assert api.get_sending_status(ID).parse({"summary": {"status": "x" * 5000}}).status is None
+
+
+@pytest.mark.parametrize("method", ["", "TRACE", "GET /x"])
+def test_a_request_has_a_method(method: str) -> None:
+    with pytest.raises(ValueError, match="method"):
+        api.request(method, "/x")
+
+
+def test_a_parameter_is_plain() -> None:
+    with pytest.raises(ValueError, match="parameter"):
+        _ = api.request("GET", "/x", params={"ids": ["a", "b"]}).target
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,25 @@ with DAG("mapped_gate", schedule=None):
         campaign_id=[HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID]
     )
     mapped >> InstantlyAddLeadsOperator(task_id="send", campaign_id=HEALTHY_CAMPAIGN_ID, leads=LEADS)
+
+
+# Behind a gate that skips, Airflow applies these tasks' rules too late to keep them from running.
+with DAG("gate_before_a_mapped_send", schedule=None):
+    unmapped = InstantlySendGateOperator(task_id="gate", campaign_id=PAUSED_CAMPAIGN_ID, on_closed="skip")
+    prepare = note.override(task_id="prepare")()
+    careless = InstantlyAddLeadsOperator.partial(
+        task_id="send", campaign_id=PAUSED_CAMPAIGN_ID, trigger_rule=TriggerRule.NONE_FAILED
+    ).expand(leads=[LEADS, LEADS])
+    unmapped >> prepare >> careless
+
+
+with DAG("mapped_gate_before_a_careless_send", schedule=None):
+
+    @task_group
+    def careless_launch(campaign_id: str) -> None:
+        gate = InstantlySendGateOperator(task_id="gate", campaign_id=campaign_id, on_closed="skip")
+        gate >> InstantlyAddLeadsOperator(
+            task_id="send", campaign_id=campaign_id, leads=LEADS, trigger_rule=TriggerRule.NONE_FAILED
+        )
+
+    careless_launch.expand(campaign_id=[PAUSED_CAMPAIGN_ID])

@@ -43,6 +43,8 @@ def test_a_connection_with_nothing_but_a_key(conn_type: str, monkeypatch: pytest
         ("{type}://:key@http%3A%2F%2Flocalhost%3A8765%2Fbase%2F", "http://localhost:8765/base"),
         ("{type}://:key@https%3A%2F%2Fproxy.example.com:8443", "https://proxy.example.com:8443"),
         ("{type}://:key@http%3A%2F%2F%5B%3A%3A1%5D%3A8765", "http://[::1]:8765"),
+        ("{type}://:key@[::1]:8765/http", "http://[::1]:8765"),
+        ("{type}://:key@HTTP%3A%2F%2F127.0.0.1%3A8765", "http://127.0.0.1:8765"),
     ],
 )
 def test_a_connection_as_uri(
@@ -71,6 +73,13 @@ def test_a_connection_as_uri(
         ({"host": "https://user:pass@proxy.example.com"}, "credentials"),
         ({"host": "https://proxy.example.com:port"}, "not a URL"),
         ({"host": "https://[proxy"}, "not a URL"),
+        ({"host": "https://a.example/\r\nX: y"}, "not a URL"),
+        ({"host": "HTTP://proxy.example.com"}, "plain http"),
+        ({"extra": {"timeout": True}}, "'timeout' must be a number above 0"),
+        (
+            {"extra": {"max_requests_per_second": 1e-300}},
+            "'max_requests_per_second' must be a number above 0",
+        ),
         ({"extra": {"timeout": 0}}, "'timeout' must be a number above 0"),
         ({"extra": {"timeout": "soon"}}, "'timeout' must be a number above 0"),
         ({"extra": {"max_requests_per_second": -1}}, "'max_requests_per_second' must be a number above 0"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from airflow.sdk import literal
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.timeout import TimeoutPosix
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -59,6 +60,7 @@ def test_a_submission_returns_the_id(connections: ScriptedServer) -> None:
         Reply({"campaign": {"id": ID}}, drop="body"),
         Reply(b"<html>"),
         Reply({"campaign": {}}),
+        Reply({"campaign": {"id": ID}, "error": "some links could not be scanned"}),
     ],
 )
 def test_a_submission_that_may_have_arrived_is_not_repeated_by_anybody(
@@ -68,6 +70,13 @@ def test_a_submission_that_may_have_arrived_is_not_repeated_by_anybody(
     with pytest.raises(SubmissionUncertainError, match="'Spring'") as raised:
         Driven().run(submit())
     assert isinstance(raised.value, AirflowFailException)  # Airflow does not retry this
+    assert len(connections.requests) == 1
+
+
+def test_a_submission_that_airflow_cuts_off_is_not_repeated(connections: ScriptedServer) -> None:
+    connections.play(Reply({"campaign": {"id": ID}}, delay=5))
+    with pytest.raises(SubmissionUncertainError), TimeoutPosix(1):
+        submit().execute({})
     assert len(connections.requests) == 1
 
 
@@ -97,6 +106,10 @@ def test_a_submission_that_was_refused_may_be_retried_by_airflow(
         ({"campaign_name": "  "}, "campaign_name"),
         ({"custom_info": "x" * 501}, "custom_info"),
         ({"webhook_url": "hooks/1"}, "webhook_url"),
+        ({"webhook_url": 5}, "webhook_url"),
+        ({"custom_info": 5}, "custom_info"),
+        ({"settings": "inline_css"}, "settings"),
+        ({"campaign_html": "<style>@media x{#a{c:d}}</style>"}, "literal"),
         ({"settings": {"campaign_name": "twice"}}, "settings"),
         ({"campaign_html": "{{ params.html }}", "campaign_name": ""}, "campaign_name"),
     ],

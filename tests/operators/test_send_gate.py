@@ -18,6 +18,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
     SendGateTimeoutError,
 )
+from airflow_provider_campaigns.transport import pacing
 from tests.conftest import KEY
 from tests.driving import Driven
 from tests.scripted_server import Reply, ScriptedServer
@@ -224,6 +225,26 @@ def test_a_gate_that_cannot_ask_fails_and_never_skips(
     assert KEY not in json.dumps([driven.deferrals, driven.events]) + str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [Reply({}, status=429, headers={"Retry-After": "60"}), Reply({}, status=503), Reply(drop="before")],
+)
+def test_a_wait_that_runs_out_while_the_service_fails_ends_in_time(
+    deferrable: bool, driven: Driven, connections: ScriptedServer, failure: Reply
+) -> None:
+    connections.play(said("out_of_schedule"), failure)
+    begun = time.monotonic()
+    with pytest.raises(SendGateTimeoutError):
+        driven.run(gate(deferrable, wait_timeout=1, poke_interval=0.3))
+    assert 0.9 < time.monotonic() - begun < 4
+    pacing._paces.clear()
+
+
+def test_a_deferral_without_a_triggerer_is_a_gate_that_did_not_open(driven: Driven) -> None:
+    with pytest.raises(SendGateTimeoutError, match="triggerer"):
+        gate(True).resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+
+
 def test_the_log_has_the_verdict_in_one_line(
     driven: Driven, connections: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +271,9 @@ def test_the_log_has_the_verdict_in_one_line(
         ({"poke_interval": True}, "poke_interval"),
         ({"on_closed": "stop"}, "on_closed"),
         ({"max_failures": 0}, "max_failures"),
+        ({"max_failures": "5"}, "max_failures"),
+        ({"policy": "healthy"}, "policy"),
+        ({"wait_timeout": 1e15}, "wait_timeout"),
     ],
 )
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict, named: str) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections import UserList
+from datetime import date
 from typing import Any
 
 import pytest
 
 from airflow_provider_campaigns.exceptions import (
     BadRequestError,
+    MalformedAnswerError,
     NotActivatedError,
     PermissionDeniedError,
     ServiceUnavailableError,
@@ -120,6 +123,26 @@ def test_leads_are_all_checked_before_the_first_is_sent(
     assert connections.requests == []
 
 
+def test_a_lead_that_cannot_be_sent_keeps_all_others_back(connections: ScriptedServer) -> None:
+    with pytest.raises(ValueError, match=r"leads\[1400\] cannot be sent"):
+        add([*leads(1400), {"email": "a@b.c", "since": date(2026, 1, 1)}])
+    assert connections.requests == []
+
+
+def test_leads_may_come_as_any_sequence(connections: ScriptedServer) -> None:
+    connections.play(counted(2, 2))
+    task = add("{{ ti.xcom_pull(task_ids='choose') }}")
+    task.leads = UserList(leads(2))  # as the output of a mapped task is one, and no list
+    assert Driven().run(task)["leads_uploaded"] == 2
+
+
+def test_an_unreadable_campaign_is_not_activated(connections: ScriptedServer) -> None:
+    connections.play({"error": "oops"})
+    with pytest.raises(MalformedAnswerError, match="not activated"):
+        Driven().run(activate())
+    assert [request.method for request in connections.requests] == ["GET"]
+
+
 def test_literal_arguments_are_checked_when_the_dag_is_parsed() -> None:
     with pytest.raises(ValueError, match=r"leads\[0\]"):
         add([{"name": "nobody"}])
@@ -129,4 +152,6 @@ def test_literal_arguments_are_checked_when_the_dag_is_parsed() -> None:
         add(leads(1), campaign_id="42")
     with pytest.raises(ValueError, match="campaign_id"):
         activate(campaign_id="")
+    with pytest.raises(ValueError, match="options"):
+        add(leads(1), options={"campaign_id": UUID})
     assert add([{"email": "{{ params.email }}"}]).leads

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import logging
 import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -45,6 +48,19 @@ SUBMIT = campaign_cleaner.send_campaign("<p>", "n")
 ACTIVATE = instantly.activate_campaign(UUID)
 
 Carry = Callable[..., Any]
+
+
+def make_certificate(folder: Path) -> ssl.SSLContext:
+    """Make a certificate for localhost that its own file vouches for, and nobody else."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(folder / "key.pem"),
+         "-out", str(folder / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 def account_at(url: str, service: Any = campaign_cleaner.SERVICE, **settings: Any) -> Account:
@@ -211,13 +227,44 @@ def test_an_answer_that_takes_too_long_is_given_up(carry: Carry, server: Scripte
 
 
 @pytest.mark.parametrize(
-    "target", ["/v1/elsewhere", "http://127.0.0.2:9/v1/get_credits", "https://evil.invalid/"]
+    "target",
+    [
+        "/v1/elsewhere",
+        "http://127.0.0.2:9/v1/get_credits",
+        "https://evil.invalid/",
+        "http://[::bad",
+        "\xff://",
+    ],
 )
 def test_a_redirect_is_not_followed(carry: Carry, server: ScriptedServer, target: str) -> None:
     server.play(Reply(b"", status=307, headers={"Location": target}))
     with pytest.raises(RedirectRefusedError, match="not followed"):
         carry(account_at(server.url), CREDITS)
     assert len(server.requests) == 1
+
+
+def test_a_redirect_s_body_is_not_read_without_end(carry: Carry, server: ScriptedServer) -> None:
+    endless = replace(SUBMIT, max_bytes=100_000)
+    server.play(Reply("x" * 5_000_000, status=307, headers={"Location": "/v1/elsewhere"}))
+    with pytest.raises(MalformedAnswerError, match="100,000 bytes"):
+        carry(account_at(server.url), endless)
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        "Mon, 01 Jan 2024 00:00:00 +9999999999999999",
+        "Mon, 01 Jan 2024 99999999999999999999:00:00 GMT",
+        "1e999",
+    ],
+)
+def test_a_retry_after_that_makes_no_sense_is_passed_over(
+    carry: Carry, server: ScriptedServer, retry_after: str
+) -> None:
+    server.play(Reply({}, status=503, headers={"Retry-After": retry_after}))
+    with pytest.raises(ServiceUnavailableError) as raised:
+        carry(account_at(server.url), CREDITS, retry=ONCE)
+    assert raised.value.retry_after is None
 
 
 def test_an_answer_without_end_is_not_read(carry: Carry, server: ScriptedServer) -> None:
@@ -288,6 +335,45 @@ def test_a_proxy_that_is_not_there_is_nobody_to_have_got_anything(
     assert "s3cret" not in str(raised.value)
 
 
+@pytest.fixture
+def breaking_behind_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, list[bytes]]]:
+    """A service behind a tunnelling proxy, which takes a request and then breaks the connection."""
+    context = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+    monkeypatch.delenv("NO_PROXY")
+    taken: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as tunnel:
+                taken.append(tunnel.recv(65536))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield "https://localhost:8443", taken
+    listener.close()
+
+
+def test_what_went_through_a_proxy_and_broke_is_not_sent_again(
+    carry: Carry, breaking_behind_proxy: tuple[str, list[bytes]]
+) -> None:
+    url, taken = breaking_behind_proxy
+    with pytest.raises(UnreachableError):
+        carry(account_at(url), SUBMIT)
+    assert len(taken) == 1
+    assert taken[0].startswith(b"POST /v1/send_campaign")
+
+
 def test_plain_http_stays_on_this_machine_whatever_proxy_there_is(
     carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,15 +393,16 @@ def test_an_answer_may_be_empty(carry: Carry, server: ScriptedServer) -> None:
 @pytest.fixture
 def tls_url(tmp_path: Path, server: ScriptedServer) -> str:
     """The scripted server behind a certificate that nobody has signed."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    server.wrap(context)
+    server.wrap(make_certificate(tmp_path))
     return server.url.replace("http://127.0.0.1", "https://localhost")
+
+
+def test_a_company_authority_is_trusted_on_both_sides_of_airflow(
+    carry: Carry, server: ScriptedServer, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+    server.play({"credits": 3})
+    assert carry(account_at(tls_url), CREDITS) == 3
 
 
 @pytest.mark.parametrize("path", ["", "/long" * 100])
@@ -352,6 +439,24 @@ def test_the_key_shows_nowhere(
         chained = chained.__cause__ or chained.__context__
     assert not [text for text in shown if KEY in text]
     assert "bad key ***" in str(raised.value)
+
+
+@pytest.mark.parametrize("echo", [KEY, f"{'x' * 285} {KEY}", f"Bearer {KEY}"])
+def test_a_key_that_the_service_echoes_gets_nowhere(carry: Carry, server: ScriptedServer, echo: str) -> None:
+    account = account_at(server.url, instantly.SERVICE)
+    server.play({"diagnostics": None, "summary": {"status": "healthy", "status_message": echo}})
+    assert KEY[:8] not in repr(carry(account, STATUS).raw)
+    for status in (400, 503):
+        server.play(Reply({"message": echo}, status=status), path="/api")
+        with pytest.raises(ApiError) as raised:
+            carry(account, STATUS, retry=ONCE)
+        assert KEY[:8] not in str(raised.value)
+
+
+def test_cookies_are_not_kept(carry: Carry, server: ScriptedServer) -> None:
+    server.play(Reply({"credits": 3}, headers={"Set-Cookie": "a=b; Path=/"}))
+    carry(account_at(server.url), CREDITS, CREDITS)
+    assert "cookie" not in {name.lower() for name in server.requests[1].headers}
 
 
 async def test_one_session_serves_all_of_an_account_and_the_last_closes_it(server: ScriptedServer) -> None:
