@@ -96,6 +96,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             thing
         )  # a thing that cannot be asked for, because a template rendered to it, is told now
         deadline = math.inf if self.deadline is None else self.deadline
+        self.log.info("Waiting for %s, looking every %g s.", thing, self.poke_interval)
         async with join(account, question) as watch:
             waiter: Waiter[T] = Waiter(
                 key=thing,

@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import math
 import random
 import time
@@ -39,12 +40,13 @@ from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, NotFoundError
 from airflow_provider_campaigns.polling import Polling
 from airflow_provider_campaigns.transport import aio
-from airflow_provider_campaigns.transport._outcome import log
 from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.transport.retry import ONCE
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = aio.MAX_CONNECTIONS
 # Newcomers to a watch that asks for all are gathered for up to this long, so that a triggerer that starts
@@ -207,11 +209,14 @@ class Watch(Generic[T]):
         waiter.due = self._first_due(waiter, thing)
         if waiter.due < thing.due:
             self._schedule(thing, waiter.due)
-        timer = self._loop.call_later(self._time_left(waiter), waiter.run_out)
+        # A wait without a deadline of its own has one that Airflow keeps.
+        left = self._time_left(waiter)
+        timer = self._loop.call_later(left, waiter.run_out) if left < math.inf else None
         try:
             return await waiter.ended
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             thing.waiters.discard(waiter)
             if not thing.waiters and self._things.get(thing.key) is thing:
                 del self._things[thing.key]
@@ -330,6 +335,10 @@ class Watch(Generic[T]):
             return await self._client.send(call, ONCE)
         except ApiError as error:
             return error
+        except Exception as error:
+            # Nobody awaits the task that asks, so whatever breaks has to reach those who wait as an answer.
+            log.exception("Asking about %s broke.", self._question.kind)
+            return ApiError(f"{call} broke: {type(error).__name__}: {error}")
 
     def _is_failure(self, outcome: T | ApiError) -> bool:
         return isinstance(outcome, ApiError) and not isinstance(outcome, self._question.answers)

@@ -328,3 +328,16 @@ async def test_a_judge_that_breaks_ends_its_wait_and_no_other(cleaner: Cleaner) 
     assert (first["ending"], second["ending"]) == ("failed", "answered")
     assert "ZeroDivisionError" in first["error"]["message"]
     await settled()
+
+
+async def test_whatever_breaks_while_asking_ends_the_waits(
+    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(aio.AioClient, "send", broken)
+    events = await asyncio.gather(*[event_of(wait_for(name)) for name in "abc"])
+    assert {event["ending"] for event in events} == {"failed"}
+    assert "nobody thought of this" in events[0]["error"]["message"]
+    await settled()
