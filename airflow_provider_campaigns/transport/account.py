@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from airflow_provider_campaigns.api._call import Call, Service
 
 DEFAULT_TIMEOUT = 30.0
+# How many connections one account may have open at once in the triggerer, however many wait.
+MAX_CONNECTIONS = 20
 # A tenth of what Instantly allows a workspace, and within what every known client of it gets along with.
 DEFAULT_MAX_REQUESTS_PER_SECOND = 10.0
 

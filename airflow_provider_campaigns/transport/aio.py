@@ -37,13 +37,11 @@ from airflow_provider_campaigns.transport._outcome import (
     too_large,
     too_slow,
 )
-from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
 from airflow_provider_campaigns.transport.pacing import pace_of
 from airflow_provider_campaigns.transport.retry import Retry
 
 T = TypeVar("T")
-
-MAX_CONNECTIONS = 20
 
 
 @dataclass

@@ -39,8 +39,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, NotFoundError
 from airflow_provider_campaigns.polling import Polling
-from airflow_provider_campaigns.transport import aio
-from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
 from airflow_provider_campaigns.transport.retry import ONCE
 
 T = TypeVar("T")
@@ -48,7 +47,8 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = aio.MAX_CONNECTIONS
+# How many single calls are under way at once, one to each connection of an account.
+MAX_IN_FLIGHT = MAX_CONNECTIONS
 # Newcomers to a watch that asks for all are gathered for up to this long, so that a triggerer that starts
 # with thousands of waits does not ask once for each.
 GATHER_SECONDS = 1.0
@@ -177,8 +177,7 @@ class Watch(Generic[T]):
     def __init__(self, question: Question[T], account: Account) -> None:
         self.users = 0
         self._question = question
-        self._timeout = account.timeout
-        self._opened = aio.client(account)
+        self._account = account
         self._loop = asyncio.get_running_loop()
         self._things: dict[str, _Thing[T]] = {}
         self._queue: list[tuple[float, int, _Thing[T]]] = []
@@ -191,6 +190,10 @@ class Watch(Generic[T]):
 
     async def open(self) -> None:
         """Start asking."""
+        # Only now, since whoever parses a Dag imports this module too and needs no HTTP library.
+        from airflow_provider_campaigns.transport import aio
+
+        self._opened = aio.client(self._account)
         self._client = await self._opened.__aenter__()
         self._pump = self._loop.create_task(self._ask_what_is_due())
 
@@ -238,7 +241,7 @@ class Watch(Generic[T]):
     def _time_left(self, waiter: Waiter[T]) -> float:
         """Return the seconds until a wait has to end; a look that leaves at the deadline may come back."""
         left = waiter.polling.deadline - time.time()
-        return left + LAST_LOOK_SECONDS if left > 0 else self._timeout
+        return left + LAST_LOOK_SECONDS if left > 0 else self._account.timeout
 
     def _schedule(self, thing: _Thing[T], due: float) -> None:
         thing.due = due
