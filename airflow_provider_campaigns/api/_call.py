@@ -102,7 +102,7 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status, headers (names in lower case) and the body, decompressed."""
+    """What came back: status, headers (found whatever their case) and the body, decompressed."""
 
     status: int
     headers: Mapping[str, str]

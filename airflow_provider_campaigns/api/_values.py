@@ -22,8 +22,17 @@ def parse_instant(value: Any) -> datetime | None:
     """
     if not isinstance(value, str) or not _INSTANT.fullmatch(value.strip()):
         return None
+    text = value.strip()
     try:
-        utc = pendulum.parse(value.strip(), exact=True).in_timezone("UTC")  # type: ignore[union-attr]
+        # The standard library reads what the services write; Python 3.10's reads less than later ones.
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return _parse_leniently(text)
+
+
+def _parse_leniently(text: str) -> datetime | None:
+    try:
+        utc = pendulum.parse(text, exact=True).in_timezone("UTC")  # type: ignore[union-attr]
     except (AttributeError, ValueError, OverflowError):
         return None
     # A plain datetime: pendulum's own loses its zone in some sums with standard zones.

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
-from airflow_provider_campaigns.api._call import Call, Service, as_object, text_or_none
+from airflow_provider_campaigns.api._call import MAX_JSON_BYTES, Call, Service, as_object, text_or_none
 from airflow_provider_campaigns.api._values import check_uuid, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedAnswerError
 
@@ -281,7 +281,11 @@ def request(
 
 
 def _get(
-    path: str, parse: Callable[[Mapping[str, Any]], T], *, params: Mapping[str, Any] | None = None
+    path: str,
+    parse: Callable[[Mapping[str, Any]], T],
+    *,
+    params: Mapping[str, Any] | None = None,
+    max_bytes: int = MAX_JSON_BYTES,
 ) -> Call[T]:
     return Call(
         SERVICE,
@@ -290,6 +294,7 @@ def _get(
         lambda payload: parse(as_object(payload, f"GET {path}")),
         params=params,
         repeatable=True,
+        max_bytes=max_bytes,
     )
 
 
@@ -309,12 +314,12 @@ def _object(answer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
     """One request for both kinds: the flag is sent only where it is wanted."""
-    call = _get(
+    return _get(
         f"/{collection}/{checked_id}/sending-status",
         lambda answer: _status_of(answer, checked_id),
         params={"with_ai_summary": True} if with_ai_summary else None,
+        max_bytes=MAX_STATUS_BYTES,
     )
-    return replace(call, max_bytes=MAX_STATUS_BYTES)
 
 
 def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:

@@ -163,7 +163,10 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         try:
             return look_patiently(lambda: self._judge(ONCE), polling)
         except DeadlinePassedError as error:
-            return gate.unreadable(error, datetime.now(timezone.utc))
+            # Not a verdict, so nothing to skip by: nobody knows how the campaign is.
+            raise SendGateTimeoutError(
+                f"{' '.join(self._target)}: time is up, and Instantly could not be asked: {error}"
+            ) from error
 
     def _judge(self, retry: Retry) -> gate.Verdict:
         try:

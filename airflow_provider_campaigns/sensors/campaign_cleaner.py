@@ -201,8 +201,9 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         The deadline is not known when the Dag is parsed, so Airflow keeps it: a fixed moment, set when the
         scheduler starts the trigger.
         """
-        if is_rendered_later(self.campaign_id) and not _can_be_rendered_by_the_triggerer(self.campaign_id):
-            return
+        for value in (self.campaign_id, self.campaign_cleaner_conn_id):
+            if is_rendered_later(value) and not _can_be_rendered_by_the_triggerer(value):
+                return
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=f"{CampaignCleanerCampaignTrigger.__module__}.{CampaignCleanerCampaignTrigger.__name__}",

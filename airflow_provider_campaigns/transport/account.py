@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,16 +76,20 @@ class Account:
         """
         if len(self.key) < _SHORTEST_REAL_KEY:
             return body
-        for echoed in (self.key, json.dumps(self.key)[1:-1]):
-            body = body.replace(echoed.encode(), b"***")
+        for echoed in self._echoes:
+            body = body.replace(echoed, b"***")
         return body
+
+    @cached_property
+    def _echoes(self) -> frozenset[bytes]:
+        return frozenset({self.key.encode(), json.dumps(self.key)[1:-1].encode()})
 
     @property
     def may_use_proxy(self) -> bool:
         """Whether requests may go through a proxy: plain http is for this machine, and stays on it."""
         return not self.base_url.startswith("http://")
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What accounts have in common exactly if they are the same: a digest that betrays no key."""
         parts = (

@@ -44,9 +44,13 @@ from airflow_provider_campaigns.transport.retry import Retry
 T = TypeVar("T")
 
 
+_JSON = {"Content-Type": "application/json"}
+
+
 @dataclass
 class _SharedSession:
     session: aiohttp.ClientSession
+    proxy: str | None
     users: int = 0
 
 
@@ -58,6 +62,7 @@ class AioClient:
 
     :param account: whom to speak for.
     :param session: the session; :func:`client` opens and closes it.
+    :param proxy: the proxy to go through.
     :param sleep: how to pause; a test passes its own.
     """
 
@@ -65,12 +70,17 @@ class AioClient:
         self,
         account: Account,
         session: aiohttp.ClientSession,
+        proxy: str | None = None,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._account = account
         self._session = session
+        self._proxy = proxy
         self._sleep = sleep
+        self._pace = pace_of(account)
+        # Not the session's own headers: those aiohttp would tell a proxy too.
+        self._headers = account.headers()
 
     async def send(self, call: Call[T], retry: Retry | None = None) -> T:
         """Send a call, again if it may be repeated and a moment may help, and return what came of it.
@@ -86,7 +96,7 @@ class AioClient:
             except ApiError as error:
                 told = told_of(error, self._account)
                 if isinstance(error, RateLimitedError) and error.retry_after:
-                    pace_of(self._account).hold(time.monotonic(), error.retry_after)
+                    self._pace.hold(time.monotonic(), error.retry_after)
             pause = retry.after_failure(call, told, attempt, spread=random.random())
             if pause is None:
                 raise told
@@ -94,27 +104,22 @@ class AioClient:
             await self._sleep(pause)
 
     async def _attempt(self, call: Call[T]) -> T:
-        body = call.encoded_body()
-        pace, now = pace_of(self._account), time.monotonic()
-        if pause := max(pace.reserve(now), pace.held_for(now)):
+        url, body = URL(self._account.url(call), encoded=True), call.encoded_body()
+        now = time.monotonic()
+        if pause := max(self._pace.reserve(now), self._pace.held_for(now)):
             await self._sleep(pause)
-        headers = self._account.headers()
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         try:
             async with self._session.request(
                 call.method,
-                URL(self._account.url(call), encoded=True),
+                url,
                 data=body,
-                headers=headers,
-                skip_auto_headers=("Content-Type",),
-                timeout=aiohttp.ClientTimeout(total=self._account.timeout),
+                headers=self._headers if body is None else {**self._headers, **_JSON},
                 allow_redirects=False,
-                proxy=_proxy_for(self._account),
+                proxy=self._proxy,
             ) as response:
                 answer = Answer(
                     response.status,
-                    {name.lower(): value for name, value in response.headers.items()},
+                    response.headers,
                     self._account.scrub(await self._body_of(response, call)),
                 )
         except aiohttp.ClientConnectorCertificateError as cause:
@@ -128,6 +133,9 @@ class AioClient:
         return read(call, answer, now=datetime.now(timezone.utc))
 
     async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
+        length = response.content_length
+        if length is not None and length <= call.max_bytes and "Content-Encoding" not in response.headers:
+            return await response.read()
         body = bytearray()
         async for piece in response.content.iter_chunked(CHUNK):
             body += piece
@@ -148,11 +156,14 @@ async def client(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_authorities(account)),
                 cookie_jar=aiohttp.DummyCookieJar(),
-            )
+                skip_auto_headers=("Content-Type",),
+                timeout=aiohttp.ClientTimeout(total=account.timeout),
+            ),
+            _proxy_for(account),
         )
     shared.users += 1
     try:
-        yield AioClient(account, shared.session, sleep=sleep)
+        yield AioClient(account, shared.session, shared.proxy, sleep=sleep)
     finally:
         shared.users -= 1
         if not shared.users:

@@ -60,6 +60,7 @@ class BlockingClient:
         self._account = account
         self._sleep = sleep
         self._session = _Session(account)
+        self._pace = pace_of(account)
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
         """Send a call, again if it may be repeated and a moment may help, and return what came of it.
@@ -85,14 +86,14 @@ class BlockingClient:
         self._session.close()
 
     def _attempt(self, call: Call[T]) -> T:
-        body = call.encoded_body()
-        if pause := pace_of(self._account).reserve(time.monotonic()):
+        url, body = self._account.url(call), call.encoded_body()
+        if pause := self._pace.reserve(time.monotonic()):
             self._sleep(pause)
         give_up = time.monotonic() + self._account.timeout
         try:
             with self._session.request(
                 call.method,
-                self._account.url(call),
+                url,
                 data=body,
                 headers={"Content-Type": "application/json"} if body is not None else None,
                 timeout=self._account.timeout,
@@ -101,7 +102,7 @@ class BlockingClient:
             ) as response:
                 answer = Answer(
                     response.status_code,
-                    {name.lower(): value for name, value in response.headers.items()},
+                    response.headers,
                     self._account.scrub(self._body_of(response, call, give_up)),
                 )
         except requests.ConnectTimeout as cause:

@@ -161,6 +161,7 @@ class _Thing(Generic[T]):
     """Something that is waited for, with all who wait for it."""
 
     key: str
+    call: Call[T]
     waiters: set[Waiter[T]] = field(default_factory=set)
     due: float = math.inf
     asking: bool = False
@@ -207,7 +208,9 @@ class Watch(Generic[T]):
 
     async def wait(self, waiter: Waiter[T]) -> Ending:
         """Wait for the end of a wait."""
-        thing = self._things.setdefault(waiter.key, _Thing(waiter.key))
+        thing = self._things.get(waiter.key)
+        if thing is None:
+            thing = self._things[waiter.key] = _Thing(waiter.key, self._question.one(waiter.key))
         thing.waiters.add(waiter)
         waiter.due = self._first_due(waiter, thing)
         if waiter.due < thing.due:
@@ -291,7 +294,7 @@ class Watch(Generic[T]):
     async def _ask_one(self, thing: _Thing[T]) -> ApiError | None:
         """Ask about one thing, tell those who waited for it by then, and return what failed."""
         waiters = list(thing.waiters)
-        outcome = await self._send(self._question.one(thing.key))
+        outcome = await self._send(thing.call)
         self._slots.release()
         thing.asking = False
         self._tell(thing, waiters, outcome, spread=random.random())

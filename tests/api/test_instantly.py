@@ -8,6 +8,8 @@ import pytest
 from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import MalformedAnswerError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from tests.scripted_server import ScriptedServer
 
 ID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 MOMENT = datetime(2026, 5, 11, 21, 12, 43, 288000, tzinfo=timezone.utc)
@@ -165,6 +167,12 @@ def test_a_request_has_a_method(method: str) -> None:
 def test_a_parameter_is_plain() -> None:
     with pytest.raises(ValueError, match="parameter"):
         _ = api.request("GET", "/x", params={"ids": ["a", "b"]}).target
+
+
+def test_a_parameter_that_is_not_plain_is_no_network_failure(connections: ScriptedServer) -> None:
+    with pytest.raises(ValueError, match="parameter"):
+        InstantlyHook().request("GET", "/x", params={"ids": ["a", "b"]})
+    assert connections.requests == []
 
 
 @pytest.mark.parametrize(

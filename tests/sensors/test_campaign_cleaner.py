@@ -290,6 +290,10 @@ def test_where_airflow_cannot_it_begins_on_a_worker(driven: Driven, connections:
         other = CampaignCleanerCampaignSensor(task_id="other", campaign_id=ID)
         of_a_task = sensor({}, start_from_trigger=True, campaign_id=other.output)
         pulls = sensor({}, task_id="p", start_from_trigger=True, campaign_id="{{ ti.xcom_pull('other') }}")
+        conn = sensor(
+            {}, task_id="c", start_from_trigger=True, campaign_cleaner_conn_id="{{ ti.xcom_pull('other') }}"
+        )
+    assert not conn.start_from_trigger
     for task in (of_a_task, pulls):
         assert not task.start_from_trigger
         task.campaign_id = ID
