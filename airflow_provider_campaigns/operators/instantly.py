@@ -369,7 +369,9 @@ class InstantlyAddLeadsOperator(BaseOperator):
 
 def _would_run_all_the_same(task: Any, behind_a_mapping: bool) -> bool:  # noqa: FBT001
     """Tell whether a task would run behind a gate that skips, by a rule that Airflow applies too late."""
-    mapped = task.is_mapped or next(task.iter_mapped_task_groups(), None) is not None
+    from airflow.providers.common.compat.sdk import MappedOperator
+
+    mapped = isinstance(task, MappedOperator) or next(task.iter_mapped_task_groups(), None) is not None
     return (mapped or behind_a_mapping) and task.trigger_rule != "all_success"
 
 
