@@ -29,7 +29,7 @@ LONGEST_SLEEP = 3600.0
 _JITTER = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Polling:
     """The rhythm of one wait.
 

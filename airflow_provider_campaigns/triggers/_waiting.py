@@ -14,6 +14,7 @@ How the waits of many triggers become few requests stands in
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import abstractmethod
 from collections.abc import AsyncIterator
@@ -27,6 +28,9 @@ from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.triggers._watching import Ending, Look, Question, Waiter, join
 
 T = TypeVar("T")
+
+# One for all triggers: each of thousands would else have a logger of its own.
+log = logging.getLogger(__name__)
 
 # Airflow's own timeout of a deferral stands this many seconds behind the deadline: it is there for a
 # triggerer that is gone, and must not beat a trigger that is about to end its wait in order.
@@ -66,6 +70,10 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     def judge(self, answer: T | ApiError) -> Look:
         """Say what an answer means for this wait."""
 
+    def as_json(self, said: Any) -> Any:
+        """Return what was said, which may be nothing, as plain JSON for the event."""
+        return said
+
     def first_look(self) -> float | None:
         """Return when to look first, in seconds since the epoch; None for as soon as can be."""
         return None
@@ -84,20 +92,20 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         try:
             event = await self._wait()
         except Exception as error:  # the task has to hear of it in words that soft_fail cannot skip
-            self.log.exception("The triggerer cannot wait.")
+            log.exception("The triggerer cannot wait.")
             cause = ApiError(f"The triggerer cannot wait: {type(error).__name__}: {error}")
             event = self._event(Ending.FAILED, None, cause)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
-        account = await self.hook().aaccount()
         question, thing = self.question()
+        question.one(thing)  # refuses a thing that cannot be asked for, should a template have made it
         question.one(
             thing
         )  # a thing that cannot be asked for, because a template rendered to it, is told now
         deadline = math.inf if self.deadline is None else self.deadline
-        self.log.info("Waiting for %s, looking every %g s.", thing, self.poke_interval)
-        async with join(account, question) as watch:
+        log.info("Waiting for %s, looking every %g s.", thing, self.poke_interval)
+        async with join(await self.hook().aaccount(), question) as watch:
             waiter: Waiter[T] = Waiter(
                 key=thing,
                 polling=Polling(self.poke_interval, deadline, self.max_failures),
@@ -105,7 +113,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
                 first_look=self.first_look(),
             )
             ending = await watch.wait(waiter)
-        return self._event(ending, waiter.said, waiter.error)
+        return self._event(ending, self.as_json(waiter.said), waiter.error)
 
     def _event(self, ending: Ending, said: Any, error: ApiError | None) -> dict[str, Any]:
         return {

@@ -73,7 +73,7 @@ class Ending(str, Enum):
 class Look(NamedTuple):
     """What one look at the service means for a wait.
 
-    :param said: what the service said, as plain JSON, for the event.
+    :param said: what the service said, for the event.
     :param ends: the wait is over.
     :param next_look: when looking again is worth while, in seconds since the epoch; None where unknown.
     """
@@ -161,8 +161,8 @@ class _Thing(Generic[T]):
     """Something that is waited for, with all who wait for it."""
 
     key: str
-    call: Call[T]
     waiters: set[Waiter[T]] = field(default_factory=set)
+    call: Call[T] | None = None
     due: float = math.inf
     asking: bool = False
     unlisted: bool = False
@@ -210,7 +210,7 @@ class Watch(Generic[T]):
         """Wait for the end of a wait."""
         thing = self._things.get(waiter.key)
         if thing is None:
-            thing = self._things[waiter.key] = _Thing(waiter.key, self._question.one(waiter.key))
+            thing = self._things[waiter.key] = _Thing(waiter.key)
         thing.waiters.add(waiter)
         waiter.due = self._first_due(waiter, thing)
         if waiter.due < thing.due:
@@ -294,6 +294,7 @@ class Watch(Generic[T]):
     async def _ask_one(self, thing: _Thing[T]) -> ApiError | None:
         """Ask about one thing, tell those who waited for it by then, and return what failed."""
         waiters = list(thing.waiters)
+        thing.call = thing.call or self._question.one(thing.key)
         outcome = await self._send(thing.call)
         self._slots.release()
         thing.asking = False
@@ -375,6 +376,8 @@ async def join(account: Account, question: Question[T]) -> AsyncIterator[Watch[T
         watch = watches[name] = Watch(question, account)
         await watch.open()
     watch.users += 1
+    # Thousands wait here; each would keep an account of its own alive.
+    del account
     try:
         yield watch
     finally:

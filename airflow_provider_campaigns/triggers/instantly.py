@@ -92,10 +92,14 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         else:
             verdict = gate.judge(answer, self._policy, now)
         return Look(
-            said=verdict.as_dict(),
+            said=verdict,
             ends=verdict.disposition is not gate.Disposition.WAIT,
             next_look=verdict.next_look.timestamp() if verdict.next_look else None,
         )
+
+    def as_json(self, said: gate.Verdict | None) -> dict[str, Any] | None:
+        """Return the last verdict, if there was one."""
+        return said.as_dict() if said else None
 
     def first_look(self) -> float | None:
         """Look first when the gate thought it worth a look."""
