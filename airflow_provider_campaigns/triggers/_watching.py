@@ -30,7 +30,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -250,19 +250,21 @@ class Watch(Generic[T]):
         thing.due = due
         if not thing.asking and due < math.inf:
             heapq.heappush(self._queue, (due, next(self._number), thing))
-            self._news.set()
+            if self._queue[0][2] is thing:
+                self._news.set()
 
     async def _next_due(self) -> _Thing[T]:
         """Return the thing that has been due longest, once one is due."""
         while True:
             while self._queue and self._is_outdated(*self._queue[0]):
                 heapq.heappop(self._queue)
-            pause = self._queue[0][0] - self._loop.time() if self._queue else None
-            if pause is not None and pause <= 0:
+            if self._queue and self._queue[0][0] <= self._loop.time():
                 return heapq.heappop(self._queue)[2]
             self._news.clear()
-            with suppress(asyncio.TimeoutError, TimeoutError):
-                await asyncio.wait_for(self._news.wait(), pause)
+            alarm = self._loop.call_at(self._queue[0][0], self._news.set) if self._queue else None
+            await self._news.wait()
+            if alarm is not None:
+                alarm.cancel()
 
     @staticmethod
     def _is_outdated(due: float, _: int, thing: _Thing[Any]) -> bool:
