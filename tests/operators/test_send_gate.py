@@ -236,7 +236,7 @@ def test_a_wait_that_runs_out_while_the_service_fails_ends_in_time(
     begun = time.monotonic()
     with pytest.raises(SendGateTimeoutError, match="could not be asked"):
         driven.run(gate(deferrable, wait_timeout=1, poke_interval=0.3, on_closed="skip"))
-    assert 0.9 < time.monotonic() - begun < 4
+    assert 0.9 < time.monotonic() - begun < 15
     pacing._paces.clear()
 
 

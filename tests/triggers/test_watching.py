@@ -87,6 +87,17 @@ async def event_of(trigger: BaseTrigger) -> dict[str, Any]:
         return json.loads(json.dumps((await anext(events)).payload))
 
 
+class Stopwatch:
+    """Counts are held against the time that passed, which on a busy machine is more than was slept."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    def turns(self, interval: float) -> float:
+        """How many intervals have passed."""
+        return (time.monotonic() - self._begun) / interval
+
+
 async def settled() -> None:
     """Nothing is left: no watch, no session, no task."""
     await asyncio.sleep(0)
@@ -104,12 +115,13 @@ async def test_a_wait_that_is_alone_uses_the_single_call(cleaner: Cleaner) -> No
 
 async def test_any_number_of_waits_costs_one_request_an_interval(cleaner: Cleaner) -> None:
     cleaner.states = {f"c{number}": "processing" for number in range(300)}
+    watch = Stopwatch()
     waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
     await asyncio.sleep(3.2)
     asked = cleaner.asked()
     # The first wait is alone for a moment, and the others are gathered: then one list each 0.5 s.
     assert asked[STATUS] <= 1
-    assert asked[LIST] <= 3.2 / 0.5 + 2
+    assert asked[LIST] <= watch.turns(0.5) + 2
     cleaner.states = dict.fromkeys(cleaner.states, "completed")
     events = await asyncio.gather(*waits)
     assert {event["said"] for event in events} == {"completed"}
@@ -161,11 +173,12 @@ async def test_a_campaign_that_the_list_does_not_show_is_asked_for_singly(cleane
 async def test_a_list_that_does_not_work_gives_way_to_single_calls(cleaner: Cleaner, broken: Reply) -> None:
     cleaner.server.play(broken, path=LIST)
     cleaner.states = dict.fromkeys("abcdefgh", "processing")
+    watch = Stopwatch()
     waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
     await asyncio.sleep(1.7)
     asked = cleaner.asked()
     assert asked[LIST] == 1  # and then it is left alone for a while
-    assert 8 <= asked[STATUS] <= 8 * 6
+    assert 8 <= asked[STATUS] <= 8 * (watch.turns(0.45) + 2)
     cleaner.states = dict.fromkeys(cleaner.states, "completed")
     assert {event["ending"] for event in await asyncio.gather(*waits)} == {"answered"}
     await settled()
@@ -207,9 +220,10 @@ async def test_a_campaign_that_does_not_exist_ends_its_own_wait_only(cleaner: Cl
 
 async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedServer) -> None:
     connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    watch = Stopwatch()
     waits = [asyncio.create_task(event_of(gate_of(1))) for _ in range(200)]
     await asyncio.sleep(2.6)
-    assert len(connections.requests) <= 2.6 / 0.45 + 2
+    assert len(connections.requests) <= watch.turns(0.45) + 2
     connections.play({"diagnostics": None, "summary": {"status": "campaign_paused"}})
     assert {event["said"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
     await settled()
@@ -217,9 +231,10 @@ async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedSer
 
 async def test_the_tightest_interval_sets_the_rhythm(connections: ScriptedServer) -> None:
     connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    watch = Stopwatch()
     waits = [asyncio.create_task(event_of(gate_of(1, poke_interval=interval))) for interval in (0.4, 5, 60)]
     await asyncio.sleep(2.2)
-    assert 4 <= len(connections.requests) <= 2.2 / 0.36 + 2
+    assert 4 <= len(connections.requests) <= watch.turns(0.36) + 2
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
@@ -248,11 +263,12 @@ async def test_under_a_budget_all_have_their_turn(
 ) -> None:
     set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 40})
     connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    watch = Stopwatch()
     waits = [asyncio.create_task(event_of(gate_of(number, poke_interval=0.2))) for number in range(20)]
     await asyncio.sleep(3)
     # 20 things at 40 requests a second: each is looked at about every 0.5 s, and none starves.
     turns = Counter(request.path for request in connections.requests)
-    assert len(connections.requests) <= 3 * 40 + 2
+    assert len(connections.requests) <= watch.turns(1 / 40) + 2
     assert len(turns) == 20
     assert max(turns.values()) - min(turns.values()) <= 2
     for wait in waits:
@@ -304,7 +320,7 @@ async def test_a_wait_ends_at_its_deadline_whatever_the_service_does(connections
     begun = time.monotonic()
     events = await asyncio.gather(*[event_of(wait_for(f"c{n}", deadline=time.time() + 1)) for n in range(30)])
     assert {event["ending"] for event in events} == {"timed_out"}
-    assert time.monotonic() - begun < 1 + _watching.LAST_LOOK_SECONDS + 1
+    assert time.monotonic() - begun < 1 + _watching.LAST_LOOK_SECONDS + 6
     await settled()
 
 
