@@ -100,9 +100,6 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     async def _wait(self) -> dict[str, Any]:
         question, thing = self.question()
         question.one(thing)  # refuses a thing that cannot be asked for, should a template have made it
-        question.one(
-            thing
-        )  # a thing that cannot be asked for, because a template rendered to it, is told now
         deadline = math.inf if self.deadline is None else self.deadline
         log.info("Waiting for %s, looking every %g s.", thing, self.poke_interval)
         async with join(await self.hook().aaccount(), question) as watch:

@@ -347,7 +347,8 @@ class Watch(Generic[T]):
         except Exception as error:
             # Nobody awaits the task that asks, so whatever breaks has to reach those who wait as an answer.
             log.exception("Asking about %s broke.", self._question.kind)
-            return ApiError(f"{call} broke: {type(error).__name__}: {error}")
+            reason = self._account.redact(f"{type(error).__name__}: {error}")
+            return ApiError(f"{call} broke: {reason}")
 
     def _is_failure(self, outcome: T | ApiError) -> bool:
         return isinstance(outcome, ApiError) and not isinstance(outcome, self._question.answers)
