@@ -29,8 +29,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -52,6 +51,9 @@ MAX_IN_FLIGHT = MAX_CONNECTIONS
 # Newcomers to a watch that asks for all are gathered for up to this long, so that a triggerer that starts
 # with thousands of waits does not ask once for each.
 GATHER_SECONDS = 1.0
+# A look at one thing may come this much later than it is due, so that several leave together: waking up for
+# each costs as much as reading an answer.
+TOGETHER_SECONDS = 0.05
 # For how long a call for all that does not work is left alone.
 SINGLY_SECONDS = 600.0
 # How long after its deadline a wait may still hear the answer to a look that left in time.
@@ -176,10 +178,10 @@ class Watch(Generic[T]):
     """
 
     def __init__(self, question: Question[T], account: Account) -> None:
-        self.users = 0
         self._question = question
         self._account = account
         self._loop = asyncio.get_running_loop()
+        self._users = 0
         self._things: dict[str, _Thing[T]] = {}
         self._queue: list[tuple[float, int, _Thing[T]]] = []
         self._number = itertools.count()
@@ -189,8 +191,30 @@ class Watch(Generic[T]):
         self._singly_until = -math.inf
         self._asked_all_at = -math.inf
 
-    async def open(self) -> None:
-        """Start asking."""
+    # Not a generator, which would take as much memory as the rest of a wait.
+    async def __aenter__(self) -> Watch[T]:
+        """Be one of its users; the first one starts it."""
+        self._users += 1
+        try:
+            if self._users == 1:
+                await self._open()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Be no longer one of its users; the last one stops it."""
+        self._leave()
+        if not self._users:
+            await self._close()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if not self._users:
+            del _watches[self._loop][self._account.identity, self._question.kind]
+
+    async def _open(self) -> None:
         # Only now, since whoever parses a Dag imports this module too and needs no HTTP library.
         from airflow_provider_campaigns.transport import aio
 
@@ -198,8 +222,7 @@ class Watch(Generic[T]):
         self._client = await self._opened.__aenter__()
         self._pump = self._loop.create_task(self._ask_what_is_due())
 
-    async def close(self) -> None:
-        """Stop asking."""
+    async def _close(self) -> None:
         tasks = (self._pump, *self._asks)
         for task in tasks:
             task.cancel()
@@ -261,7 +284,8 @@ class Watch(Generic[T]):
             if self._queue and self._queue[0][0] <= self._loop.time():
                 return heapq.heappop(self._queue)[2]
             self._news.clear()
-            alarm = self._loop.call_at(self._queue[0][0], self._news.set) if self._queue else None
+            late = 0.0 if self._may_ask_all() else TOGETHER_SECONDS
+            alarm = self._loop.call_at(self._queue[0][0] + late, self._news.set) if self._queue else None
             await self._news.wait()
             if alarm is not None:
                 alarm.cancel()
@@ -369,22 +393,10 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Wat
 )
 
 
-@asynccontextmanager
-async def join(account: Account, question: Question[T]) -> AsyncIterator[Watch[T]]:
-    """Give the watch that asks an account a kind of question; the first user opens it, the last closes it."""
+def join(account: Account, question: Question[T]) -> Watch[T]:
+    """Return the watch that asks an account a kind of question, to be used at once as a context manager."""
     watches = _watches.setdefault(asyncio.get_running_loop(), {})
     name = (account.identity, question.kind)
-    watch = watches.get(name)
-    if watch is None:
-        watch = watches[name] = Watch(question, account)
-        await watch.open()
-    watch.users += 1
-    # Thousands wait here; each would keep an account of its own alive.
-    del account
-    try:
-        yield watch
-    finally:
-        watch.users -= 1
-        if not watch.users:
-            del watches[name]
-            await watch.close()
+    if name not in watches:
+        watches[name] = Watch(question, account)
+    return watches[name]
