@@ -19,15 +19,20 @@
     │   ├── NotConnectedError          no connection: refused, no such host; nothing was sent
     │   └── UnreachableError           no complete answer: reset, or too slow
     ├── DeadlinePassedError          a wait ran out while the service was failing
+    ├── SubmissionLostError          a submission was not answered, and Campaign Cleaner does not list it
     ├── CampaignPausedError          Campaign Cleaner paused the campaign that was waited for
-    ├── UnknownStatusError           Campaign Cleaner reports a state that nobody has described
-    └── NotActivatedError            Instantly took the activation, and the campaign is not active
+    ├── UnknownStatusError           a service reports a state that nobody has described
+    ├── NotActivatedError            Instantly took the activation, and the campaign is not active
+    ├── NotPausedError               Instantly took the pause, and the campaign is still active
+    ├── NotUpdatedError              Instantly took an update, and the campaign does not show it
+    ├── BackgroundJobFailedError     a background job of Instantly's failed or was cancelled
+    └── SendsInterruptedError        the gate closed between two batches of leads, and may open by itself
 
 None of these is an ``AirflowException``: ``soft_fail`` turns a wait that ran out into a skip, never a bad
 key. What Airflow has to act on (a gate that is closed, a submission that must not be repeated) derives from
 Airflow's own exceptions and stands with the operator that raises it.
 
-Two questions are asked of an :class:`ApiError`, and its class answers them:
+Two questions are asked of an error, and its class answers them:
 
 ``retryable``
     Is the same request worth sending again, a moment later? (Whether it is *safe* is the call's affair.)
@@ -43,6 +48,8 @@ from typing import Any, ClassVar
 
 class CampaignsError(Exception):
     """Base of everything that this provider raises about a service."""
+
+    final: ClassVar[bool] = False
 
 
 class ApiError(CampaignsError):
@@ -162,10 +169,38 @@ class DeadlinePassedError(CampaignsError):
 class CampaignPausedError(CampaignsError):
     """Campaign Cleaner reports the campaign as paused; who pauses and resumes is not documented."""
 
+    final = True
+
 
 class UnknownStatusError(CampaignsError):
-    """Campaign Cleaner reports a state outside the documented three."""
+    """A service reports a state outside the documented ones."""
+
+    final = True
 
 
 class NotActivatedError(CampaignsError):
     """A campaign is not active although its activation was accepted."""
+
+    final = True
+
+
+class NotPausedError(CampaignsError):
+    """A campaign is still active although its pause was accepted."""
+
+
+class NotUpdatedError(CampaignsError):
+    """A campaign does not show what an accepted update wrote."""
+
+
+class BackgroundJobFailedError(CampaignsError):
+    """A background job ended, and not well."""
+
+    final = True
+
+
+class SubmissionLostError(CampaignsError):
+    """Campaign Cleaner may have taken a campaign without saying so, and does not list it now."""
+
+
+class SendsInterruptedError(CampaignsError):
+    """A campaign became unfit to send while leads were being added, for a reason that heals by itself."""

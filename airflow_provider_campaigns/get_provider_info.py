@@ -28,8 +28,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks", "campaign_cleaner", "instantly"),
         "operators": _modules("operators", "campaign_cleaner", "instantly"),
-        "sensors": _modules("sensors", "campaign_cleaner"),
+        "sensors": _modules("sensors", "campaign_cleaner", "instantly"),
         "triggers": _modules("triggers", "campaign_cleaner", "instantly"),
+        "extra-links": [
+            "airflow_provider_campaigns.links.CampaignCleanerLink",
+            "airflow_provider_campaigns.links.InstantlyCampaignLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "campaign_cleaner",

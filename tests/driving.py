@@ -25,6 +25,11 @@ class TaskInstance:
     """What the operators ask of a task instance."""
 
     map_index: int = -1
+    dag_id: str = "dag"
+    run_id: str = "run"
+    task_id: str = "task"
+    try_number: int = 1
+    max_tries: int = 0
     first_reschedule: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
 
@@ -33,6 +38,22 @@ class TaskInstance:
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_reschedule
+
+
+@dataclass
+class Store:
+    """What the operators ask of a task's state store."""
+
+    kept: dict[str, Any]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self.kept[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
 
 
 @dataclass
@@ -45,10 +66,13 @@ class Driven:
     events: list[dict[str, Any]] = field(default_factory=list)
     reschedules: int = 0
     before_trigger: Callable[[], None] = lambda: None
+    store: dict[str, Any] | None = None
 
     def run(self, task: Any) -> Any:
         """Run the task to its end."""
         context = {"ti": self.ti, "task": task}
+        if self.store is not None:
+            context["task_state_store"] = Store(self.store)
         step = lambda: task.execute(context)  # noqa: E731
         started = None
         while True:

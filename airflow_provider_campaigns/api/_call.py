@@ -62,11 +62,13 @@ class Call(Generic[T]):
     :param service: whom to call.
     :param method: HTTP method.
     :param path: path below the base URL, starting with a slash; ids in it are already checked.
-    :param parse: turns the decoded JSON body into a value, or raises.
+    :param parse: turns the decoded JSON body into a value, or the :class:`Answer` if the call is binary; or
+        raises.
     :param params: query parameters; those that are None are left out.
     :param body: JSON body; None sends no body and no content type.
     :param repeatable: sending it twice is the same as sending it once.
     :param max_bytes: the longest answer that is read.
+    :param binary: what comes back is a PDF, so ``parse`` gets the answer as it is.
     """
 
     service: Service
@@ -77,15 +79,30 @@ class Call(Generic[T]):
     body: Any = field(default=None, repr=False)
     repeatable: bool = False
     max_bytes: int = MAX_JSON_BYTES
+    binary: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
     @property
     def target(self) -> str:
-        """The path with its query; parameters that are None are left out, booleans are in lower case."""
-        query = {name: _query_text(value) for name, value in (self.params or {}).items() if value is not None}
+        """The path with its query.
+
+        Parameters that are None are left out, booleans are in lower case, and one that is a list is repeated.
+        """
+        query = [
+            (name, _query_text(each))
+            for name, value in (self.params or {}).items()
+            for each in (value if isinstance(value, (list, tuple)) else (value,))
+            if each is not None
+        ]
         return f"{self.path}?{urlencode(query)}" if query else self.path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the call itself has to say in its headers; a content type only where there is content."""
+        accepted = {"Accept": "application/pdf, application/json" if self.binary else "application/json"}
+        return accepted if self.body is None else {**accepted, "Content-Type": "application/json"}
 
     def encoded_body(self) -> bytes | None:
         """Return the body as JSON.
@@ -124,8 +141,10 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
             f"really answers at.",
             status_code=answer.status,
         )
+    if call.binary:
+        return call.parse(answer)
     try:
-        payload = _decoded(answer.body) if answer.body.strip() else None
+        payload = decoded(answer.body) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
             f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
@@ -135,7 +154,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     return call.parse(payload)
 
 
-def _decoded(body: bytes) -> Any:
+def decoded(body: bytes) -> Any:
     """Decode JSON to values that can be written again: no NaN, and no half of a surrogate pair."""
     payload = json.loads(body, parse_constant=_refuse)
     if _SURROGATE.search(body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +12,7 @@ import pendulum
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
+_PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 _SHOWN_LENGTH = 80
 _NOTHING = {"none", "null", "undefined"}
 
@@ -41,6 +43,22 @@ def _parse_leniently(text: str) -> datetime | None:
     )
 
 
+def number_or_none(value: Any) -> float | None:
+    """Read a finite number, which a service may also write as a text, with a percent sign or without.
+
+    :returns: the number; None for anything else.
+    """
+    if isinstance(value, str):
+        value = value.strip().removesuffix("%")
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def check_uuid(value: Any, name: str) -> str:
     """Return an id that may stand in a path.
 
@@ -54,6 +72,17 @@ def check_uuid(value: Any, name: str) -> str:
     )
 
 
+def check_path_id(value: Any, name: str) -> str:
+    """Return an id of no promised format that may stand in a path: letters, digits, hyphens, underscores.
+
+    :param name: the argument to name in the error.
+    :raises ValueError: it is something else.
+    """
+    if isinstance(value, str) and _PATH_ID.fullmatch(value) and value.lower() not in _NOTHING:
+        return value
+    raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {_shown(value)}.")
+
+
 def check_opaque_id(value: Any, name: str) -> str:
     """Return an id whose format its service does not promise: visible ASCII, no spaces, at most 200 long.
 
@@ -63,7 +92,7 @@ def check_opaque_id(value: Any, name: str) -> str:
     if isinstance(value, str) and _OPAQUE.fullmatch(value) and value.lower() not in _NOTHING:
         return value
     raise ValueError(
-        f"{name} must be the id that Campaign Cleaner gave the campaign, got {_shown(value)}. "
+        f"{name} must be the id that Campaign Cleaner gave, got {_shown(value)}. "
         f"If it comes from another task, did that task push it?"
     )
 

@@ -7,14 +7,23 @@ one first. Vendor pages: https://docs.campaigncleaner.com/api-reference/introduc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from airflow_provider_campaigns.api._call import Call, Service, as_object, describe_error, text_or_none
-from airflow_provider_campaigns.api._values import check_opaque_id, parse_instant
+from airflow_provider_campaigns.api._call import (
+    Answer,
+    Call,
+    Service,
+    as_object,
+    decoded,
+    describe_error,
+    text_or_none,
+)
+from airflow_provider_campaigns.api._values import check_opaque_id, number_or_none, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedAnswerError, RejectedError
 
 T = TypeVar("T")
@@ -26,6 +35,7 @@ MAX_CUSTOM_INFO = 500
 LONGEST_STATE = 100
 MAX_STATUS_BYTES = 1024 * 1024
 MAX_STATES_BYTES = 4 * 1024 * 1024
+MAX_PDF_BYTES = 64 * 1024 * 1024
 
 
 class CampaignState(str, Enum):
@@ -36,6 +46,13 @@ class CampaignState(str, Enum):
     PAUSED = "paused"
 
 
+class InboxTestState(str, Enum):
+    """The two states of an inbox test; capitalised by the vendor, read here whatever their case."""
+
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+
+
 @dataclass(frozen=True)
 class CampaignStatus:
     """How far a campaign is.
@@ -44,12 +61,14 @@ class CampaignStatus:
     :param status: the state as the service wrote it, in lower case; see :attr:`state`.
     :param campaign_name: the name it was submitted under.
     :param date_added: when it was submitted, in UTC; None where the answer has no readable time.
+    :param raw: what the service said of it; empty where only the state was asked for.
     """
 
     id: str
     status: str
     campaign_name: str | None = None
     date_added: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def state(self) -> CampaignState | None:
@@ -74,13 +93,164 @@ class Campaign:
     analysis: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class SurroundingDiv:
+    """A box around the whole campaign.
+
+    :param max_width: in pixels.
+    :param text_align: ``"left"``, ``"center"`` or ``"right"``.
+    :param font_size: in pixels.
+    :param center_to_parent: put the box into the middle of what surrounds it.
+    """
+
+    max_width: int | None = None
+    text_align: Literal["left", "center", "right"] | None = None
+    font_size: int | None = None
+    center_to_parent: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignSettings:
+    """What Campaign Cleaner does to a campaign's HTML; what is None is left to the service's own default.
+
+    The vendor documents only some of these; the others are named as its other clients name them. An option
+    that is not here goes into ``more``, under the vendor's name.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/send-campaign
+
+    :param adjust_font_colors: nudge colours that trip spam filters to a near twin. The service's default: on.
+    :param adjust_font_size: keep font sizes within the two bounds below. Default: on.
+    :param min_font_size_allowed: in pixels. Default: 10.
+    :param max_font_size_allowed: in pixels. Default: 32.
+    :param convert_h_to_p_tags: turn headings into paragraphs of the same size. Default: off.
+    :param convert_tables_to_divs: experimental. Default: off.
+    :param inline_css: move CSS into the elements. Default: on.
+    :param inline_css_important: mark inlined CSS as important. Default: off.
+    :param preserve_media_queries: keep media queries. Default: on.
+    :param media_queries_important: mark them as important. Default: on.
+    :param remove_css_inheritance: drop CSS that a child inherits anyway. Default: on.
+    :param remove_classes_and_ids: drop ``class`` and ``id`` once CSS is inlined. Default: on.
+    :param remove_comments: drop HTML and CSS comments. Default: on.
+    :param remove_control_non_printable: drop control characters. Default: on.
+    :param remove_successive_punctuation: make one character of ``!!!!``. Default: off.
+    :param replace_diacritics: put plain letters for accented ones. Default: on, which harms text that is not
+        English.
+    :param replace_non_ascii_characters: put look-alikes for what is not ASCII. Default: on, as harmful.
+    :param remove_image_height: drop the heights of images. Default: off.
+    :param image_max_width: a maximum width for all images, in pixels. The service's clients disagree about
+        the option's name; should this one have no effect, put ``set_image_max_width`` into ``more`` instead.
+    :param remove_large_widths_over: experimental: drop larger widths outside images and tables, in pixels.
+    :param resize_and_host: resize images and host them with the vendor. Default: off.
+    :param host_extensionless_images: also those without a file extension. Default: off.
+    :param relative_links_base_url: makes relative links absolute.
+    :param surrounding_div: a box around it all.
+    :param minify_html: squeeze the HTML; known from one older client.
+    :param treat_as_fragment: keep only the inside of the body; known from one older client.
+    :param more: further options, by the vendor's names.
+    """
+
+    adjust_font_colors: bool | None = None
+    adjust_font_size: bool | None = None
+    min_font_size_allowed: int | None = None
+    max_font_size_allowed: int | None = None
+    convert_h_to_p_tags: bool | None = None
+    convert_tables_to_divs: bool | None = None
+    inline_css: bool | None = None
+    inline_css_important: bool | None = None
+    preserve_media_queries: bool | None = None
+    media_queries_important: bool | None = None
+    remove_css_inheritance: bool | None = None
+    remove_classes_and_ids: bool | None = None
+    remove_comments: bool | None = None
+    remove_control_non_printable: bool | None = None
+    remove_successive_punctuation: bool | None = None
+    replace_diacritics: bool | None = None
+    replace_non_ascii_characters: bool | None = None
+    remove_image_height: bool | None = None
+    image_max_width: int | None = None
+    remove_large_widths_over: int | None = None
+    resize_and_host: bool | None = None
+    host_extensionless_images: bool | None = None
+    relative_links_base_url: str | None = None
+    surrounding_div: SurroundingDiv | None = None
+    minify_html: bool | None = None
+    treat_as_fragment: bool | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        :raises ValueError: names the setting.
+        """
+        if twice := sorted(set(self.more) & set(self._own())):
+            raise ValueError(f"settings.more must not hold {', '.join(twice)}: it is set already.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as the service takes them; those that are None are left out."""
+        return {**_set(self._own()), **self.more}
+
+    def _own(self) -> dict[str, Any]:
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
+        if self.surrounding_div is not None:
+            own["surrounding_div"] = _set(asdict(self.surrounding_div))
+        return _set(own)
+
+
+@dataclass(frozen=True)
+class InboxTest:
+    """An inbox test that was created: mail your campaign to these addresses.
+
+    :param job_id: identifies the test.
+    :param send_to: the seed addresses; empty where the answer names none that can be read.
+    :param raw: the whole answer.
+    """
+
+    job_id: str
+    send_to: tuple[str, ...]
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class InboxTestResults:
+    """Where the mails of an inbox test have landed so far; a count that the answer does not hold is None.
+
+    :param job_id: identifies the test.
+    :param status: in lower case; see :class:`InboxTestState`.
+    :param test_name: its name.
+    :param total_seeds: mailboxes in the test.
+    :param received: of those, how many the mail has reached.
+    :param inbox: how many in the inbox.
+    :param spam: how many in the spam folder.
+    :param pending: how many the mail has not reached yet.
+    :param unknown_placement: how many it reached, nobody knows where.
+    :param inbox_rate: percent of all seeds.
+    :param spam_rate: percent of all seeds.
+    :param results: one for each seed, as the service wrote it.
+    :param raw: the whole answer.
+    """
+
+    job_id: str
+    status: str
+    test_name: str | None
+    total_seeds: float | None
+    received: float | None
+    inbox: float | None
+    spam: float | None
+    pending: float | None
+    unknown_placement: float | None
+    inbox_rate: float | None
+    spam_rate: float | None
+    results: tuple[Mapping[str, Any], ...] = field(repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
 def send_campaign(
     campaign_html: str,
     campaign_name: str,
     *,
     custom_info: str | None = None,
     webhook_url: str | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: CampaignSettings | Mapping[str, Any] | None = None,
 ) -> Call[str]:
     """Submit HTML for cleaning and analysis; gives the new campaign's id.
 
@@ -91,8 +261,8 @@ def send_campaign(
     :param campaign_name: the name to submit it under.
     :param custom_info: free text, at most 500 characters, that comes back with the result.
     :param webhook_url: absolute URL that receives the result.
-    :param settings: further options as the vendor names them; those that are None are left out, so that the
-        service's own default applies.
+    :param settings: what to do to the HTML, as :class:`CampaignSettings` or as a mapping with the vendor's
+        names; what is None is left out, so that the service's own default applies.
     :raises ValueError: an argument cannot be sent as it is.
     """
     if not text_or_none(campaign_html):
@@ -102,8 +272,6 @@ def send_campaign(
     for name, text in (("custom_info", custom_info), ("webhook_url", webhook_url)):
         if text is not None and not isinstance(text, str):
             raise ValueError(f"{name} must be a text, got {text!r}.")
-    if settings is not None and not isinstance(settings, Mapping):
-        raise ValueError(f"settings must be a mapping, got {settings!r}.")
     if custom_info is not None and len(custom_info) > MAX_CUSTOM_INFO:
         raise ValueError(
             f"custom_info may have {MAX_CUSTOM_INFO} characters at most, and has {len(custom_info)}."
@@ -116,10 +284,24 @@ def send_campaign(
         "custom_info": custom_info,
         "webhook_url": webhook_url,
     }
-    if twice := sorted(fixed.keys() & (settings or {}).keys()):
+    chosen = _settings_of(settings)
+    if twice := sorted(fixed.keys() & chosen.keys()):
         raise ValueError(f"settings must not hold {', '.join(twice)}: each has an argument of its own.")
-    fields = {name: value for name, value in {**(settings or {}), **fixed}.items() if value is not None}
-    return _post("send_campaign", {"send_campaign": fields}, _submitted_id, repeatable=False)
+    return _post(
+        "send_campaign",
+        {"send_campaign": _set({**chosen, **fixed})},
+        _submitted_id,
+        repeatable=False,
+    )
+
+
+def _settings_of(settings: CampaignSettings | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    chosen = settings.as_dict() if isinstance(settings, CampaignSettings) else settings or {}
+    if not isinstance(chosen, Mapping):
+        raise ValueError(f"settings must be CampaignSettings or a mapping, got {settings!r}.")
+    if {"image_max_width", "set_image_max_width"} <= chosen.keys():
+        raise ValueError("settings must hold image_max_width or set_image_max_width, not both.")
+    return chosen
 
 
 def get_campaign_status(campaign_id: str) -> Call[CampaignStatus]:
@@ -176,6 +358,67 @@ def get_credits() -> Call[int]:
     https://docs.campaigncleaner.com/api-reference/endpoint/get-credits
     """
     return _get("get_credits", _credits)
+
+
+def get_campaign_pdf_analysis(campaign_id: str) -> Call[bytes]:
+    """Fetch the analysis of a completed campaign as a PDF.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-pdf-analysis
+
+    :raises ValueError: the id cannot be one.
+    """
+    campaign_id = check_opaque_id(campaign_id, "campaign_id")
+    return Call(
+        SERVICE,
+        "POST",
+        "/v1/get_campaign_pdf_analysis",
+        _pdf,
+        body={"campaign": {"id": campaign_id}},
+        repeatable=True,
+        max_bytes=MAX_PDF_BYTES,
+        binary=True,
+    )
+
+
+def delete_campaign(campaign_id: str) -> Call[None]:
+    """Delete a campaign, for good. What comes of deleting one twice is not documented: it is not repeatable.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/delete-campaign
+
+    :raises ValueError: the id cannot be one.
+    """
+    campaign_id = check_opaque_id(campaign_id, "campaign_id")
+    return _post("delete_campaign", {"campaign": {"id": campaign_id}}, _deleted, repeatable=False)
+
+
+def create_inbox_test(test_name: str | None = None, **options: Any) -> Call[InboxTest]:
+    """Create an inbox test. What it takes, and whether it costs a credit, is not documented.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/create-inbox-test
+
+    :param test_name: a name for the test.
+    :param options: whatever else the service takes, by the vendor's names.
+    """
+    return _post(
+        "create_inbox_test", _set({"test_name": test_name, **options}), _inbox_test, repeatable=False
+    )
+
+
+def get_inbox_test_results(job_id: str) -> Call[InboxTestResults]:
+    """Ask where the mails of an inbox test have landed so far.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-inbox-test-results
+
+    :raises ValueError: the id cannot be one.
+    """
+    job_id = check_opaque_id(job_id, "job_id")
+    call = _post("get_inbox_test_results", {"job_id": job_id}, lambda answer: _inbox_results(answer, job_id))
+    return replace(call, max_bytes=MAX_STATUS_BYTES)
+
+
+def _set(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is None."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _get(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Call[T]:
@@ -253,6 +496,7 @@ def _status_in(place: Any, campaign_id: str | None) -> CampaignStatus | None:
         status=status.lower(),
         campaign_name=text_or_none(place.get("campaign_name")),
         date_added=parse_instant(place.get("date_added")),
+        raw=place,
     )
 
 
@@ -303,3 +547,90 @@ def _credits(answer: Mapping[str, Any]) -> int:
         return int(float(lowered["credits"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise MalformedAnswerError("get_credits: the answer holds no number of credits.") from None
+
+
+def _pdf(answer: Answer) -> bytes:
+    """Take a body for a PDF only if it says that it is one and starts like one."""
+    says_so = "pdf" in answer.headers.get("content-type", "").lower()
+    if says_so and answer.body.lstrip()[:5] == b"%PDF-":
+        return answer.body
+    try:
+        payload = decoded(answer.body)
+    except (ValueError, RecursionError):
+        payload = None
+    if isinstance(payload, Mapping):
+        _unless_rejected("get_campaign_pdf_analysis", lambda answer: answer)(payload)
+    raise MalformedAnswerError(
+        "get_campaign_pdf_analysis: the answer is not a PDF. Is the campaign completed?"
+    )
+
+
+def _deleted(answer: Mapping[str, Any]) -> None:
+    status = text_or_none(answer.get("status"))
+    if status is None:
+        raise MalformedAnswerError("delete_campaign: the answer does not say what came of it.")
+    if status.lower() != "success":
+        raise RejectedError(
+            f"Campaign Cleaner did not delete the campaign: {describe_error(answer) or status}",
+            status_code=200,
+        )
+
+
+def _inbox_test(answer: Mapping[str, Any]) -> InboxTest:
+    for place in (answer, *(value for value in answer.values() if isinstance(value, Mapping))):
+        try:
+            job_id = check_opaque_id(str(place["job_id"]), "job_id")
+        except (KeyError, ValueError):
+            continue
+        return InboxTest(job_id, _addresses(place.get("send_to")), raw=answer)
+    raise MalformedAnswerError("create_inbox_test: the answer holds no job_id.")
+
+
+def _addresses(send_to: Any) -> tuple[str, ...]:
+    """Read the seed addresses, which may be a list, a text with separators, or objects."""
+    if isinstance(send_to, str):
+        send_to = re.split(r"[,;\s]+", send_to)
+    if not isinstance(send_to, list):
+        return ()
+    found = [
+        next((str(value) for value in each.values() if "@" in str(value)), "")
+        if isinstance(each, Mapping)
+        else str(each)
+        for each in send_to
+    ]
+    return tuple(address for address in found if "@" in address)
+
+
+def _inbox_results(answer: Mapping[str, Any], job_id: str) -> InboxTestResults:
+    told = text_or_none(answer.get("status"))
+    if told is None or len(told) > LONGEST_STATE:
+        raise MalformedAnswerError("get_inbox_test_results: the answer holds no status.")
+    if answer.get("job_id") is not None and str(answer["job_id"]).lower() != job_id.lower():
+        raise MalformedAnswerError(
+            f"get_inbox_test_results: asked about test {job_id}, got test {str(answer['job_id'])[:100]}."
+        )
+    summary = answer.get("summary")
+    counts = summary if isinstance(summary, Mapping) else {}
+    results = answer.get("results")
+    return InboxTestResults(
+        job_id=job_id,
+        status=told.lower(),
+        test_name=text_or_none(answer.get("test_name")),
+        **{name: number_or_none(counts.get(name)) for name in _SEED_COUNTS},
+        results=tuple(each for each in results if isinstance(each, Mapping))
+        if isinstance(results, list)
+        else (),
+        raw=answer,
+    )
+
+
+_SEED_COUNTS = (
+    "total_seeds",
+    "received",
+    "inbox",
+    "spam",
+    "pending",
+    "unknown_placement",
+    "inbox_rate",
+    "spam_rate",
+)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from airflow_provider_campaigns.api._call import MAX_JSON_BYTES, Call, Service, as_object, text_or_none
-from airflow_provider_campaigns.api._values import check_uuid, parse_instant
+from airflow_provider_campaigns.api._values import check_path_id, check_uuid, number_or_none, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedAnswerError
 
 T = TypeVar("T")
@@ -27,9 +29,15 @@ SERVICE = Service(
 WORKSPACE_HEADER = "x-as-workspace"
 MAX_LEADS_PER_CALL = 1000
 PAGE_SIZE = 100
+LEAD_MEMBERS = frozenset({
+    "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
+    "lt_interest_status", "pl_value_lead", "assigned_to",
+})  # fmt: skip
 LONGEST_CODE = 100
 MAX_STATUS_BYTES = 1024 * 1024
 _ROOT = "/api/v2"
+# One address, without anything that could end a path segment or a header.
+_EMAIL = re.compile(r"[^@\s/?#\\]+@[^@\s/?#\\]+")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -131,6 +139,7 @@ class AddedLeads:
     :param duplicate_email_count: twice in the request.
     :param remaining_in_plan: leads that the plan still has room for; None where it does not say.
     :param created_leads: the new leads: ``index`` in the request, ``id`` and ``email``.
+    :param raw: the whole answer.
     """
 
     total_sent: int
@@ -143,6 +152,57 @@ class AddedLeads:
     duplicate_email_count: int
     remaining_in_plan: int | None
     created_leads: tuple[Mapping[str, Any], ...] = field(repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class JobStatus(str, Enum):
+    """``BackgroundJob.status``."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in-progress"
+    SUCCESS = "success"
+    FAILED = "failed"
+    DRAINING = "draining"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class BackgroundJob:
+    """Something that Instantly does on its own.
+
+    :param id: identifies the job.
+    :param status: as the service wrote it; see :class:`JobStatus`.
+    :param type: what is done, such as ``move-leads``.
+    :param progress: 0 to 100 percent; None where the answer does not say.
+    :param data: counts and whatever else belongs to the type.
+    :param raw: the whole answer.
+    """
+
+    id: str
+    status: str
+    type: str | None = None
+    progress: float | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class AccountVitals:
+    """What a check of the senders' domains found: of DNS alone, so a pass says nothing about a login.
+
+    Each domain is as the service wrote it: ``domain``, ``allPass``, ``mx``, ``spf``, ``dkim``, ``dmarc``.
+
+    :param passed: what is in order.
+    :param failed: what is not.
+    :param indeterminate: what could not be told.
+    :param raw: the whole answer.
+    """
+
+    passed: tuple[Mapping[str, Any], ...]
+    failed: tuple[Mapping[str, Any], ...]
+    indeterminate: tuple[Mapping[str, Any], ...]
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -177,9 +237,11 @@ def get_subsequence_sending_status(
 def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
     """Fetch a campaign. Needs ``campaigns:read``.
 
+    https://developer.instantly.ai/api-reference/campaign/get-campaign
+
     :raises ValueError: the id is not a UUID.
     """
-    return _get(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}", _object)
+    return _get(_campaign(campaign_id), _object)
 
 
 def list_campaigns(
@@ -187,11 +249,69 @@ def list_campaigns(
 ) -> Call[Page]:
     """Fetch one page of the campaigns. Needs ``campaigns:read``.
 
+    https://developer.instantly.ai/api-reference/campaign/list-campaign
+
     :param starting_after: the cursor of the page before, unchanged.
     :param limit: items a page, 1 to 100; more than that is answered with none at all.
     :param filters: ``search``, ``tag_ids``, ``status``, ``exclude_status``, ``ai_sales_agent_id``.
     """
     return _get("/campaigns", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+
+
+def create_campaign(
+    name: str, campaign_schedule: Mapping[str, Any], **fields: Any
+) -> Call[Mapping[str, Any]]:
+    """Create a campaign, which is a draft and sends nothing. Needs ``campaigns:create``.
+
+    https://developer.instantly.ai/api-reference/campaign/create-campaign
+
+    :param name: its name.
+    :param campaign_schedule: ``schedules`` of ``name``, ``timing``, ``days`` and ``timezone``, as the vendor
+        describes them; the time zones are a closed list.
+    :param fields: other members of a campaign, such as ``sequences``, ``email_list`` or ``daily_limit``.
+    :raises ValueError: there is no name, or no schedule.
+    """
+    if text_or_none(name) is None:
+        raise ValueError("name must not be empty.")
+    if not isinstance(campaign_schedule, Mapping) or not campaign_schedule.get("schedules"):
+        raise ValueError("campaign_schedule must be a mapping that holds 'schedules', at least one.")
+    return _post("/campaigns", _object, body={**fields, "name": name, "campaign_schedule": campaign_schedule})
+
+
+def update_campaign(campaign_id: str, **fields: Any) -> Call[Mapping[str, Any]]:
+    """Change members of a campaign. Needs ``campaigns:update``.
+
+    What is given replaces all that was there: ``email_list`` all senders, ``sequences`` all copy.
+    https://developer.instantly.ai/api-reference/campaign/patch-campaign
+
+    :raises ValueError: the id is not a UUID, or nothing is to be changed.
+    """
+    if not fields:
+        raise ValueError("An update needs at least one member of the campaign to change.")
+    return _send("PATCH", _campaign(campaign_id), _object, body=fields)
+
+
+def delete_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
+    """Delete a campaign; gives what it was. Needs ``campaigns:delete``.
+
+    https://developer.instantly.ai/api-reference/campaign/delete-campaign
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _send("DELETE", _campaign(campaign_id), _object)
+
+
+def duplicate_campaign(campaign_id: str, *, name: str | None = None) -> Call[Mapping[str, Any]]:
+    """Copy a campaign; gives the copy. Needs ``campaigns:create``.
+
+    https://developer.instantly.ai/api-reference/campaign/duplicate-campaign
+
+    :param name: of the copy; by default the vendor makes one.
+    :raises ValueError: the id is not a UUID.
+    """
+    return _post(
+        f"{_campaign(campaign_id)}/duplicate", _object, body=None if name is None else {"name": name}
+    )
 
 
 def activate_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
@@ -202,15 +322,130 @@ def activate_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
 
     :raises ValueError: the id is not a UUID.
     """
-    return _post(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}/activate", _object)
+    return _post(f"{_campaign(campaign_id)}/activate", _object)
 
 
 def pause_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
     """Pause a campaign. Needs ``campaigns:update``.
 
+    https://developer.instantly.ai/api-reference/campaign/stopor-pause-a-campaign
+
     :raises ValueError: the id is not a UUID.
     """
-    return _post(f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}/pause", _object)
+    return _post(f"{_campaign(campaign_id)}/pause", _object)
+
+
+def get_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
+    """Fetch the figures of one campaign, some or all; a campaign that has not sent yet is missing.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaigns-analytics
+
+    :param filters: ``id``, ``ids`` (a list), ``start_date`` and ``end_date`` (``YYYY-MM-DD``, UTC),
+        ``exclude_total_leads_count`` (true answers much faster).
+    """
+    return _get("/campaigns/analytics", _objects, params=filters)
+
+
+def get_campaign_analytics_overview(**filters: Any) -> Call[Mapping[str, Any]]:
+    """Fetch the figures of one campaign, some or all, added up.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaigns-analytics-overview
+
+    :param filters: ``id``, ``ids`` (a list), ``start_date``, ``end_date``, ``campaign_status``,
+        ``expand_crm_events``.
+    """
+    return _get("/campaigns/analytics/overview", _object, params=filters)
+
+
+def get_daily_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
+    """Fetch figures per day.
+
+    https://developer.instantly.ai/api-reference/campaign/get-daily-campaign-analytics
+
+    :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``campaign_status``.
+    """
+    return _get("/campaigns/analytics/daily", _objects, params=filters)
+
+
+def get_campaign_steps_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
+    """Fetch figures per step and variant.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaign-steps-analytics
+
+    :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``include_opportunities_count``.
+    """
+    return _get("/campaigns/analytics/steps", _objects, params=filters)
+
+
+def list_subsequences(
+    *, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any
+) -> Call[Page]:
+    """Fetch one page of the subsequences. Needs ``subsequences:read``.
+
+    https://developer.instantly.ai/api-reference/schemas/campaign-subsequence
+
+    :param filters: ``parent_campaign``, ``parent_campaign_not``, ``search``.
+    """
+    return _get("/subsequences", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+
+
+def get_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
+    """Fetch a subsequence. Needs ``subsequences:read``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _get(_subsequence(subsequence_id), _object)
+
+
+def pause_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
+    """Pause a subsequence. Needs ``subsequences:update``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _post(f"{_subsequence(subsequence_id)}/pause", _object)
+
+
+def resume_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
+    """Resume a subsequence. Needs ``subsequences:update``.
+
+    :raises ValueError: the id is not a UUID.
+    """
+    return _post(f"{_subsequence(subsequence_id)}/resume", _object)
+
+
+def list_leads(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any) -> Call[Page]:
+    """Fetch one page of the leads. Needs ``leads:read``; the call is a POST, and changes nothing.
+
+    https://developer.instantly.ai/api-reference/lead/list-leads
+
+    :param filters: ``campaign`` (one id; the vendor ignores ``campaign_ids`` without a word), ``list_id``,
+        ``ids``, ``contacts``, ``excluded_ids``, ``search``, ``filter``, ``in_campaign``, ``in_list``,
+        ``distinct_contacts``.
+    """
+    if "campaign_ids" in filters:
+        raise ValueError(
+            "campaign_ids is not a filter of Instantly's, which ignores it: use campaign, one id."
+        )
+    body = _given({**filters, "limit": limit, "starting_after": starting_after})
+    return _post("/leads/list", _page, body=body, repeatable=True)
+
+
+def move_leads(**what: Any) -> Call[BackgroundJob]:
+    """Move or copy leads to another campaign or list, in a background job. Needs ``leads:update``.
+
+    https://developer.instantly.ai/api-reference/lead/move-leads-to-a-campaign-or-list
+
+    :param what: either ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``,
+        or the filters of :func:`list_leads`; ``copy_leads``, ``check_duplicates``,
+        ``check_duplicates_in_campaigns``, ``reset_interest_status``.
+    :raises ValueError: the target is missing or twofold, or ids come without their campaign or list.
+    """
+    what = _given(what)
+    if ("to_campaign_id" in what) == ("to_list_id" in what):
+        raise ValueError("Leads move either to a campaign (to_campaign_id) or to a list (to_list_id).")
+    if "ids" in what and not {"campaign", "list_id"} & what.keys():
+        raise ValueError("ids need the campaign or the list_id that the leads are in.")
+    return _post("/leads/move", _job, body=what)
 
 
 def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any) -> Call[AddedLeads]:
@@ -221,7 +456,7 @@ def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: A
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; those that are None are left out.
     :raises ValueError: the id is not a UUID, there is no lead or too many, or one has no e-mail address.
     """
-    batch = [check_lead(lead, position) for position, lead in enumerate(leads)]
+    batch = [check_lead(lead, f"leads[{position}]") for position, lead in enumerate(leads)]
     if not 1 <= len(batch) <= MAX_LEADS_PER_CALL:
         raise ValueError(f"leads must be 1 to {MAX_LEADS_PER_CALL:,} a call, got {len(batch):,}.")
     body = {name: value for name, value in options.items() if value is not None}
@@ -232,22 +467,84 @@ def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: A
     )
 
 
-def check_lead(lead: Any, position: int) -> dict[str, Any]:
+def check_lead(lead: Any, place: str) -> dict[str, Any]:
     """Return a lead as a dict.
 
-    :param position: its place among the leads, to name in the error.
-    :raises ValueError: it is no mapping, or has no e-mail address.
+    :param place: where it stands, such as ``leads[3]``, to name in the error.
+    :raises ValueError: it is no mapping, has no e-mail address, or cannot be sent.
     """
     if not isinstance(lead, Mapping):
-        raise ValueError(f"leads[{position}] must be a mapping with an 'email', got {type(lead).__name__}.")
+        raise ValueError(f"{place} must be a mapping with an 'email', got {type(lead).__name__}.")
     email = text_or_none(lead.get("email"))
     if email is None or "@" not in email:
-        raise ValueError(f"leads[{position}] has no e-mail address under 'email'.")
+        raise ValueError(f"{place} has no e-mail address under 'email'.")
+    variables = lead.get("custom_variables")
+    if variables is not None:
+        if not isinstance(variables, Mapping):
+            raise ValueError(f"{place}: custom_variables must be a mapping.")
+        for name, value in variables.items():
+            if not isinstance(value, (str, int, float, type(None))):
+                raise ValueError(
+                    f"{place}: custom_variables[{name!r}] must be a text, number, boolean or null."
+                )
     try:
         json.dumps(dict(lead), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"leads[{position}] cannot be sent as JSON: {error}") from None
+        raise ValueError(f"{place} cannot be sent as JSON: {error}") from None
     return dict(lead)
+
+
+def get_background_job(job_id: str, *, data_fields: Iterable[str] = ()) -> Call[BackgroundJob]:
+    """Ask how far a background job is. Needs ``background-jobs:read``.
+
+    https://developer.instantly.ai/api-reference/schemas/background-job
+
+    :param data_fields: members of the job's data to fetch, such as ``success_count``; all by default.
+    :raises ValueError: the id cannot be one.
+    """
+    fields = ",".join(data_fields)
+    return _get(
+        f"/background-jobs/{check_path_id(job_id, 'job_id')}", _job, params={"data_fields": fields or None}
+    )
+
+
+def list_accounts(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any) -> Call[Page]:
+    """Fetch one page of the sending accounts. Needs ``accounts:read``.
+
+    https://developer.instantly.ai/api-reference/account/list-account
+
+    :param filters: ``status``, ``provider_code``, ``search``, ``tag_ids``, ``tag_ids_all``, ``include_tags``.
+    """
+    return _get("/accounts", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+
+
+def get_account(email: str) -> Call[Mapping[str, Any]]:
+    """Fetch a sending account. Needs ``accounts:read``.
+
+    https://developer.instantly.ai/api-reference/account/get-account
+
+    :raises ValueError: it is no e-mail address.
+    """
+    return _get(f"/accounts/{quote(_check_email(email), safe='@')}", _object)
+
+
+def check_account_vitals(emails: Iterable[str]) -> Call[AccountVitals]:
+    """Check the DNS records of the senders' domains. Needs ``accounts:read``.
+
+    https://developer.instantly.ai/api-reference/account/test-account-vitals
+
+    :raises ValueError: there is no address, or one is none.
+    """
+    addresses = [_check_email(email) for email in emails]
+    if not addresses:
+        raise ValueError("emails must hold at least one address.")
+    return _post("/accounts/test/vitals", _vitals, body={"accounts": addresses}, repeatable=True)
+
+
+def _check_email(email: Any) -> str:
+    if isinstance(email, str) and _EMAIL.fullmatch(email):
+        return email
+    raise ValueError(f"{email!r} is no e-mail address.")
 
 
 def request(
@@ -282,7 +579,7 @@ def request(
 
 def _get(
     path: str,
-    parse: Callable[[Mapping[str, Any]], T],
+    parse: Callable[[Any], T],
     *,
     params: Mapping[str, Any] | None = None,
     max_bytes: int = MAX_JSON_BYTES,
@@ -291,25 +588,38 @@ def _get(
         SERVICE,
         "GET",
         f"{_ROOT}{path}",
-        lambda payload: parse(as_object(payload, f"GET {path}")),
+        parse if parse is _objects else lambda payload: parse(as_object(payload, f"GET {path}")),
         params=params,
         repeatable=True,
         max_bytes=max_bytes,
     )
 
 
-def _post(path: str, parse: Callable[[Mapping[str, Any]], T], *, body: Any = None) -> Call[T]:
+def _post(
+    path: str, parse: Callable[[Mapping[str, Any]], T], *, body: Any = None, repeatable: bool = False
+) -> Call[T]:
+    return replace(_send("POST", path, parse, body=body), repeatable=repeatable)
+
+
+def _send(method: str, path: str, parse: Callable[[Mapping[str, Any]], T], *, body: Any = None) -> Call[T]:
     return Call(
         SERVICE,
-        "POST",
+        method,
         f"{_ROOT}{path}",
-        lambda payload: parse(as_object(payload, f"POST {path}")),
+        lambda payload: parse(as_object(payload, f"{method} {path}")),
         body=body,
     )
 
 
 def _object(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return answer
+
+
+def _objects(answer: Any) -> Sequence[Mapping[str, Any]]:
+    """Read an answer that is a list."""
+    if not isinstance(answer, list):
+        raise MalformedAnswerError("Expected a JSON list of figures.")
+    return tuple(each for each in answer if isinstance(each, Mapping))
 
 
 def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
@@ -384,4 +694,42 @@ def _added_leads(answer: Mapping[str, Any]) -> AddedLeads:
         duplicate_email_count=count("duplicate_email_count"),
         remaining_in_plan=remaining if isinstance(remaining, int) else None,
         created_leads=tuple(created) if isinstance(created, list) else (),
+        raw=answer,
     )
+
+
+def _job(answer: Mapping[str, Any]) -> BackgroundJob:
+    job_id, status = text_or_none(answer.get("id")), text_or_none(answer.get("status"))
+    if job_id is None or status is None or len(status) > LONGEST_CODE:
+        raise MalformedAnswerError("The answer holds no background job: it has no id, or no status.")
+    return BackgroundJob(
+        id=job_id,
+        status=status.lower(),
+        type=text_or_none(answer.get("type")),
+        progress=number_or_none(answer.get("progress")),
+        data=_part(answer, "data"),
+        raw=answer,
+    )
+
+
+def _vitals(answer: Mapping[str, Any]) -> AccountVitals:
+    def found(name: str) -> tuple[Mapping[str, Any], ...]:
+        listed = answer.get(name)
+        return tuple(each for each in listed if isinstance(each, Mapping)) if isinstance(listed, list) else ()
+
+    if not isinstance(answer.get("success_list"), list) or not isinstance(answer.get("failure_list"), list):
+        raise MalformedAnswerError("POST /accounts/test/vitals: the answer holds no lists of what was found.")
+    return AccountVitals(found("success_list"), found("failure_list"), found("indeterminate"), raw=answer)
+
+
+def _campaign(campaign_id: str) -> str:
+    return f"/campaigns/{check_uuid(campaign_id, 'campaign_id')}"
+
+
+def _subsequence(subsequence_id: str) -> str:
+    return f"/subsequences/{check_uuid(subsequence_id, 'subsequence_id')}"
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is None."""
+    return {name: value for name, value in members.items() if value is not None}

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_campaigns.api import campaign_cleaner as api
-from airflow_provider_campaigns.api.campaign_cleaner import Campaign, CampaignStatus
+from airflow_provider_campaigns.api.campaign_cleaner import (
+    Campaign,
+    CampaignSettings,
+    CampaignStatus,
+    InboxTest,
+    InboxTestResults,
+)
 from airflow_provider_campaigns.hooks._service import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.transport.retry import Retry
 
@@ -40,7 +46,7 @@ class CampaignCleanerHook(ServiceHook):
         *,
         custom_info: str | None = None,
         webhook_url: str | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: CampaignSettings | Mapping[str, Any] | None = None,
     ) -> str:
         """Submit HTML for cleaning; spends a credit, mails nobody, and is sent once.
 
@@ -48,7 +54,8 @@ class CampaignCleanerHook(ServiceHook):
         :param campaign_name: the name to submit it under.
         :param custom_info: free text of at most 500 characters that comes back with the result.
         :param webhook_url: absolute URL that receives the result.
-        :param settings: further options as the vendor names them.
+        :param settings: what to do to the HTML, as ``CampaignSettings`` or as a mapping with the vendor's
+            names.
         :returns: the campaign's id.
         :raises ValueError: an argument cannot be sent as it is; nothing was sent.
         """
@@ -82,6 +89,32 @@ class CampaignCleanerHook(ServiceHook):
     def get_campaign_list(self) -> list[CampaignStatus]:
         """List the account's campaigns, as far as the service lists them."""
         return self.send(api.get_campaign_list())
+
+    def get_campaign_pdf_analysis(self, campaign_id: str) -> bytes:
+        """Fetch the analysis of a completed campaign as a PDF, up to 64 MiB."""
+        return self.send(api.get_campaign_pdf_analysis(campaign_id))
+
+    def delete_campaign(self, campaign_id: str) -> None:
+        """Delete a campaign, for good.
+
+        :raises RejectedError: the service did not, as where it knows no such campaign.
+        """
+        self.send(api.delete_campaign(campaign_id))
+
+    def create_inbox_test(self, test_name: str | None = None, **options: Any) -> InboxTest:
+        """Create an inbox test: its addresses are to be mailed the campaign from your own service.
+
+        :param test_name: a name for the test.
+        :param options: whatever else the service takes, by the vendor's names.
+        """
+        return self.send(api.create_inbox_test(test_name, **options))
+
+    def get_inbox_test_results(self, job_id: str, *, retry: Retry | None = None) -> InboxTestResults:
+        """Ask where the mails of an inbox test have landed so far.
+
+        :param retry: how often to attempt the call.
+        """
+        return self.send(api.get_inbox_test_results(job_id), retry)
 
     def get_credits(self) -> int:
         """Ask for the number of credits left; costs none."""

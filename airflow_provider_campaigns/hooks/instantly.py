@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_campaigns.api import instantly as api
-from airflow_provider_campaigns.api.instantly import AddedLeads, SendingStatus
+from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.api.instantly import (
+    AccountVitals,
+    AddedLeads,
+    BackgroundJob,
+    Page,
+    SendingStatus,
+)
 from airflow_provider_campaigns.hooks._service import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.transport.retry import Retry
 
@@ -73,16 +80,40 @@ class InstantlyHook(ServiceHook):
             :class:`~airflow_provider_campaigns.api.instantly.LifecycleStatus`), ``tag_ids`` (separated by
             commas), ``ai_sales_agent_id``.
         """
-        cursor = None
-        seen = set()
-        while True:
-            page = self.send(api.list_campaigns(starting_after=cursor, **filters))
-            yield from page.items
-            cursor = page.next_starting_after
-            # The last page may carry a cursor too, and a cursor that comes twice would never end.
-            if not page.items or cursor is None or cursor in seen:
-                return
-            seen.add(cursor)
+        return self._pages(api.list_campaigns, filters)
+
+    def create_campaign(
+        self, name: str, campaign_schedule: Mapping[str, Any], **fields: Any
+    ) -> Mapping[str, Any]:
+        """Create a campaign, which is a draft and sends nothing. Scope: ``campaigns:create``.
+
+        :param campaign_schedule: ``schedules`` as the vendor describes them; time zones are a closed list.
+        :param fields: other members of a campaign, such as ``sequences`` or ``email_list``.
+        :returns: the campaign.
+        """
+        return self.send(api.create_campaign(name, campaign_schedule, **fields))
+
+    def update_campaign(self, campaign_id: str, **fields: Any) -> Mapping[str, Any]:
+        """Change members of a campaign; each replaces all that was there. Scope: ``campaigns:update``.
+
+        :returns: the campaign.
+        """
+        return self.send(api.update_campaign(campaign_id, **fields))
+
+    def delete_campaign(self, campaign_id: str) -> Mapping[str, Any]:
+        """Delete a campaign. Scope: ``campaigns:delete``.
+
+        :returns: what it was.
+        """
+        return self.send(api.delete_campaign(campaign_id))
+
+    def duplicate_campaign(self, campaign_id: str, *, name: str | None = None) -> Mapping[str, Any]:
+        """Copy a campaign. Scope: ``campaigns:create``.
+
+        :param name: of the copy; by default the vendor makes one.
+        :returns: the copy, a draft.
+        """
+        return self.send(api.duplicate_campaign(campaign_id, name=name))
 
     def activate_campaign(self, campaign_id: str) -> Mapping[str, Any]:
         """Start or resume a campaign. Scope: ``campaigns:update``.
@@ -98,15 +129,139 @@ class InstantlyHook(ServiceHook):
         """
         return self.send(api.pause_campaign(campaign_id))
 
-    def add_leads(self, campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any) -> AddedLeads:
+    def get_campaign_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
+        """Fetch the figures of one campaign, some or all; one that has not sent yet is missing.
+
+        :param filters: ``id``, ``ids``, ``start_date``, ``end_date``, ``exclude_total_leads_count``.
+        """
+        return self.send(api.get_campaign_analytics(**filters))
+
+    def get_campaign_analytics_overview(self, **filters: Any) -> Mapping[str, Any]:
+        """Fetch the figures of one campaign, some or all, added up.
+
+        :param filters: ``id``, ``ids``, ``start_date``, ``end_date``, ``campaign_status``,
+            ``expand_crm_events``.
+        """
+        return self.send(api.get_campaign_analytics_overview(**filters))
+
+    def get_daily_campaign_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
+        """Fetch figures per day.
+
+        :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``campaign_status``.
+        """
+        return self.send(api.get_daily_campaign_analytics(**filters))
+
+    def get_campaign_steps_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
+        """Fetch figures per step and variant.
+
+        :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``include_opportunities_count``.
+        """
+        return self.send(api.get_campaign_steps_analytics(**filters))
+
+    def list_subsequences(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List the subsequences, page by page as they are asked for. Scope: ``subsequences:read``.
+
+        :param filters: ``parent_campaign``, ``parent_campaign_not``, ``search``.
+        """
+        return self._pages(api.list_subsequences, filters)
+
+    def get_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+        """Fetch a subsequence. Scope: ``subsequences:read``."""
+        return self.send(api.get_subsequence(subsequence_id))
+
+    def pause_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+        """Pause a subsequence. Scope: ``subsequences:update``.
+
+        :returns: the subsequence.
+        """
+        return self.send(api.pause_subsequence(subsequence_id))
+
+    def resume_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+        """Resume a subsequence. Scope: ``subsequences:update``.
+
+        :returns: the subsequence.
+        """
+        return self.send(api.resume_subsequence(subsequence_id))
+
+    def list_leads(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List leads, page by page as they are asked for. Scope: ``leads:read``.
+
+        :param filters: ``campaign`` (one id), ``list_id``, ``ids``, ``contacts``, ``excluded_ids``,
+            ``search``, ``filter``, ``in_campaign``, ``in_list``, ``distinct_contacts``.
+        """
+        return self._pages(api.list_leads, filters)
+
+    def move_leads(self, **what: Any) -> BackgroundJob:
+        """Move or copy leads to another campaign or list, in a background job. Scope: ``leads:update``.
+
+        :param what: ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``, or
+            the filters of :meth:`list_leads`; ``copy_leads`` and the vendor's other options.
+        """
+        return self.send(api.move_leads(**what))
+
+    def get_background_job(
+        self, job_id: str, *, data_fields: Iterable[str] = (), retry: Retry | None = None
+    ) -> BackgroundJob:
+        """Ask how far a background job is. Scope: ``background-jobs:read``.
+
+        :param data_fields: members of the job's data to fetch; all by default.
+        :param retry: how often to attempt the call.
+        """
+        return self.send(api.get_background_job(job_id, data_fields=data_fields), retry)
+
+    def list_accounts(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List the sending accounts, page by page as they are asked for. Scope: ``accounts:read``.
+
+        :param filters: ``status``, ``provider_code``, ``search``, ``tag_ids``, ``include_tags``.
+        """
+        return self._pages(api.list_accounts, filters)
+
+    def get_account(self, email: str) -> Mapping[str, Any]:
+        """Fetch a sending account. Scope: ``accounts:read``."""
+        return self.send(api.get_account(email))
+
+    def check_account_vitals(self, emails: Iterable[str]) -> AccountVitals:
+        """Check the DNS records of the senders' domains. Scope: ``accounts:read``."""
+        return self.send(api.check_account_vitals(emails))
+
+    def _pages(
+        self, ask: Callable[..., Call[Page]], filters: Mapping[str, Any]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Give the items of a list, page by page; what is wrong with the filters is said at once."""
+        first = ask(**filters)
+        return self._items(first, ask, filters)
+
+    def _items(
+        self, call: Call[Page], ask: Callable[..., Call[Page]], filters: Mapping[str, Any]
+    ) -> Iterator[Mapping[str, Any]]:
+        seen = set()
+        while True:
+            page = self.send(call)
+            yield from page.items
+            cursor = page.next_starting_after
+            # The last page may carry a cursor too, and a cursor that comes twice would never end.
+            if not page.items or cursor is None or cursor in seen:
+                return
+            seen.add(cursor)
+            call = ask(**{**filters, "starting_after": cursor})
+
+    def add_leads(
+        self,
+        campaign_id: str,
+        leads: Iterable[Mapping[str, Any]],
+        *,
+        retry: Retry | None = None,
+        **options: Any,
+    ) -> AddedLeads:
         """Add up to 1,000 leads to a campaign. Scope: ``leads:create``.
 
         :param leads: each with an ``email``.
+        :param retry: how often to attempt the call.
         :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
             ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``.
         :raises ValueError: a lead cannot be sent as it is; nothing was sent.
         """
-        return self.send(api.add_leads(campaign_id, leads, **options))
+        return self.send(api.add_leads(campaign_id, leads, **options), retry)
 
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None

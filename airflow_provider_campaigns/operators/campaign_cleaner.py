@@ -1,20 +1,41 @@
-"""Operators for Campaign Cleaner: submit a campaign, get what became of it."""
+"""Operators for Campaign Cleaner: submit a campaign, get what became of it, hold it against thresholds."""
 
 from __future__ import annotations
 
+import json
+import random
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    BaseOperator,
+    conf,
+)
 
+from airflow_provider_campaigns import quality, storage
+from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.api._values import check_opaque_id
-from airflow_provider_campaigns.api.campaign_cleaner import send_campaign
-from airflow_provider_campaigns.arguments import check_if_literal, is_rendered_later
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign
+from airflow_provider_campaigns.arguments import (
+    check_choice,
+    check_count,
+    check_if_literal,
+    is_rendered_later,
+    seconds,
+)
+from airflow_provider_campaigns.completion import PAUSED_CHOICES, WHEN_LATE, Completion
 from airflow_provider_campaigns.exceptions import (
+    ApiError,
     AuthenticationError,
     BadRequestError,
     BlockedAtEdgeError,
+    DeadlinePassedError,
     MalformedAnswerError,
     NotConnectedError,
     NotFoundError,
@@ -23,9 +44,22 @@ from airflow_provider_campaigns.exceptions import (
     RateLimitedError,
     RedirectRefusedError,
     RejectedError,
+    ServiceUnavailableError,
+    SubmissionLostError,
+    UnreachableError,
     UntrustedServerError,
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.links import CampaignCleanerLink, keep_campaign_cleaner_link
+from airflow_provider_campaigns.memory import Memory, is_retry, marker
+from airflow_provider_campaigns.operators._gating import GateOperator
+from airflow_provider_campaigns.patience import look_patiently
+from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.storage import check_path
+from airflow_provider_campaigns.transport.retry import ONCE
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP
+from airflow_provider_campaigns.triggers._watching import Ending
+from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 
 if TYPE_CHECKING:
     import jinja2
@@ -47,6 +81,10 @@ _NOT_TAKEN = (
     UntrustedServerError,
 )
 
+# A submission whose answer was lost may take this long to be listed.
+SETTLING_SECONDS = 10.0
+_SUBMITTED = "submitted"
+
 
 class SubmissionUncertainError(AirflowFailException):
     """Campaign Cleaner may have taken a campaign, and spent a credit, without saying so.
@@ -55,13 +93,27 @@ class SubmissionUncertainError(AirflowFailException):
     """
 
 
+class QualityGateClosedError(AirflowFailException):
+    """An analysis breaks a threshold; retrying cannot help."""
+
+
 class CampaignCleanerSubmitCampaignOperator(BaseOperator):
     """Submits HTML to Campaign Cleaner; its XCom is the campaign's id.
 
-    A submission spends a credit and cannot be recognised by the service as a repetition. So it is sent once,
-    and where nobody can tell whether it arrived, the task fails with :class:`SubmissionUncertainError`,
-    which Airflow's ``retries`` do not repeat. A worker that dies in between cannot say so: give the task
-    ``retries=0`` where a second credit would hurt more than a stopped run.
+    A submission spends a credit, and the service cannot recognise a repetition. So it is sent once, and the
+    campaign's name gets a word at its end (such as ``af-3f9a2c81d0e7``) that is the same in all tries of this
+    task in this run. Where a try does not know whether its submission arrived (the answer was lost, the
+    worker died), that word is looked for in the account's list of campaigns: in the same try, and again in
+    the next one, before anything is submitted again. What is found there is the result. From Airflow 3.3 on,
+    the id is also kept in the task's state store.
+
+    Where the campaign is not listed either,
+    :class:`~airflow_provider_campaigns.exceptions.SubmissionLostError` fails the try; with ``retries``, the
+    next one looks again and submits only if it still is not listed. Clearing the task submits anew, and
+    spends a credit.
+
+    With ``durable=False`` the name stays as it is, nothing is looked for, and a try that does not know what
+    became of its submission fails with :class:`SubmissionUncertainError`, which ``retries`` do not repeat.
 
     Airflow renders ``campaign_html`` like every template. HTML that holds merge tags such as
     ``{{firstName}}`` must not be rendered: pass it as another task's output, or as ``literal(html)``.
@@ -72,7 +124,10 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
     :param campaign_name: the name to submit it under (templated).
     :param custom_info: free text of at most 500 characters that comes back with the result (templated).
     :param webhook_url: absolute URL that receives the result (templated).
-    :param settings: further options as the vendor names them; those that are None are left out (templated).
+    :param settings: what to do to the HTML, as
+        :class:`~airflow_provider_campaigns.api.campaign_cleaner.CampaignSettings` or as a mapping with the
+        vendor's names (templated); what is None is left to the service's default.
+    :param durable: find a submission again rather than repeat it.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """
 
@@ -85,6 +140,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         "campaign_cleaner_conn_id",
     )
     template_fields_renderers = {"campaign_html": "html", "settings": "json"}  # noqa: RUF012
+    operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
     def __init__(
@@ -94,11 +150,14 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         campaign_name: str,
         custom_info: str | None = None,
         webhook_url: str | None = None,
-        settings: Mapping[str, Any] | None = None,
+        settings: CampaignSettings | Mapping[str, Any] | None = None,
+        durable: bool = True,
         campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if isinstance(settings, CampaignSettings):
+            settings = settings.as_dict()
         arguments: dict[str, Any] = {
             "campaign_html": campaign_html,
             "campaign_name": campaign_name,
@@ -118,6 +177,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         self.custom_info = custom_info
         self.webhook_url = webhook_url
         self.settings = settings
+        self.durable = durable
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
@@ -134,16 +194,66 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             ) from error
 
     def execute(self, context: Context) -> str:
-        """Submit the campaign."""
-        call = send_campaign(
+        """Submit the campaign, unless an earlier try did."""
+        keep_campaign_cleaner_link(context)
+        if not self.durable or "ti" not in context:  # no task instance: somebody calls execute() by hand
+            return self._submit(self._call(self.campaign_name))
+        word, memory = marker(context), Memory(context)
+        call = self._call(f"{self.campaign_name} {word}")
+        kept = memory.recall(_SUBMITTED)
+        if isinstance(kept, Mapping) and kept.get("marker") == word:
+            self.log.info("An earlier try has submitted this as campaign %s.", kept["campaign_id"])
+            return str(kept["campaign_id"])
+        campaign_id = self._submitted_before(word) if is_retry(context) else None
+        if campaign_id is None:
+            campaign_id = self._submit_or_find(call, word)
+        memory.keep(_SUBMITTED, {"marker": word, "campaign_id": campaign_id})
+        return campaign_id
+
+    def _call(self, campaign_name: str) -> Call[str]:
+        return send_campaign(
             self.campaign_html,
-            self.campaign_name,
+            campaign_name,
             custom_info=self.custom_info,
             webhook_url=self.webhook_url,
             settings=self.settings,
         )
-        hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
-        client = hook.get_conn()
+
+    def _submitted_before(self, word: str) -> str | None:
+        """Return the campaign that an earlier try submitted, if the service lists it."""
+        found = self._find(word)
+        self.log.info(
+            "An earlier try may have submitted this. Campaign Cleaner lists it as %s.", found or "nothing"
+        )
+        return found
+
+    def _submit_or_find(self, call: Call[str], word: str) -> str:
+        try:
+            return self._submit(call)
+        except SubmissionUncertainError as error:
+            if isinstance(error.__cause__, AirflowTaskTimeout):
+                raise SubmissionLostError(f"{error} A retry looks for it first.") from error
+            self.log.warning("%s", error)
+            found = self._find(word)
+            if found is None:
+                raise SubmissionLostError(
+                    f"Campaign Cleaner did not say whether it took {self.campaign_name!r}, and does not list "
+                    f"it under {word!r}. A retry looks again before it submits. ({error.__cause__})"
+                ) from error
+            self.log.info("Campaign Cleaner has it: campaign %s.", found)
+            return found
+
+    def _find(self, word: str) -> str | None:
+        """Look for a submission in the list of campaigns, twice, since it may have just been taken."""
+        for pause in (0.0, SETTLING_SECONDS):
+            time.sleep(pause)
+            for listed in self._hook.get_campaign_list():
+                if word in (listed.campaign_name or ""):
+                    return listed.id
+        return None
+
+    def _submit(self, call: Call[str]) -> str:
+        client = self._hook.get_conn()
         try:
             campaign_id = client.send(call)
         except _NOT_TAKEN:
@@ -157,23 +267,47 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         self.log.info("Campaign Cleaner took %r as campaign %s.", self.campaign_name, campaign_id)
         return campaign_id
 
+    @cached_property
+    def _hook(self) -> CampaignCleanerHook:
+        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+
 
 class CampaignCleanerGetCampaignOperator(BaseOperator):
-    """Fetches a completed campaign: the analysis goes to XCom, the HTML where ``output_path`` says.
+    """Fetches a completed campaign: what is small goes to XCom, the HTML and the lists where a path says.
 
-    The XCom is the analysis as the service gave it, and either ``html_path``, where ``output_path`` was
-    given, or ``campaign_html``. A newsletter is long for an XCom: give a path.
+    The XCom is the analysis as the service gave it. With ``output_path`` the cleaned HTML is written there,
+    and the XCom holds ``html_path`` instead of ``campaign_html``. With ``analysis_path`` the whole analysis
+    is written there as JSON, and the XCom holds ``analysis_path`` and, of the analysis, only what is no list
+    and no object. An XCom of more than 256 KiB is refused: give the paths.
+
+    With ``wait_for_completion`` this one task also waits, by the rules of
+    :class:`~airflow_provider_campaigns.sensors.campaign_cleaner.CampaignCleanerCampaignSensor`.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign
 
     :param campaign_id: the campaign (templated).
     :param output_path: where to write the HTML: a file path, or any URL that Airflow's ``ObjectStoragePath``
         can write, such as ``s3://aws_default@bucket/clean/{{ run_id }}.html`` (templated).
+    :param analysis_path: where to write the whole analysis, likewise (templated).
     :param minimize_html: let the service squeeze the white space out of the HTML.
+    :param wait_for_completion: wait until the campaign is completed.
+    :param paused: for the wait: what a paused campaign does to it, ``"fail"`` or ``"wait"``.
+    :param deferrable: for the wait: wait in the triggerer, without a worker; ``[operators]
+        default_deferrable`` decides by default.
+    :param poke_interval: for the wait: how often to look; a timedelta or seconds.
+    :param timeout: for the wait: how long it may take in all; a timedelta or seconds. Running out raises
+        ``AirflowSensorTimeout``.
+    :param max_failures: for the wait: how many failed looks in a row end it.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "output_path", "campaign_cleaner_conn_id")
+    template_fields: Sequence[str] = (
+        "campaign_id",
+        "output_path",
+        "analysis_path",
+        "campaign_cleaner_conn_id",
+    )
+    operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
     def __init__(
@@ -181,47 +315,290 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         *,
         campaign_id: str,
         output_path: str | None = None,
+        analysis_path: str | None = None,
         minimize_html: bool = True,
+        wait_for_completion: bool = False,
+        paused: Literal["fail", "wait"] = "fail",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10,
+        timeout: timedelta | float = 900,
+        max_failures: int = MAX_FAILURES,
         campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_if_literal(check_opaque_id, campaign_id, "campaign_id")
-        if output_path is not None:
-            check_if_literal(_check_not_empty, output_path, "output_path")
+        for name, path in (("output_path", output_path), ("analysis_path", analysis_path)):
+            if path is not None:
+                check_if_literal(check_path, path, name)
         self.campaign_id = campaign_id
         self.output_path = output_path
+        self.analysis_path = analysis_path
         self.minimize_html = minimize_html
+        self.wait_for_completion = wait_for_completion
+        self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
+        self.deferrable = deferrable
+        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.timeout = seconds(timeout, "timeout")
+        self.max_failures = check_count(max_failures, "max_failures")
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Fetch the campaign, and put its HTML where it belongs."""
-        if self.output_path is not None:
-            _check_not_empty(self.output_path, "output_path")
+        """Wait if asked to, then fetch the campaign and put its parts where they belong."""
+        check_opaque_id(self.campaign_id, "campaign_id")
+        for name, path in (("output_path", self.output_path), ("analysis_path", self.analysis_path)):
+            if path is not None:
+                check_path(path, name)
+        keep_campaign_cleaner_link(context)
+        if self.wait_for_completion:
+            self._wait(time.time() + self.timeout)
+        return self._fetch()
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Act on how the trigger's wait ended, and fetch."""
+        keep_campaign_cleaner_link(context)
+        ending = Ending(event["ending"])
+        if ending is Ending.FAILED:
+            raise ApiError.from_dict(event["error"])
+        if ending is Ending.TIMED_OUT:
+            self._time_out(event["said"])
+        self._completion.is_reached(event["said"])
+        return self._fetch()
+
+    def _wait(self, deadline: float) -> None:
+        """Wait on this worker, or hand the wait to the triggerer."""
+        polling = Polling(self.poke_interval, deadline, self.max_failures)
+        if self.deferrable:
+            _ = self._hook.account  # a connection that cannot work is better told here than by the triggerer
+            self.defer(
+                trigger=CampaignCleanerCampaignTrigger(
+                    campaign_id=self.campaign_id,
+                    campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
+                    waiting_states=self._completion.waiting_states,
+                    poke_interval=self.poke_interval,
+                    deadline=deadline,
+                    max_failures=self.max_failures,
+                ),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=self.timeout + BACKSTOP),
+            )
+        state = None
+        while True:
+            try:
+                state = look_patiently(
+                    lambda: self._hook.get_campaign_status(self.campaign_id, retry=ONCE).status, polling
+                )
+            except DeadlinePassedError as error:
+                self._time_out(state, str(error))
+            self.log.info("Campaign %s is %s.", self.campaign_id, state)
+            if self._completion.is_reached(state):
+                return
+            pause = polling.after_answer(time.time(), spread=random.random())
+            if pause is None:
+                self._time_out(state)
+            time.sleep(pause)
+
+    def _fetch(self) -> dict[str, Any]:
         campaign = self._hook.get_campaign(self.campaign_id, minimize_html=self.minimize_html)
         if campaign.html is None:
             raise MalformedAnswerError(
                 f"Campaign Cleaner gave campaign {campaign.id} back without campaign_html. Is it completed?"
             )
-        analysis = dict(campaign.analysis)
+        result = dict(campaign.analysis)
+        if self.analysis_path is not None:
+            text = json.dumps(result, ensure_ascii=False)
+            written = storage.write(self.analysis_path, text.encode())
+            result = {name: value for name, value in result.items() if not isinstance(value, (list, dict))}
+            result["analysis_path"] = written
         if self.output_path is None:
-            return {**analysis, "campaign_html": campaign.html}
-        return {**analysis, "html_path": self._write(campaign.html, self.output_path)}
+            result["campaign_html"] = campaign.html
+        else:
+            result["html_path"] = storage.write(self.output_path, campaign.html.encode())
+            self.log.info("Wrote the cleaned HTML to %s.", result["html_path"])
+        storage.check_small(result, "give output_path for the HTML and analysis_path for the lists.")
+        return result
+
+    def _time_out(self, state: str | None, trouble: str | None = None) -> NoReturn:
+        raise AirflowSensorTimeout(
+            f"Campaign {self.campaign_id} was not completed within {self.timeout:g} s "
+            f"(last: {state or 'never seen'}){f': {trouble}' if trouble else '.'} {WHEN_LATE}"
+        )
+
+    @property
+    def _completion(self) -> Completion:
+        return Completion(self.campaign_id, self.paused)
 
     @cached_property
     def _hook(self) -> CampaignCleanerHook:
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
-    def _write(self, html: str, output_path: str) -> str:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-        path = ObjectStoragePath(output_path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.write_bytes(html.encode())
-        self.log.info("Wrote %s bytes of cleaned HTML to %s.", f"{written:,}", path)
-        return str(path)
+class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
+    """Writes the analysis of a completed campaign as a PDF; its XCom is the path.
+
+    What the service sends is written only if it is a PDF.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-pdf-analysis
+
+    :param campaign_id: the campaign (templated).
+    :param output_path: where to write it: a file path, or any URL that Airflow's ``ObjectStoragePath`` can
+        write (templated).
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "output_path", "campaign_cleaner_conn_id")
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#b9e4cb"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        output_path: str,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_if_literal(check_opaque_id, campaign_id, "campaign_id")
+        check_if_literal(check_path, output_path, "output_path")
+        self.campaign_id = campaign_id
+        self.output_path = output_path
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Fetch the PDF and write it."""
+        check_path(self.output_path, "output_path")
+        keep_campaign_cleaner_link(context)
+        pdf = CampaignCleanerHook(self.campaign_cleaner_conn_id).get_campaign_pdf_analysis(self.campaign_id)
+        path = storage.write(self.output_path, pdf)
+        self.log.info("Wrote %s bytes of PDF to %s.", f"{len(pdf):,}", path)
+        return path
 
 
-def _check_not_empty(value: Any, name: str) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} must be a text that is not empty, got {value!r}.")
+class CampaignCleanerDeleteCampaignOperator(BaseOperator):
+    """Deletes a campaign from Campaign Cleaner, for good.
+
+    What comes of deleting a campaign twice is not documented, so an answer that it could not be deleted is
+    held against the list of campaigns: one that is not there any more counts as deleted.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/delete-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#b9e4cb"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_if_literal(check_opaque_id, campaign_id, "campaign_id")
+        self.campaign_id = campaign_id
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Delete the campaign."""
+        keep_campaign_cleaner_link(context)
+        hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        try:
+            hook.delete_campaign(self.campaign_id)
+        except (RejectedError, NotFoundError, UnreachableError, ServiceUnavailableError):
+            if any(listed.id.lower() == self.campaign_id.lower() for listed in hook.get_campaign_list()):
+                raise
+            self.log.info("Campaign Cleaner does not list campaign %s any more.", self.campaign_id)
+        else:
+            self.log.info("Campaign Cleaner has deleted campaign %s.", self.campaign_id)
+
+
+class CampaignCleanerQualityGateOperator(GateOperator):
+    """Lets a run go on only while a campaign's analysis keeps within thresholds.
+
+    Every threshold that is set needs its figure: one that the analysis does not hold closes the gate. The
+    report names each broken threshold with the value that was found and the links, words or images to
+    repair; it is the XCom, whether the gate opens or not: ``passed`` and ``breaches``, each with
+    ``threshold``, ``limit``, ``value`` and ``offending``.
+
+    :param analysis: what ``CampaignCleanerGetCampaignOperator`` returned (templated). Where it holds an
+        ``analysis_path``, the whole analysis is read from there.
+    :param max_broken_links: links that did not work.
+    :param max_blacklisted_links: links to blacklisted domains.
+    :param max_spam_keyword_ratio: share of spam words, as the service gives it.
+    :param max_capitals_ratio: share of words in capitals, 0 to 1.
+    :param min_text_image_ratio: text in relation to images, as the service gives it.
+    :param max_oversized_images: images that are too large.
+    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it
+        (:class:`QualityGateClosedError`, which retries do not repeat), or ``"skip"`` what stands behind it.
+    """
+
+    template_fields: Sequence[str] = ("analysis",)
+    template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
+    closed_error = QualityGateClosedError
+    ui_color = "#ffe2b8"
+
+    def __init__(
+        self,
+        *,
+        analysis: Mapping[str, Any],
+        max_broken_links: float | None = None,
+        max_blacklisted_links: float | None = None,
+        max_spam_keyword_ratio: float | None = None,
+        max_capitals_ratio: float | None = None,
+        min_text_image_ratio: float | None = None,
+        max_oversized_images: float | None = None,
+        on_closed: Literal["fail", "skip"] = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.thresholds = quality.Thresholds(
+            max_broken_links=max_broken_links,
+            max_blacklisted_links=max_blacklisted_links,
+            max_spam_keyword_ratio=max_spam_keyword_ratio,
+            max_capitals_ratio=max_capitals_ratio,
+            min_text_image_ratio=min_text_image_ratio,
+            max_oversized_images=max_oversized_images,
+        )
+        check_if_literal(_check_analysis, analysis, "analysis")
+        self.analysis = analysis
+        self.on_closed = check_choice(on_closed, ("fail", "skip"), "on_closed")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Hold the analysis against the thresholds."""
+        found = quality.breaches(self._whole_analysis(), self.thresholds)
+        report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
+        if not found:
+            self.log.info("The analysis keeps within all thresholds.")
+            return report
+        told = "; ".join(map(str, found))
+        self.log.warning("%s", told)
+        self.keep_result(context, report)
+        if self.on_closed == "fail":
+            raise QualityGateClosedError(f"The campaign is not good enough to send: {told}.")
+        self.skip_downstream(context)
+        return report
+
+    def _whole_analysis(self) -> Mapping[str, Any]:
+        _check_analysis(self.analysis, "analysis")
+        path = self.analysis.get("analysis_path")
+        if path is None:
+            return self.analysis
+        try:
+            analysis = json.loads(storage.read_text(path))
+        except ValueError as error:
+            raise ValueError(f"{path!r} holds no analysis: {error}") from None
+        _check_analysis(analysis, f"the content of {path!r}")
+        return dict(analysis)
+
+
+def _check_analysis(analysis: Any, name: str) -> None:
+    if not isinstance(analysis, Mapping):
+        raise ValueError(
+            f"{name} must be the analysis of a campaign, a mapping, got {type(analysis).__name__}. Pass the "
+            f"output of a CampaignCleanerGetCampaignOperator."
+        )

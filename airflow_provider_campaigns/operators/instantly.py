@@ -4,45 +4,45 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseOperator,
-    SkipMixin,
-    conf,
-)
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, BaseOperator, conf
 
 from airflow_provider_campaigns import gate
 from airflow_provider_campaigns.api._values import check_uuid
-from airflow_provider_campaigns.api.instantly import (
-    MAX_LEADS_PER_CALL,
-    AddedLeads,
-    LifecycleStatus,
-    SendingCode,
-    SendingStatus,
-    check_lead,
-)
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.arguments import check_choice, check_count, check_if_literal, seconds
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     DeadlinePassedError,
     MalformedAnswerError,
     NotActivatedError,
+    NotConnectedError,
+    NotPausedError,
+    NotUpdatedError,
+    RateLimitedError,
+    SendsInterruptedError,
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.leads import Lead, Leads, Sent, checked, format_of, from_file, from_sequence
+from airflow_provider_campaigns.links import InstantlyCampaignLink, keep_instantly_link
+from airflow_provider_campaigns.memory import Memory
+from airflow_provider_campaigns.operators._gating import GateOperator
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.storage import check_path, open_text, read_text
 from airflow_provider_campaigns.transport.retry import ONCE, Retry
 from airflow_provider_campaigns.triggers._waiting import BACKSTOP
 from airflow_provider_campaigns.triggers._watching import Ending
-from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from airflow_provider_campaigns.triggers.instantly import (
+    InstantlyActivationTrigger,
+    InstantlySendGateTrigger,
+    has_left_draft,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,7 +56,7 @@ class SendGateTimeoutError(AirflowSensorTimeout):
     """The gate did not open while it was waited for; it may open by itself later."""
 
 
-class InstantlySendGateOperator(BaseOperator, SkipMixin):
+class InstantlySendGateOperator(GateOperator):
     """Lets a run go on to its sends only while Instantly reports the campaign as fit to send.
 
     It fails closed: nothing opens it but a code that the policy accepts (``healthy`` alone, by default), read
@@ -92,7 +92,8 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "subsequence_id", "instantly_conn_id")
-    inherits_from_skipmixin = True
+    operator_extra_links = (InstantlyCampaignLink(),)
+    closed_error = SendGateClosedError
     ui_color = "#ffe2b8"
 
     def __init__(
@@ -127,12 +128,14 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     def execute(self, context: Context) -> dict[str, Any]:
         """Look, and wait where waiting heals."""
         _check_target(self.campaign_id, self.subsequence_id, rendered=True)
+        self._keep_link(context)
         return self._decide(context, time.time() + self.wait_timeout)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Look again after the trigger's wait: what it saw is a reason to look, and opens nothing."""
         if Ending(event["ending"]) is Ending.FAILED:
             raise ApiError.from_dict(event["error"])
+        self._keep_link(context)
         return self._decide(context, event["deadline"])
 
     def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
@@ -205,37 +208,12 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         error: type[SendGateClosedError | SendGateTimeoutError],
     ) -> dict[str, Any]:
         """Stop the run here, or skip what stands behind the gate; the verdict is kept either way."""
-        if "ti" in context:  # not so where somebody calls execute() by hand
-            context["ti"].xcom_push(key="return_value", value=verdict.as_dict())
+        self.keep_result(context, verdict.as_dict())
         if self.on_closed == "fail":
             waited = f" Waited for {self.wait_timeout:g} s." if error is SendGateTimeoutError else ""
             raise error(f"{' '.join(self._target)}: {verdict}{waited}")
-        self._skip_downstream(context)
+        self.skip_downstream(context)
         return verdict.as_dict()
-
-    def _skip_downstream(self, context: Context) -> None:
-        """Skip everything behind the gate but teardowns, as Airflow's short circuit does."""
-        ti = context["ti"]
-        tasks = [task for task in context["task"].get_flat_relatives(upstream=False) if not task.is_teardown]
-        in_a_mapping = ti.map_index is not None and ti.map_index >= 0
-        if leaks := [task.task_id for task in tasks if _would_run_all_the_same(task, in_a_mapping)]:
-            raise SendGateClosedError(
-                f"The gate is not open, and Airflow cannot skip {', '.join(sorted(leaks))}: with mapped "
-                f"tasks, only the trigger rule all_success keeps a task behind a skipped one from running. "
-                f"Give them that rule, or the gate on_closed='fail'."
-            )
-        self.log.info("Skipping %s.", ", ".join(sorted(task.task_id for task in tasks)) or "nothing")
-        if AIRFLOW_V_3_0_PLUS:
-            self.skip(ti=ti, tasks=tasks)
-        elif tasks:
-            dag_run = context["dag_run"]
-            self.skip(  # type: ignore[call-arg]
-                dag_run=dag_run, tasks=tasks, execution_date=dag_run.logical_date, map_index=ti.map_index
-            )
-        if in_a_mapping:
-            # Airflow skips behind an unmapped task only: a mapped gate has to be skipped itself, or the
-            # tasks behind it would run.
-            raise AirflowSkipException("The gate is not open.")
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Tell a deferral that outlived its deadline as what it is: a gate that did not open in time."""
@@ -247,6 +225,10 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
                     f"{' '.join(self._target)}: the triggerer did not end the wait in time. Is one running?"
                 ) from error
             raise
+
+    def _keep_link(self, context: Context) -> None:
+        if self.campaign_id is not None:
+            keep_instantly_link(context, self.campaign_id)
 
     @property
     def _target(self) -> tuple[str, str]:
@@ -260,19 +242,145 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
 
 
 class InstantlyActivateCampaignOperator(BaseOperator):
-    """Starts or resumes a campaign, unless it is active already; its XCom is the campaign's id and status.
+    """Starts or resumes a campaign, unless it is active already; its XCom is what the campaign is then.
 
-    Instantly may accept an activation and not activate, so the answer's status is what counts: anything but
-    active raises :class:`~airflow_provider_campaigns.exceptions.NotActivatedError`. Sending starts 10 to 15
-    minutes after an activation.
+    Instantly may accept an activation and not activate, so the campaign is read before and after, and what
+    counts is its status: anything but active raises
+    :class:`~airflow_provider_campaigns.exceptions.NotActivatedError`. Sending starts 10 to 15 minutes after
+    an activation, and until then the sending status may still call the campaign a draft; with
+    ``wait_timeout`` that is waited out, which raises ``AirflowSensorTimeout`` once time is up.
+
+    The XCom holds ``campaign_id``, ``status`` (a number) and, after a wait, ``sending_status``.
 
     https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param wait_timeout: how long to wait for the sending status to leave draft; a timedelta or seconds. Not
+        at all by default.
+    :param poke_interval: how often to look while waiting; a timedelta or seconds.
+    :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
+        default.
+    :param max_failures: how many failed looks in a row end the wait.
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
+    ui_color = "#c9dcfa"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        wait_timeout: timedelta | float = timedelta(0),
+        poke_interval: timedelta | float = 60,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        max_failures: int = MAX_FAILURES,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_if_literal(check_uuid, campaign_id, "campaign_id")
+        self.campaign_id = campaign_id
+        self.wait_timeout = seconds(wait_timeout, "wait_timeout")
+        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.deferrable = deferrable
+        self.max_failures = check_count(max_failures, "max_failures")
+        self.instantly_conn_id = instantly_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Activate the campaign, and wait if asked to."""
+        check_uuid(self.campaign_id, "campaign_id")
+        keep_instantly_link(context, self.campaign_id)
+        status = _lifecycle(self._hook, self.campaign_id)
+        if status == LifecycleStatus.ACTIVE:
+            self.log.info("Campaign %s is active already.", self.campaign_id)
+        else:
+            self.log.info("Campaign %s is %s; activating.", self.campaign_id, LifecycleStatus.name_of(status))
+            self._hook.activate_campaign(self.campaign_id)
+            status = _lifecycle(self._hook, self.campaign_id)
+        if status != LifecycleStatus.ACTIVE:
+            raise NotActivatedError(
+                f"Instantly accepted the activation of campaign {self.campaign_id}, which now is "
+                f"{LifecycleStatus.name_of(status)}. A send gate tells why; activating again will not help."
+            )
+        if not self.wait_timeout:
+            return self._result(None)
+        deadline = time.time() + self.wait_timeout
+        if self.deferrable:
+            self.defer(
+                trigger=InstantlyActivationTrigger(
+                    campaign_id=self.campaign_id,
+                    instantly_conn_id=self.instantly_conn_id,
+                    poke_interval=self.poke_interval,
+                    deadline=deadline,
+                    max_failures=self.max_failures,
+                ),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=self.wait_timeout + BACKSTOP),
+            )
+        return self._wait(deadline)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Act on how the trigger's wait ended."""
+        keep_instantly_link(context, self.campaign_id)
+        ending = Ending(event["ending"])
+        if ending is Ending.FAILED:
+            raise ApiError.from_dict(event["error"])
+        if ending is Ending.TIMED_OUT:
+            self._time_out(event["said"])
+        return self._result(event["said"])
+
+    def _wait(self, deadline: float) -> dict[str, Any]:
+        polling = Polling(self.poke_interval, deadline, self.max_failures)
+        code = None
+        while True:
+            try:
+                code = look_patiently(self._code, polling)
+            except DeadlinePassedError:
+                self._time_out(code)
+            if has_left_draft(code):
+                return self._result(code)
+            pause = polling.after_answer(time.time(), spread=random.random())
+            if pause is None:
+                self._time_out(code)
+            time.sleep(pause)
+
+    def _code(self) -> str | None:
+        try:
+            return self._hook.get_sending_status(self.campaign_id, retry=ONCE).status
+        except MalformedAnswerError as error:
+            self.log.warning("%s", error)
+            return None
+
+    def _time_out(self, code: str | None) -> NoReturn:
+        raise AirflowSensorTimeout(
+            f"Campaign {self.campaign_id} is active, but its sending status did not leave draft within "
+            f"{self.wait_timeout:g} s (last: {code}). Give it more time, or look at it in Instantly."
+        )
+
+    def _result(self, code: str | None) -> dict[str, Any]:
+        told = {"campaign_id": self.campaign_id, "status": int(LifecycleStatus.ACTIVE)}
+        return {**told, "sending_status": code} if code else told
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)
+
+
+class InstantlyPauseCampaignOperator(BaseOperator):
+    """Pauses a campaign that is sending, and makes sure that it is; its XCom is what the campaign is then.
+
+    A campaign that is not sending (a draft, a completed one, one that is paused already) is left alone.
+
+    https://developer.instantly.ai/api-reference/campaign/stopor-pause-a-campaign
 
     :param campaign_id: the campaign (templated).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
     template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
 
     def __init__(
@@ -288,130 +396,358 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         self.instantly_conn_id = instantly_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Activate the campaign."""
+        """Pause the campaign."""
+        check_uuid(self.campaign_id, "campaign_id")
+        keep_instantly_link(context, self.campaign_id)
         hook = InstantlyHook(self.instantly_conn_id)
-        status = hook.get_campaign(self.campaign_id).get("status")
-        if not isinstance(status, int):
-            raise MalformedAnswerError(
-                f"Instantly does not say what campaign {self.campaign_id} is now (status {status!r}), so "
-                f"it was not activated."
-            )
-        if status == LifecycleStatus.ACTIVE:
-            self.log.info("Campaign %s is active already.", self.campaign_id)
+        status = _lifecycle(hook, self.campaign_id)
+        if status not in _SENDING:
+            self.log.info("Campaign %s is %s.", self.campaign_id, LifecycleStatus.name_of(status))
         else:
-            self.log.info("Campaign %s is %s; activating.", self.campaign_id, LifecycleStatus.name_of(status))
-            status = hook.activate_campaign(self.campaign_id).get("status")
-        if status != LifecycleStatus.ACTIVE:
-            raise NotActivatedError(
-                f"Instantly accepted the activation of campaign {self.campaign_id}, which now is "
-                f"{LifecycleStatus.name_of(status)}. A send gate tells why; activating again will not help."
+            hook.pause_campaign(self.campaign_id)
+            status = _lifecycle(hook, self.campaign_id)
+        if status in _SENDING:
+            raise NotPausedError(
+                f"Instantly accepted the pause of campaign {self.campaign_id}, which still is "
+                f"{LifecycleStatus.name_of(status)}. Pause it in Instantly."
             )
-        return {"campaign_id": self.campaign_id, "status": int(status)}
+        return {"campaign_id": self.campaign_id, "status": status}
+
+
+_SENDING = (LifecycleStatus.ACTIVE, LifecycleStatus.RUNNING_SUBSEQUENCES)
+
+
+class InstantlyUpdateCampaignOperator(BaseOperator):
+    """Changes a campaign: members as a whole, or the HTML of one step and variant of its sequence.
+
+    Instantly replaces all copy at once. So the copy is read, one body (and subject) in it is changed, all is
+    written, and read again: where the campaign then shows anything else,
+    :class:`~airflow_provider_campaigns.exceptions.NotUpdatedError` tells. Other steps, variants and settings
+    stay as they are. What somebody edits in Instantly in the very moment between is lost; a campaign that
+    shows the wanted copy already is not written to.
+
+    The XCom holds ``campaign_id``, ``updated`` (the members that were written) and, for copy, ``step`` and
+    ``variant``.
+
+    https://developer.instantly.ai/api-reference/campaign/patch-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param html: the new body (templated); give this or ``html_path`` to change copy. A literal that holds
+        merge tags such as ``{{firstName}}`` has to be passed as ``literal(html)``.
+    :param html_path: a file with the new body, as ``CampaignCleanerGetCampaignOperator`` wrote it: a path or
+        any URL that Airflow's ``ObjectStoragePath`` can read (templated).
+    :param step: the step whose copy changes, counted from 0 as in Instantly's analytics.
+    :param variant: the variant of the step, counted from 0.
+    :param subject: a new subject for that variant (templated).
+    :param fields: other members, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated).
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "campaign_id",
+        "html",
+        "html_path",
+        "subject",
+        "fields",
+        "instantly_conn_id",
+    )
+    template_fields_renderers = {"html": "html", "fields": "json"}  # noqa: RUF012
+    operator_extra_links = (InstantlyCampaignLink(),)
+    ui_color = "#c9dcfa"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        html: str | None = None,
+        html_path: str | None = None,
+        step: int = 0,
+        variant: int = 0,
+        subject: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_if_literal(check_uuid, campaign_id, "campaign_id")
+        if html is not None and html_path is not None:
+            raise ValueError("Give html or html_path, not both.")
+        if html is None and html_path is None and subject is None and not fields:
+            raise ValueError("Nothing to update: give html, html_path, subject or fields.")
+        if isinstance(fields, Mapping) and "sequences" in fields:
+            raise ValueError(
+                "fields must not hold sequences, which would replace all copy: use html, step and variant."
+            )
+        for name, position in (("step", step), ("variant", variant)):
+            if isinstance(position, bool) or not isinstance(position, int) or position < 0:
+                raise ValueError(f"{name} must be a whole number, counted from 0; got {position!r}.")
+        self.campaign_id = campaign_id
+        self.html = html
+        self.html_path = html_path
+        self.step = step
+        self.variant = variant
+        self.subject = subject
+        self.fields = fields
+        self.instantly_conn_id = instantly_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, change, write, verify."""
+        check_uuid(self.campaign_id, "campaign_id")
+        keep_instantly_link(context, self.campaign_id)
+        copy = self._copy()
+        before = self._hook.get_campaign(self.campaign_id)
+        wanted: dict[str, Any] = dict(self.fields or {})
+        if copy:
+            wanted["sequences"] = self._sequences_with(copy, before)
+        changes = {name: value for name, value in wanted.items() if before.get(name) != value}
+        if changes:
+            self._hook.update_campaign(self.campaign_id, **changes)
+            self._verify(changes)
+        else:
+            self.log.info("Campaign %s shows all that already.", self.campaign_id)
+        told: dict[str, Any] = {"campaign_id": self.campaign_id, "updated": sorted(changes)}
+        return {**told, "step": self.step, "variant": self.variant} if copy else told
+
+    def _copy(self) -> dict[str, str]:
+        """Return the members of the variant that change."""
+        html = self.html
+        if self.html_path is not None:
+            check_path(self.html_path, "html_path")
+            html = read_text(self.html_path)
+        if html is not None and not html.strip():
+            raise ValueError("The new HTML is empty.")
+        return {name: text for name, text in (("body", html), ("subject", self.subject)) if text is not None}
+
+    def _sequences_with(self, copy: Mapping[str, str], campaign: Mapping[str, Any]) -> list[Any]:
+        """Return the campaign's sequences with one variant changed."""
+        sequences: Any = deepcopy(campaign.get("sequences"))
+        steps = _list_in(sequences, 0, "steps")
+        variants = _list_in(steps, self.step, "variants")
+        if not 0 <= self.step < len(steps):
+            raise ValueError(
+                f"Campaign {self.campaign_id} has no step {self.step}, counted from 0: it has {len(steps)}."
+            )
+        if not 0 <= self.variant < len(variants) or not isinstance(variants[self.variant], dict):
+            raise ValueError(
+                f"Step {self.step} of campaign {self.campaign_id} has no variant {self.variant}, counted "
+                f"from 0: it has {len(variants)}."
+            )
+        variants[self.variant].update(copy)
+        return list(sequences)
+
+    def _verify(self, changes: Mapping[str, Any]) -> None:
+        after = self._hook.get_campaign(self.campaign_id)
+        if wrong := sorted(name for name, value in changes.items() if not _shows(after.get(name), value)):
+            raise NotUpdatedError(
+                f"Instantly accepted the update of campaign {self.campaign_id}, and now shows something else "
+                f"under {', '.join(wrong)}. Look at it in Instantly before anything is sent."
+            )
+        self.log.info("Campaign %s shows the new %s.", self.campaign_id, ", ".join(sorted(changes)))
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)
+
+
+def _shows(found: Any, wanted: Any) -> bool:
+    """Tell whether what is found holds all that is wanted; members may be added, white space may differ."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            _shows(found.get(name), each) for name, each in wanted.items()
+        )
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(_shows(one, other) for one, other in zip(found, wanted, strict=True))
+        )
+    if isinstance(wanted, str):
+        return isinstance(found, str) and found.split() == wanted.split()
+    return bool(found == wanted)
+
+
+def _list_in(outer: Any, position: int, member: str) -> list[Any]:
+    """Return the list that a member of an item of a list holds; an empty one where there is none."""
+    item = outer[position] if isinstance(outer, list) and position < len(outer) else None
+    found = item.get(member) if isinstance(item, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _lifecycle(hook: InstantlyHook, campaign_id: str) -> int:
+    """Ask what a campaign is.
+
+    :raises MalformedAnswerError: the answer does not say.
+    """
+    status = hook.get_campaign(campaign_id).get("status")
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise MalformedAnswerError(
+            f"Instantly does not say what campaign {campaign_id} is (status {status!r})."
+        )
+    return status
 
 
 class InstantlyAddLeadsOperator(BaseOperator):
     """Adds leads to a campaign; its XCom is how many were added, and how many were not and why.
 
-    All leads are checked before the first is sent. They go out in batches of 1,000; Instantly leaves out
-    those that the campaign already has, so running the task again adds none twice.
+    Leads come from a list or from a file, which is read row by row and never held in memory as a whole. All
+    of them are checked before the first is sent. They go out in batches of 1,000.
+
+    A try that fails or dies is resumed by the next one at the batch it had reached, if the leads are still
+    the same (from Airflow 3.3 on; before, the next try sends all again). Nothing is added twice by that:
+    Instantly leaves out what the campaign already has, and counts it as duplicated.
+
+    With ``check_gate=True`` the campaign's sending status is judged right before each batch, by the rules of
+    :class:`InstantlySendGateOperator`. Where it is not open any more, no further batch goes out:
+    :class:`SendGateClosedError` where a person has to act,
+    :class:`~airflow_provider_campaigns.exceptions.SendsInterruptedError`, which Airflow's ``retries`` do
+    repeat, where it heals by itself. The message and the XCom say exactly how many leads went out.
+
+    The XCom holds ``campaign_id``, ``complete``, ``leads`` (how many there are) and the service's counts:
+    ``total_sent``, ``leads_uploaded``, ``duplicated_leads``, ``skipped_count``, ``in_blocklist``,
+    ``invalid_email_count``, ``incomplete_count``, ``duplicate_email_count``, ``remaining_in_plan``.
 
     https://developer.instantly.ai/api-reference/lead/add-leads-in-bulk-to-a-campaign-or-list
 
     :param campaign_id: the campaign (templated).
     :param leads: a list of mappings, each with an ``email``, as Instantly describes a lead (templated).
+    :param leads_path: instead of ``leads``: a UTF-8 file, as a path or any URL that Airflow's
+        ``ObjectStoragePath`` can read (templated). ``.csv`` has a header with at least ``email``; columns
+        that are no members of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead a line.
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``.
+    :param check_gate: judge the campaign before each batch.
+    :param policy: for ``check_gate``: dispositions that differ from the default, by code.
+    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds.
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "leads", "instantly_conn_id")
+    template_fields: Sequence[str] = ("campaign_id", "leads", "leads_path", "instantly_conn_id")
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
+    operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
 
     def __init__(
         self,
         *,
         campaign_id: str,
-        leads: Sequence[Mapping[str, Any]],
+        leads: Sequence[Mapping[str, Any]] | None = None,
+        leads_path: str | None = None,
         options: Mapping[str, Any] | None = None,
+        check_gate: bool = False,
+        policy: Mapping[str, str] | None = None,
+        max_status_age: timedelta | float = gate.MAX_STATUS_AGE,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_if_literal(check_uuid, campaign_id, "campaign_id")
-        check_if_literal(_check_leads, leads, "leads")
+        if (leads is None) == (leads_path is None):
+            raise ValueError("Give either leads or leads_path.")
+        if leads is not None:
+            check_if_literal(_check_leads, leads, "leads")
+        else:
+            check_if_literal(lambda path, _: format_of(path), leads_path, "leads_path")
         if own := {"campaign_id", "leads"} & set(options or {}):
             raise ValueError(
                 f"options must not hold {', '.join(sorted(own))}: each has an argument of its own."
             )
+        if policy is not None and not check_gate:
+            raise ValueError("policy is for check_gate=True.")
+        gate.Policy.of(policy)
         self.campaign_id = campaign_id
         self.leads = leads
+        self.leads_path = leads_path
         self.options = options
+        self.check_gate = check_gate
+        self.policy = policy
+        self.max_status_age = seconds(max_status_age, "max_status_age")
         self.instantly_conn_id = instantly_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
-        leads = _check_leads(self.leads)
-        hook = InstantlyHook(self.instantly_conn_id)
-        done: list[AddedLeads] = []
-        for batch in _batches(leads):
+        check_uuid(self.campaign_id, "campaign_id")
+        keep_instantly_link(context, self.campaign_id)
+        leads = checked(self._source())
+        memory = Memory(context)
+        sent = self._sent_before(memory, leads)
+        options = self.options or {}
+        for batch in leads.batches(after=sent.done):
             try:
-                done.append(hook.add_leads(self.campaign_id, batch, **(self.options or {})))
-            except ApiError:
+                self._check_gate(sent)
+                added = self._hook.add_leads(self.campaign_id, batch, retry=_UNTIL_TAKEN, **options)
+            except Exception:
                 self.log.error(  # noqa: TRY400
-                    "%s, then a batch failed. What was added stays; running the task again adds the rest.",
-                    _told(done, len(leads)),
+                    "%s. What was added stays; running the task again adds the rest.", sent
                 )
+                self._keep_result(context, sent)
                 raise
-            self.log.info("%s.", _told(done, len(leads)))
-        return _summary(self.campaign_id, done)
+            sent.count(added, len(batch))
+            memory.keep(_SENT, sent.as_dict())
+            self.log.info("%s.", sent)
+        # A task that somebody clears after it succeeded begins anew.
+        memory.forget(_SENT)
+        return sent.summary()
+
+    def _source(self) -> Callable[[], Iterator[Lead]]:
+        if self.leads_path is None:
+            leads = _check_leads(self.leads)
+            return lambda: from_sequence(leads)
+        path, file_format = self.leads_path, format_of(self.leads_path)
+        return lambda: from_file(lambda: open_text(path), path, file_format)
+
+    def _sent_before(self, memory: Memory, leads: Leads) -> Sent:
+        """Return how far an earlier try came with the same leads for the same campaign."""
+        fresh = Sent(self.campaign_id, leads.fingerprint, leads.count)
+        kept = memory.recall(_SENT)
+        if not isinstance(kept, Mapping) or (kept.get("campaign_id"), kept.get("fingerprint")) != (
+            fresh.campaign_id,
+            fresh.fingerprint,
+        ):
+            return fresh
+        sent = Sent(**kept)
+        self.log.info("Going on where an earlier try stopped: %s.", sent)
+        return sent
+
+    def _check_gate(self, sent: Sent) -> None:
+        if not self.check_gate:
+            return
+        try:
+            status = self._hook.get_sending_status(self.campaign_id)
+        except MalformedAnswerError as error:
+            verdict = gate.unreadable(error, datetime.now(timezone.utc))
+        else:
+            policy = gate.Policy.of(self.policy, timedelta(seconds=self.max_status_age))
+            verdict = gate.judge(status, policy, datetime.now(timezone.utc))
+        if verdict.open:
+            return
+        heals = verdict.disposition is gate.Disposition.WAIT
+        error_class: type[Exception] = SendsInterruptedError if heals else SendGateClosedError
+        raise error_class(f"Campaign {self.campaign_id}: {verdict} {sent}; the rest was not sent.")
+
+    def _keep_result(self, context: Context, sent: Sent) -> None:
+        if "ti" in context:  # not so where somebody calls execute() by hand
+            context["ti"].xcom_push(key="return_value", value=sent.summary())
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)
 
 
-def _would_run_all_the_same(task: Any, behind_a_mapping: bool) -> bool:  # noqa: FBT001
-    """Tell whether a task would run behind a gate that skips, by a rule that Airflow applies too late."""
-    from airflow.providers.common.compat.sdk import MappedOperator
-
-    mapped = isinstance(task, MappedOperator) or next(task.iter_mapped_task_groups(), None) is not None
-    return (mapped or behind_a_mapping) and task.trigger_rule != "all_success"
+_SENT = "leads_sent"
+# A batch that was refused for coming too soon was not taken.
+_UNTIL_TAKEN = Retry(not_taken=(NotConnectedError, RateLimitedError))
 
 
-_COUNTS = (
-    "total_sent",
-    "leads_uploaded",
-    "duplicated_leads",
-    "skipped_count",
-    "in_blocklist",
-    "invalid_email_count",
-    "incomplete_count",
-    "duplicate_email_count",
-)
-
-
-def _summary(campaign_id: str, done: Sequence[AddedLeads]) -> dict[str, Any]:
-    totals = {count: sum(getattr(added, count) for added in done) for count in _COUNTS}
-    remaining = done[-1].remaining_in_plan if done else None
-    return {"campaign_id": campaign_id, **totals, "remaining_in_plan": remaining}
-
-
-def _told(done: Sequence[AddedLeads], total: int) -> str:
-    sent = sum(added.total_sent for added in done)
-    uploaded = sum(added.leads_uploaded for added in done)
-    return f"{sent:,} of {total:,} leads sent, {uploaded:,} of them new"
-
-
-def _batches(leads: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-    for start in range(0, len(leads), MAX_LEADS_PER_CALL):
-        yield leads[start : start + MAX_LEADS_PER_CALL]
-
-
-def _check_leads(leads: Any, name: str = "leads") -> list[dict[str, Any]]:
+def _check_leads(leads: Any, name: str = "leads") -> Sequence[Any]:
     if not isinstance(leads, Sequence) or isinstance(leads, (str, bytes)) or not leads:
         raise ValueError(
             f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
             f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "
             f"task's output, not as a template, which would turn it into text."
         )
-    return [check_lead(lead, position) for position, lead in enumerate(leads)]
+    for _ in from_sequence(leads, name):
+        pass
+    return leads
 
 
 def _check_target(campaign_id: Any, subsequence_id: Any, *, rendered: bool) -> None:

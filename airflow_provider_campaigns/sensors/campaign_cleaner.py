@@ -1,52 +1,35 @@
-"""Sensor that waits for Campaign Cleaner."""
+"""Sensors that wait for Campaign Cleaner."""
 
 from __future__ import annotations
 
-import math
-import random
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_campaigns.api._values import check_opaque_id
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
-from airflow_provider_campaigns.arguments import (
-    check_choice,
-    check_count,
-    check_if_literal,
-    is_rendered_later,
-)
-from airflow_provider_campaigns.exceptions import (
-    ApiError,
-    CampaignPausedError,
-    DeadlinePassedError,
-    UnknownStatusError,
-)
+from airflow_provider_campaigns.api.campaign_cleaner import InboxTestState
+from airflow_provider_campaigns.arguments import check_choice, check_if_literal, is_rendered_later
+from airflow_provider_campaigns.completion import PAUSED_CHOICES, WHEN_LATE, Completion
+from airflow_provider_campaigns.exceptions import UnknownStatusError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.patience import look_patiently
-from airflow_provider_campaigns.polling import MAX_FAILURES, SHORTEST_SLEEP, Polling
+from airflow_provider_campaigns.links import CampaignCleanerLink, keep_campaign_cleaner_link
+from airflow_provider_campaigns.polling import MAX_FAILURES
+from airflow_provider_campaigns.sensors._waiting import WaitSensor
 from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP
-from airflow_provider_campaigns.triggers._watching import Ending
-from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
+from airflow_provider_campaigns.triggers.campaign_cleaner import (
+    CampaignCleanerCampaignTrigger,
+    CampaignCleanerInboxTestTrigger,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class CampaignCleanerCampaignSensor(BaseSensorOperator):
+class CampaignCleanerCampaignSensor(WaitSensor):
     """Waits until Campaign Cleaner has processed a campaign; its XCom is the campaign's id.
 
     The result is the same in the modes ``poke`` and ``reschedule`` and with ``deferrable=True``:
@@ -77,7 +60,9 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
+    operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
+    when_late = WHEN_LATE
 
     def __init__(
         self,
@@ -92,108 +77,59 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
+        super().__init__(
+            deferrable=deferrable or start_from_trigger,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            max_failures=max_failures,
+            **kwargs,
+        )
         check_if_literal(check_opaque_id, campaign_id, "campaign_id")
-        check_choice(paused, ("fail", "wait"), "paused")
-        if self.exponential_backoff or self.silent_fail:
-            raise ValueError(
-                "exponential_backoff and silent_fail are not for this sensor: it looks less often by itself "
-                "while the service fails, and survives failures up to max_failures in a row."
-            )
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        self.paused = paused
-        self.deferrable = deferrable
-        self.max_failures = check_count(max_failures, "max_failures")
-        self._deadline = math.inf
+        self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
         if start_from_trigger:
-            self.deferrable = True
             self._start_from_trigger()
 
-    def execute(self, context: Context) -> Any:
-        """Wait, on a worker or in the triggerer."""
-        check_opaque_id(self.campaign_id, "campaign_id")
-        self._deadline = self._started_at(context) + self.timeout
-        if not self.deferrable:
-            return super().execute(context)
-        with self._never_failing():
-            # A connection that cannot work is better told here than by the triggerer.
-            _ = self._hook.account
-        self.log.info(
-            "Waiting for campaign %s in the triggerer, every %g s for up to %g s.",
-            self.campaign_id,
-            self.poke_interval,
-            self.timeout,
-        )
-        return self.defer(
-            trigger=CampaignCleanerCampaignTrigger(
-                campaign_id=self.campaign_id,
-                campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
-                waiting_states=self._waiting_states,
-                poke_interval=self.poke_interval,
-                deadline=self._deadline,
-                max_failures=self.max_failures,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout + BACKSTOP),
-        )
+    @property
+    def subject(self) -> str:
+        """The campaign."""
+        return f"Campaign {self.campaign_id}"
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
-        """Act on how the trigger's wait ended."""
-        ending = Ending(event["ending"])
-        if ending is Ending.FAILED:
-            raise ApiError.from_dict(event["error"])
-        if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"], (event["error"] or {}).get("message"))
-        self._check_is_done(event["said"])
+    def check_arguments(self) -> None:
+        """Refuse what cannot be an id."""
+        check_opaque_id(self.campaign_id, "campaign_id")
+
+    def hook(self) -> CampaignCleanerHook:
+        """Return the hook."""
+        return self._hook
+
+    def look(self) -> str:
+        """Ask how far the campaign is."""
+        return self._hook.get_campaign_status(self.campaign_id, retry=ONCE).status
+
+    def check_is_done(self, state: str) -> bool:
+        """Tell whether the campaign is completed."""
+        return self._completion.is_reached(state)
+
+    def result(self) -> str:
+        """Return the campaign's id."""
         return self.campaign_id
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Let neither flag of a sensor do more, or less, than in the modes that need no triggerer."""
-        with self._never_failing():
-            try:
-                return super().resume_execution(next_method, next_kwargs, context)
-            except AirflowSkipException as skip:
-                # soft_fail is for a wait that ran out. A trigger that broke is not one.
-                if self.soft_fail and type(skip.__cause__).__name__ == "TaskDeferralError":
-                    raise ApiError(f"The triggerer cannot wait: {skip.__cause__}") from skip.__cause__
-                raise
+    def trigger(self, deadline: float) -> CampaignCleanerCampaignTrigger:
+        """Return the trigger that waits for the campaign."""
+        return CampaignCleanerCampaignTrigger(
+            campaign_id=self.campaign_id,
+            campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
+            waiting_states=self._completion.waiting_states,
+            poke_interval=self.poke_interval,
+            deadline=deadline,
+            max_failures=self.max_failures,
+        )
 
-    @contextmanager
-    def _never_failing(self) -> Iterator[None]:
-        """Honour ``never_fail`` for errors that are not Airflow's own, as Airflow does in other modes."""
-        try:
-            yield
-        except Exception as error:
-            if self.never_fail and not isinstance(error, AirflowSkipException):
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
-            raise
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once, surviving single failures."""
-        polling = self._polling
-        try:
-            status = look_patiently(
-                lambda: self._hook.get_campaign_status(self.campaign_id, retry=ONCE), polling
-            )
-        except DeadlinePassedError as error:
-            self._time_out(None, str(error))
-        self.log.info("Campaign %s is %s.", self.campaign_id, status.status)
-        if self._check_is_done(status.status):
-            return PokeReturnValue(is_done=True, xcom_value=self.campaign_id)
-        if polling.is_over(time.time()):
-            self._time_out(status.status)
-        return PokeReturnValue(is_done=False)
-
-    def _get_next_poke_interval(
-        self,
-        started_at: Any,
-        run_duration: Callable[[], float],
-        poke_count: int,
-    ) -> float:
-        """Sleep by the rules that every wait follows; Airflow asks this in both of its modes."""
-        pause = self._polling.after_answer(time.time(), spread=random.random())
-        return SHORTEST_SLEEP if pause is None else pause
+    def keep_link(self, context: Context) -> None:
+        """Leave a link to Campaign Cleaner behind."""
+        keep_campaign_cleaner_link(context)
 
     def _start_from_trigger(self) -> None:
         """Tell Airflow how to begin the wait without a worker, if it can; on this task alone, not the class.
@@ -210,7 +146,7 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
             trigger_kwargs={
                 "campaign_id": self.campaign_id,
                 "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
-                "waiting_states": self._waiting_states,
+                "waiting_states": self._completion.waiting_states,
                 "poke_interval": self.poke_interval,
                 "deadline": None,
                 "max_failures": self.max_failures,
@@ -224,50 +160,112 @@ class CampaignCleanerCampaignSensor(BaseSensorOperator):
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
     @property
-    def _polling(self) -> Polling:
-        return Polling(self.poke_interval, self._deadline, self.max_failures)
+    def _completion(self) -> Completion:
+        return Completion(self.campaign_id, self.paused)
+
+
+class CampaignCleanerInboxTestSensor(WaitSensor):
+    """Waits until the mails of an inbox test have landed; its XCom is where.
+
+    A test whose mails do not all arrive stays in processing for ever, so ``timeout`` has to be given: it
+    raises ``AirflowSensorTimeout``, or skips with ``soft_fail=True``. The XCom holds ``job_id``, ``status``,
+    ``test_name`` and the counts and rates of the summary; the placement of each seed is not in it.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-inbox-test-results
+
+    :param job_id: the test, as ``create_inbox_test`` gave it (templated).
+    :param timeout: seconds that the wait may take in all, or a timedelta.
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
+        default.
+    :param poke_interval: seconds between two looks, or up to a tenth less; results come in over minutes.
+    :param max_failures: how many failed looks in a row end the wait.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "campaign_cleaner_conn_id")
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#d8f0e3"
+    when_late = (
+        "A test never ends unless all its mails arrive: were they sent to all addresses that the test named?"
+    )
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        timeout: timedelta | float,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 120,
+        max_failures: int = MAX_FAILURES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            deferrable=deferrable,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            max_failures=max_failures,
+            **kwargs,
+        )
+        check_if_literal(check_opaque_id, job_id, "job_id")
+        self.job_id = job_id
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
     @property
-    def _waiting_states(self) -> list[str]:
-        waiting = [CampaignState.PROCESSING.value]
-        return [*waiting, CampaignState.PAUSED.value] if self.paused == "wait" else waiting
+    def subject(self) -> str:
+        """The test."""
+        return f"Inbox test {self.job_id}"
 
-    def _started_at(self, context: Context) -> float:
-        """Return when the wait began, which in mode ``reschedule`` was in another process."""
-        if self.reschedule and hasattr(context["ti"], "get_first_reschedule_date"):
-            first = context["ti"].get_first_reschedule_date(context)
-            if first is not None:
-                return float(first.timestamp())
-        return time.time()
+    def check_arguments(self) -> None:
+        """Refuse what cannot be an id."""
+        check_opaque_id(self.job_id, "job_id")
 
-    def _check_is_done(self, status: str) -> bool:
-        """Tell whether a state ends the wait well.
+    def hook(self) -> CampaignCleanerHook:
+        """Return the hook."""
+        return self._hook
 
-        :raises CampaignPausedError: it is paused, and the sensor does not wait that out.
+    def look(self) -> str:
+        """Ask how far the test is."""
+        return self._hook.get_inbox_test_results(self.job_id, retry=ONCE).status
+
+    def check_is_done(self, state: str) -> bool:
+        """Tell whether all mails have landed.
+
         :raises UnknownStatusError: nobody has described this state.
         """
-        if status == CampaignState.COMPLETED.value:
-            return True
-        if status in self._waiting_states:
-            return False
-        if status == CampaignState.PAUSED.value:
-            raise CampaignPausedError(
-                f"Campaign Cleaner has paused campaign {self.campaign_id}. Look at it in Campaign Cleaner, "
-                f"or give the sensor paused='wait' to wait until somebody resumes it."
+        if state not in {each.value for each in InboxTestState}:
+            raise UnknownStatusError(
+                f"Campaign Cleaner reports inbox test {self.job_id} as {state!r}, which is none of its "
+                f"documented states ({', '.join(each.value for each in InboxTestState)})."
             )
-        raise UnknownStatusError(
-            f"Campaign Cleaner reports campaign {self.campaign_id} as {status!r}, which is none of its "
-            f"documented states ({', '.join(state.value for state in CampaignState)})."
+        return state == InboxTestState.COMPLETED.value
+
+    def result(self) -> dict[str, Any]:
+        """Return the summary of the test."""
+        results = self._hook.get_inbox_test_results(self.job_id)
+        return {
+            name: value
+            for name, value in vars(results).items()
+            if name not in {"results", "raw"} and value is not None
+        }
+
+    def trigger(self, deadline: float) -> CampaignCleanerInboxTestTrigger:
+        """Return the trigger that waits for the test."""
+        return CampaignCleanerInboxTestTrigger(
+            job_id=self.job_id,
+            campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
+            poke_interval=self.poke_interval,
+            deadline=deadline,
+            max_failures=self.max_failures,
         )
 
-    def _time_out(self, status: str | None, trouble: str | None = None) -> NoReturn:
-        last = f"it was last seen as {status!r}" if status else "it was never seen"
-        raise AirflowSensorTimeout(
-            f"Campaign {self.campaign_id} was not completed within {self.timeout:g} s: {last}."
-            + (f" The last look failed: {trouble}" if trouble else "")
-            + " Campaign Cleaner reports no failures, so it may have failed there; look at it in Campaign "
-            "Cleaner, or raise the sensor's timeout."
-        )
+    def keep_link(self, context: Context) -> None:
+        """Leave a link to Campaign Cleaner behind."""
+        keep_campaign_cleaner_link(context)
+
+    @cached_property
+    def _hook(self) -> CampaignCleanerHook:
+        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
 
 def _can_be_rendered_by_the_triggerer(value: Any) -> bool:

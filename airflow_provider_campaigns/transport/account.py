@@ -57,9 +57,8 @@ class Account:
         return f"{self.base_url}{call.target}"
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of every request, the key among them. They hold a secret."""
+        """Return the headers of every request beyond a call's own, the key among them. They hold a secret."""
         return {
-            "Accept": "application/json",
             "User-Agent": self.user_agent,
             **self.extra_headers,
             self.service.key_header: f"{self.service.key_prefix}{self.key}",

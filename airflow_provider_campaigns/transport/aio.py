@@ -44,9 +44,6 @@ from airflow_provider_campaigns.transport.retry import Retry
 T = TypeVar("T")
 
 
-_JSON = {"Content-Type": "application/json"}
-
-
 @dataclass
 class _SharedSession:
     session: aiohttp.ClientSession
@@ -113,7 +110,7 @@ class AioClient:
                 call.method,
                 url,
                 data=body,
-                headers=self._headers if body is None else {**self._headers, **_JSON},
+                headers={**call.headers, **self._headers},
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as response:

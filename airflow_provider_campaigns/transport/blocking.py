@@ -95,7 +95,7 @@ class BlockingClient:
                 call.method,
                 url,
                 data=body,
-                headers={"Content-Type": "application/json"} if body is not None else None,
+                headers=call.headers,
                 timeout=self._account.timeout,
                 allow_redirects=False,
                 stream=True,

@@ -28,9 +28,12 @@ class Retry:
     """How often a call is attempted.
 
     :param attempts: requests in all, the first one included.
+    :param not_taken: failures after which even a call that must not be repeated is sent again, since the
+        service cannot have acted on it.
     """
 
     attempts: int = 5
+    not_taken: tuple[type[ApiError], ...] = (NotConnectedError,)
 
     def after_failure(self, call: Call[Any], error: ApiError, attempt: int, *, spread: float) -> float | None:
         """Say how long to sleep before the next attempt.
@@ -39,7 +42,7 @@ class Retry:
         :param spread: a random number from 0 to 1.
         :returns: seconds; None when the error is to be raised.
         """
-        safe = call.repeatable or isinstance(error, NotConnectedError)
+        safe = call.repeatable or isinstance(error, self.not_taken)
         if not (safe and error.retryable) or attempt >= self.attempts:
             return None
         if error.retry_after is not None and error.retry_after > LONGEST_PAUSE:

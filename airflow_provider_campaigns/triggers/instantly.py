@@ -1,14 +1,14 @@
-"""Trigger that waits for Instantly."""
+"""Triggers that wait for Instantly."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 from airflow_provider_campaigns import gate
 from airflow_provider_campaigns.api import instantly as api
-from airflow_provider_campaigns.api.instantly import SendingStatus
+from airflow_provider_campaigns.api.instantly import BackgroundJob, JobStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.exceptions import ApiError, MalformedAnswerError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.polling import MAX_FAILURES
@@ -21,6 +21,9 @@ CAMPAIGN_SENDING_STATUS = Question(
 SUBSEQUENCE_SENDING_STATUS = Question(
     "subsequence sending statuses", one=api.get_subsequence_sending_status, answers=(MalformedAnswerError,)
 )
+BACKGROUND_JOB = Question("background jobs", one=api.get_background_job)
+ENDED_JOBS = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
+WAITING_JOBS = frozenset(JobStatus) - ENDED_JOBS
 
 
 class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
@@ -104,3 +107,94 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
     def first_look(self) -> float | None:
         """Look first when the gate thought it worth a look."""
         return self._first_look
+
+
+class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
+    """Waits until an activated campaign is no longer reported as a draft; ``said`` is the code.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
+
+    :param campaign_id: the campaign.
+    :param instantly_conn_id: connection of type ``instantly``.
+    :param poke_interval: seconds between two looks.
+    :param deadline: when the wait ends, in seconds since the epoch.
+    :param max_failures: how many failed looks in a row end the wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        instantly_conn_id: str,
+        poke_interval: float,
+        deadline: float,
+        max_failures: int = MAX_FAILURES,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, deadline=deadline, max_failures=max_failures)
+        self.campaign_id = campaign_id
+        self.instantly_conn_id = instantly_conn_id
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what to wait for."""
+        return {"campaign_id": self.campaign_id, "instantly_conn_id": self.instantly_conn_id}
+
+    def hook(self) -> InstantlyHook:
+        """Return a hook on the connection."""
+        return InstantlyHook(self.instantly_conn_id)
+
+    def question(self) -> tuple[Question[SendingStatus], str]:
+        """Ask for the campaign's sending status."""
+        return CAMPAIGN_SENDING_STATUS, self.campaign_id
+
+    def judge(self, answer: SendingStatus | ApiError) -> Look:
+        """End the wait at any code but that of a draft."""
+        code = None if isinstance(answer, ApiError) else answer.status
+        return Look(said=code, ends=has_left_draft(code))
+
+
+class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
+    """Waits until a background job is in a state that nothing follows; ``said`` is the state.
+
+    https://developer.instantly.ai/api-reference/schemas/background-job
+
+    :param job_id: the job.
+    :param instantly_conn_id: connection of type ``instantly``.
+    :param poke_interval: seconds between two looks.
+    :param deadline: when the wait ends, in seconds since the epoch.
+    :param max_failures: how many failed looks in a row end the wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        instantly_conn_id: str,
+        poke_interval: float,
+        deadline: float,
+        max_failures: int = MAX_FAILURES,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, deadline=deadline, max_failures=max_failures)
+        self.job_id = job_id
+        self.instantly_conn_id = instantly_conn_id
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what to wait for."""
+        return {"job_id": self.job_id, "instantly_conn_id": self.instantly_conn_id}
+
+    def hook(self) -> InstantlyHook:
+        """Return a hook on the connection."""
+        return InstantlyHook(self.instantly_conn_id)
+
+    def question(self) -> tuple[Question[BackgroundJob], str]:
+        """Ask for the job."""
+        return BACKGROUND_JOB, self.job_id
+
+    def judge(self, answer: BackgroundJob | ApiError) -> Look:
+        """End the wait at any state that does not mean: look again."""
+        status = cast("BackgroundJob", answer).status
+        return Look(said=status, ends=status not in {each.value for each in WAITING_JOBS})
+
+
+def has_left_draft(code: str | None) -> bool:
+    """Tell whether a sending code says that a campaign is no longer a draft."""
+    return code is not None and code != SendingCode.CAMPAIGN_DRAFT.value

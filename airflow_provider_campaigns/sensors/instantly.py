@@ -1,0 +1,126 @@
+"""Sensor that waits for Instantly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_campaigns.api._values import check_path_id
+from airflow_provider_campaigns.api.instantly import JobStatus
+from airflow_provider_campaigns.arguments import check_if_literal
+from airflow_provider_campaigns.exceptions import BackgroundJobFailedError, UnknownStatusError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.polling import MAX_FAILURES
+from airflow_provider_campaigns.sensors._waiting import WaitSensor
+from airflow_provider_campaigns.transport.retry import ONCE
+from airflow_provider_campaigns.triggers.instantly import (
+    ENDED_JOBS,
+    WAITING_JOBS,
+    InstantlyBackgroundJobTrigger,
+)
+
+
+class InstantlyBackgroundJobSensor(WaitSensor):
+    """Waits until a background job of Instantly's has ended well, such as a move of leads.
+
+    ``success`` ends the wait well; ``failed`` and ``cancelled`` raise
+    :class:`~airflow_provider_campaigns.exceptions.BackgroundJobFailedError`. A job that is paused waits for
+    something such as a quota, so the wait goes on until ``timeout``. The XCom holds ``job_id``, ``type``,
+    ``status`` and the counts of the job.
+
+    https://developer.instantly.ai/api-reference/schemas/background-job
+
+    :param job_id: the job (templated).
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
+        default.
+    :param poke_interval: seconds between two looks, or up to a tenth less.
+    :param timeout: seconds that the wait may take in all.
+    :param max_failures: how many failed looks in a row end the wait.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "instantly_conn_id")
+    ui_color = "#e2ecfc"
+    when_late = "Look at the job in Instantly, or raise the sensor's timeout."
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10,
+        timeout: timedelta | float = 3600,
+        max_failures: int = MAX_FAILURES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            deferrable=deferrable,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            max_failures=max_failures,
+            **kwargs,
+        )
+        check_if_literal(check_path_id, job_id, "job_id")
+        self.job_id = job_id
+        self.instantly_conn_id = instantly_conn_id
+
+    @property
+    def subject(self) -> str:
+        """The job."""
+        return f"Background job {self.job_id}"
+
+    def check_arguments(self) -> None:
+        """Refuse what cannot be an id."""
+        check_path_id(self.job_id, "job_id")
+
+    def hook(self) -> InstantlyHook:
+        """Return the hook."""
+        return self._hook
+
+    def look(self) -> str:
+        """Ask how far the job is."""
+        return self._hook.get_background_job(self.job_id, retry=ONCE).status
+
+    def check_is_done(self, state: str) -> bool:
+        """Tell whether the job has ended well.
+
+        :raises BackgroundJobFailedError: it has ended, and not well.
+        :raises UnknownStatusError: nobody has described this state.
+        """
+        if state in {each.value for each in WAITING_JOBS}:
+            return False
+        if state not in {each.value for each in ENDED_JOBS}:
+            raise UnknownStatusError(
+                f"Instantly reports background job {self.job_id} as {state!r}, which is none of its "
+                f"documented states ({', '.join(each.value for each in JobStatus)})."
+            )
+        if state != JobStatus.SUCCESS.value:
+            raise BackgroundJobFailedError(
+                f"Background job {self.job_id} is {state}. Look at it in Instantly, then start it again."
+            )
+        return True
+
+    def result(self) -> dict[str, Any]:
+        """Return the job's counts."""
+        job = self._hook.get_background_job(self.job_id)
+        counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
+        return {"job_id": job.id, "type": job.type, "status": job.status, **counts}
+
+    def trigger(self, deadline: float) -> InstantlyBackgroundJobTrigger:
+        """Return the trigger that waits for the job."""
+        return InstantlyBackgroundJobTrigger(
+            job_id=self.job_id,
+            instantly_conn_id=self.instantly_conn_id,
+            poke_interval=self.poke_interval,
+            deadline=deadline,
+            max_failures=self.max_failures,
+        )
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)

@@ -1,0 +1,63 @@
+"""Look after all campaigns of a workspace: one mapped gate for each, and one report of those that stand.
+
+A campaign that needs a person fails its gate, so it shows in the grid; the report names it and says why.
+
+Needs the connection ``instantly_default``. To try it with no account, start
+``python -m airflow_provider_campaigns.sandbox`` and set the connection that it prints.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pendulum
+from airflow.sdk import dag, task
+
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
+
+# What heals by itself is nothing to report.
+HEALS = (
+    "follow_up_delay_not_met",
+    "out_of_schedule",
+    "daily_limit_met",
+    "account_daily_limit_met",
+    "new_lead_limit_met",
+    "domain_limit_reached",
+    "waiting_for_esp_match",
+    "waiting_for_leads",
+    "campaign_running_subsequences",
+)
+
+
+@dag(
+    schedule="@hourly",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    tags=["campaigns"],
+    doc_md=__doc__,
+)
+def health_patrol():
+    @task
+    def list_campaigns() -> list[str]:
+        campaigns = InstantlyHook().list_campaigns(exclude_status=LifecycleStatus.DRAFT.value)
+        return [each["id"] for each in campaigns if each["status"] != LifecycleStatus.COMPLETED]
+
+    check = InstantlySendGateOperator.partial(
+        task_id="check",
+        policy=dict.fromkeys(HEALS, "open"),
+        max_active_tis_per_dagrun=10,
+    ).expand(campaign_id=list_campaigns())
+
+    @task(trigger_rule="all_done")
+    def report(ti: Any = None) -> list[str]:
+        # A gate leaves its verdict behind whether it opens or not.
+        verdicts = ti.xcom_pull(task_ids="check") or []
+        standing = [f"{verdict['code']}: {verdict['message']}" for verdict in verdicts if not verdict["open"]]
+        print(f"{len(verdicts)} campaigns looked at, {len(standing)} need a person.", *standing, sep="\n")
+        return standing
+
+    check >> report()
+
+
+health_patrol()
