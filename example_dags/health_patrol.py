@@ -13,6 +13,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import dag, task
 
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
 
