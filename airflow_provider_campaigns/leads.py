@@ -107,9 +107,10 @@ class Sent:
         return f"{self.done:,} of {self.leads:,} leads sent, {self.counts['leads_uploaded']:,} of them new"
 
 
-def checked(read: Callable[[], Iterator[Lead]]) -> Leads:
+def checked(read: Callable[[], Iterator[Lead]], name: str = "leads") -> Leads:
     """Go through all leads once.
 
+    :param name: where they are, to name in an error.
     :raises ValueError: one is not in order, or there are none; says where.
     """
     count, digest = 0, hashlib.sha256()
@@ -117,7 +118,7 @@ def checked(read: Callable[[], Iterator[Lead]]) -> Leads:
         count += 1
         digest.update(json.dumps(lead, sort_keys=True).encode())
     if not count:
-        raise ValueError("There are no leads.")
+        raise ValueError(f"{name} holds no leads.")
     return Leads(read, count, digest.hexdigest())
 
 
@@ -185,17 +186,18 @@ def from_file(open_file: Callable[[], IO[str]], name: str, file_format: str) -> 
             raise ValueError(f"{name}: the file is not UTF-8.") from None
 
 
-def format_of(path: str) -> str:
-    """Tell the format of a file by its name.
+def format_of(path: Any, name: str) -> str:
+    """Tell the format of a file by its path.
 
-    :raises ValueError: the name does not tell.
+    :param name: the argument to name in an error.
+    :raises ValueError: the path does not tell.
     """
-    name = path.lower()
-    if name.endswith(".csv"):
+    ending = path.lower() if isinstance(path, str) else ""
+    if ending.endswith(".csv"):
         return "csv"
-    if name.endswith((".jsonl", ".ndjson")):
+    if ending.endswith((".jsonl", ".ndjson")):
         return "jsonl"
-    raise ValueError(f"{path!r} must end in .csv, .jsonl or .ndjson: leads are read from such files.")
+    raise ValueError(f"{name} must be the path of a file that ends in .csv, .jsonl or .ndjson, got {path!r}.")
 
 
 def _from_cells(cells: Iterable[tuple[str, str]], place: str) -> Lead:

@@ -69,6 +69,8 @@ class Call(Generic[T]):
     :param repeatable: sending it twice is the same as sending it once.
     :param max_bytes: the longest answer that is read.
     :param binary: what comes back is a PDF, so ``parse`` gets the answer as it is.
+    :param of_each: what to make of each JSON object while the answer is decoded, so that a long one is never
+        in memory as a whole; None leaves them as they are.
     """
 
     service: Service
@@ -80,6 +82,7 @@ class Call(Generic[T]):
     repeatable: bool = False
     max_bytes: int = MAX_JSON_BYTES
     binary: bool = False
+    of_each: Callable[[dict[str, Any]], Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -144,7 +147,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     if call.binary:
         return call.parse(answer)
     try:
-        payload = decoded(answer.body) if answer.body.strip() else None
+        payload = decoded(answer.body, call.of_each) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
             f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
@@ -154,9 +157,12 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     return call.parse(payload)
 
 
-def decoded(body: bytes) -> Any:
-    """Decode JSON to values that can be written again: no NaN, and no half of a surrogate pair."""
-    payload = json.loads(body, parse_constant=_refuse)
+def decoded(body: bytes, of_each: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Decode JSON to values that can be written again: no NaN, and no half of a surrogate pair.
+
+    :param of_each: what to make of each object; see :class:`Call`.
+    """
+    payload = json.loads(body, parse_constant=_refuse, object_hook=of_each)
     if _SURROGATE.search(body):
         payload = json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
     return payload

@@ -8,7 +8,7 @@ one first. Vendor pages: https://docs.campaigncleaner.com/api-reference/introduc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
@@ -347,9 +347,12 @@ def get_campaign_list() -> Call[list[CampaignStatus]]:
 def get_campaign_states() -> Call[Mapping[str, CampaignStatus]]:
     """List the account's campaigns for their states alone, by id in lower case, as cheaply as can be.
 
-    An answer of more than 4 MiB, some 25,000 campaigns, is not read: it would hold up an event loop.
+    An answer of more than 4 MiB, some 25,000 campaigns, is not read: it would hold up an event loop. So would
+    thousands of objects that Python's garbage collector has to look through: id and state are all that is
+    kept of each campaign.
     """
-    return replace(_get("get_campaign_list", _states), max_bytes=MAX_STATES_BYTES)
+    call = _get("get_campaign_list", _States.of)
+    return replace(call, max_bytes=MAX_STATES_BYTES, of_each=_id_and_state)
 
 
 def get_credits() -> Call[int]:
@@ -530,15 +533,35 @@ def _listed(answer: Mapping[str, Any]) -> list[CampaignStatus]:
     return [status for status in statuses if status is not None]
 
 
-def _states(answer: Mapping[str, Any]) -> Mapping[str, CampaignStatus]:
-    items = answer.get("campaign_list")
-    if not isinstance(items, list):
-        raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
-    return {
-        str(item["id"]).lower(): CampaignStatus(str(item["id"]), item["status"].strip().lower())
-        for item in items
-        if isinstance(item, dict) and "id" in item and isinstance(item.get("status"), str)
-    }
+def _id_and_state(item: dict[str, Any]) -> Any:
+    """Make a pair of texts of a campaign, and leave any other object as it is."""
+    campaign_id, status = item.get("id"), item.get("status")
+    if isinstance(campaign_id, (str, int)) and isinstance(status, str):
+        return str(campaign_id).lower(), status.strip().lower()
+    return item
+
+
+class _States(Mapping[str, CampaignStatus]):
+    """States by id, of which one is made when it is asked for."""
+
+    def __init__(self, states: dict[str, str]) -> None:
+        self._states = states
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Mapping[str, CampaignStatus]:
+        items = answer.get("campaign_list")
+        if not isinstance(items, list):
+            raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
+        return cls(dict(item for item in items if isinstance(item, tuple)))
+
+    def __getitem__(self, campaign_id: str) -> CampaignStatus:
+        return CampaignStatus(campaign_id, self._states[campaign_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
 
 
 def _credits(answer: Mapping[str, Any]) -> int:

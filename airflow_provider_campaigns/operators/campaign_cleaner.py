@@ -361,7 +361,7 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         if ending is Ending.FAILED:
             raise ApiError.from_dict(event["error"])
         if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"])
+            self._time_out(event["said"], (event["error"] or {}).get("message"))
         self._completion.is_reached(event["said"])
         return self._fetch()
 

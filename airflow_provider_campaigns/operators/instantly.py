@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, BaseOperator, conf
 
 from airflow_provider_campaigns import gate
 from airflow_provider_campaigns.api._values import check_uuid
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
-from airflow_provider_campaigns.arguments import check_choice, check_count, check_if_literal, seconds
+from airflow_provider_campaigns.arguments import (
+    check_choice,
+    check_count,
+    check_if_literal,
+    is_rendered_later,
+    seconds,
+)
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     DeadlinePassedError,
@@ -26,6 +33,8 @@ from airflow_provider_campaigns.exceptions import (
     NotUpdatedError,
     RateLimitedError,
     SendsInterruptedError,
+    ServiceUnavailableError,
+    UnreachableError,
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.leads import Lead, Leads, Sent, checked, format_of, from_file, from_sequence
@@ -46,6 +55,10 @@ from airflow_provider_campaigns.triggers.instantly import (
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class SendGateClosedError(AirflowFailException):
@@ -246,7 +259,8 @@ class InstantlyActivateCampaignOperator(BaseOperator):
 
     Instantly may accept an activation and not activate, so the campaign is read before and after, and what
     counts is its status: anything but active raises
-    :class:`~airflow_provider_campaigns.exceptions.NotActivatedError`. Sending starts 10 to 15 minutes after
+    :class:`~airflow_provider_campaigns.exceptions.NotActivatedError`. An activation is sent once; where its
+    answer is lost, a campaign that is active then has been activated. Sending starts 10 to 15 minutes after
     an activation, and until then the sending status may still call the campaign a draft; with
     ``wait_timeout`` that is waited out, which raises ``AirflowSensorTimeout`` once time is up.
 
@@ -297,8 +311,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
             self.log.info("Campaign %s is active already.", self.campaign_id)
         else:
             self.log.info("Campaign %s is %s; activating.", self.campaign_id, LifecycleStatus.name_of(status))
-            self._hook.activate_campaign(self.campaign_id)
-            status = _lifecycle(self._hook, self.campaign_id)
+            status = _change(
+                lambda: self._hook.activate_campaign(self.campaign_id),
+                lambda: _lifecycle(self._hook, self.campaign_id),
+                lambda status: status == LifecycleStatus.ACTIVE,
+            )
         if status != LifecycleStatus.ACTIVE:
             raise NotActivatedError(
                 f"Instantly accepted the activation of campaign {self.campaign_id}, which now is "
@@ -328,7 +345,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         if ending is Ending.FAILED:
             raise ApiError.from_dict(event["error"])
         if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"])
+            self._time_out(event["said"], (event["error"] or {}).get("message"))
         return self._result(event["said"])
 
     def _wait(self, deadline: float) -> dict[str, Any]:
@@ -337,8 +354,8 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         while True:
             try:
                 code = look_patiently(self._code, polling)
-            except DeadlinePassedError:
-                self._time_out(code)
+            except DeadlinePassedError as error:
+                self._time_out(code, str(error))
             if has_left_draft(code):
                 return self._result(code)
             pause = polling.after_answer(time.time(), spread=random.random())
@@ -353,10 +370,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
             self.log.warning("%s", error)
             return None
 
-    def _time_out(self, code: str | None) -> NoReturn:
+    def _time_out(self, code: str | None, trouble: str | None = None) -> NoReturn:
         raise AirflowSensorTimeout(
             f"Campaign {self.campaign_id} is active, but its sending status did not leave draft within "
-            f"{self.wait_timeout:g} s (last: {code}). Give it more time, or look at it in Instantly."
+            f"{self.wait_timeout:g} s (last: {code}){f': {trouble}' if trouble else '.'} Give it more time, "
+            f"or look at it in Instantly."
         )
 
     def _result(self, code: str | None) -> dict[str, Any]:
@@ -404,8 +422,11 @@ class InstantlyPauseCampaignOperator(BaseOperator):
         if status not in _SENDING:
             self.log.info("Campaign %s is %s.", self.campaign_id, LifecycleStatus.name_of(status))
         else:
-            hook.pause_campaign(self.campaign_id)
-            status = _lifecycle(hook, self.campaign_id)
+            status = _change(
+                lambda: hook.pause_campaign(self.campaign_id),
+                lambda: _lifecycle(hook, self.campaign_id),
+                lambda status: status not in _SENDING,
+            )
         if status in _SENDING:
             raise NotPausedError(
                 f"Instantly accepted the pause of campaign {self.campaign_id}, which still is "
@@ -474,10 +495,17 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
             raise ValueError("Give html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: give html, html_path, subject or fields.")
-        if isinstance(fields, Mapping) and "sequences" in fields:
+        if isinstance(html, str) and "{#" in html:
             raise ValueError(
-                "fields must not hold sequences, which would replace all copy: use html, step and variant."
+                "html holds '{#', which begins a comment in a template: what follows would be lost. Pass the "
+                "HTML as another task's output or as literal(html): neither is rendered."
             )
+        texts = {"html": html, "html_path": html_path, "subject": subject}
+        for name, text in texts.items():
+            if text is not None:
+                check_if_literal(_check_text, text, name)
+        if fields is not None and (isinstance(fields, Mapping) or not is_rendered_later(fields)):
+            _check_fields(fields)
         for name, position in (("step", step), ("variant", variant)):
             if isinstance(position, bool) or not isinstance(position, int) or position < 0:
                 raise ValueError(f"{name} must be a whole number, counted from 0; got {position!r}.")
@@ -489,10 +517,12 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         self.subject = subject
         self.fields = fields
         self.instantly_conn_id = instantly_conn_id
+        self._given = [name for name, value in {**texts, "fields": fields}.items() if value is not None]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, change, write, verify."""
         check_uuid(self.campaign_id, "campaign_id")
+        self._check_rendered()
         keep_instantly_link(context, self.campaign_id)
         copy = self._copy()
         before = self._hook.get_campaign(self.campaign_id)
@@ -501,21 +531,31 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
             wanted["sequences"] = self._sequences_with(copy, before)
         changes = {name: value for name, value in wanted.items() if before.get(name) != value}
         if changes:
-            self._hook.update_campaign(self.campaign_id, **changes)
-            self._verify(changes)
+            self._write(changes)
         else:
             self.log.info("Campaign %s shows all that already.", self.campaign_id)
         told: dict[str, Any] = {"campaign_id": self.campaign_id, "updated": sorted(changes)}
         return {**told, "step": self.step, "variant": self.variant} if copy else told
 
+    def _check_rendered(self) -> None:
+        """Refuse what was given and rendered to nothing, or the update would leave it out without a word."""
+        for name in self._given:
+            if getattr(self, name) in (None, "None"):
+                raise ValueError(
+                    f"{name} was given, and has rendered to nothing. If it comes from another task, did that "
+                    f"task push it?"
+                )
+            if name == "fields":
+                _check_fields(self.fields)
+            else:
+                _check_text(getattr(self, name), name)
+
     def _copy(self) -> dict[str, str]:
         """Return the members of the variant that change."""
-        html = self.html
+        html, name = self.html, "html"
         if self.html_path is not None:
-            check_path(self.html_path, "html_path")
-            html = read_text(self.html_path)
-        if html is not None and not html.strip():
-            raise ValueError("The new HTML is empty.")
+            html, name = read_text(self.html_path), f"html_path {self.html_path!r}"
+            _check_text(html, name)
         return {name: text for name, text in (("body", html), ("subject", self.subject)) if text is not None}
 
     def _sequences_with(self, copy: Mapping[str, str], campaign: Mapping[str, Any]) -> list[Any]:
@@ -535,9 +575,14 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         variants[self.variant].update(copy)
         return list(sequences)
 
-    def _verify(self, changes: Mapping[str, Any]) -> None:
-        after = self._hook.get_campaign(self.campaign_id)
-        if wrong := sorted(name for name, value in changes.items() if not _shows(after.get(name), value)):
+    def _write(self, changes: Mapping[str, Any]) -> None:
+        """Write the changes once, and make sure that the campaign shows them."""
+        after = _change(
+            lambda: self._hook.update_campaign(self.campaign_id, **changes),
+            lambda: self._hook.get_campaign(self.campaign_id),
+            lambda campaign: not _missing(changes, campaign),
+        )
+        if wrong := _missing(changes, after):
             raise NotUpdatedError(
                 f"Instantly accepted the update of campaign {self.campaign_id}, and now shows something else "
                 f"under {', '.join(wrong)}. Look at it in Instantly before anything is sent."
@@ -547,6 +592,30 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
     @cached_property
     def _hook(self) -> InstantlyHook:
         return InstantlyHook(self.instantly_conn_id)
+
+
+def _check_text(value: Any, name: str) -> None:
+    """Refuse what is no text; only a subject may be empty, as it is in a mail that follows up another."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, got {type(value).__name__}.")
+    if name != "subject" and not value.strip():
+        raise ValueError(f"{name} is empty.")
+
+
+def _check_fields(fields: Any) -> None:
+    if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
+        raise ValueError(
+            f"fields must be a mapping of members to their values, got {type(fields).__name__}."
+        )
+    if "sequences" in fields:
+        raise ValueError(
+            "fields must not hold sequences, which would replace all copy: use html, step and variant."
+        )
+
+
+def _missing(changes: Mapping[str, Any], campaign: Mapping[str, Any]) -> list[str]:
+    """Return the members of a campaign that do not show what was to be written."""
+    return sorted(name for name, value in changes.items() if not _shows(campaign.get(name), value))
 
 
 def _shows(found: Any, wanted: Any) -> bool:
@@ -571,6 +640,33 @@ def _list_in(outer: Any, position: int, member: str) -> list[Any]:
     item = outer[position] if isinstance(outer, list) and position < len(outer) else None
     found = item.get(member) if isinstance(item, dict) else None
     return found if isinstance(found, list) else []
+
+
+# After one of these, nobody can tell whether the service carried a change out.
+_UNCERTAIN = (MalformedAnswerError, ServiceUnavailableError, UnreachableError)
+
+
+def _change(send: Callable[[], object], look: Callable[[], T], shows: Callable[[T], bool]) -> T:
+    """Send a change once, and look at what it changed.
+
+    :param send: sends the change.
+    :param look: fetches what it changes.
+    :param shows: tells whether that shows the change.
+    :returns: what the look found, whether it shows the change or not.
+    :raises ApiError: the change was refused; or its answer was lost, and the look does not show it.
+    """
+    try:
+        send()
+    except _UNCERTAIN as error:
+        try:
+            found = look()
+        except ApiError as again:
+            raise error from again
+        if not shows(found):
+            raise
+        log.warning("The change was made, although its answer was lost: %s", error)
+        return found
+    return look()
 
 
 def _lifecycle(hook: InstantlyHook, campaign_id: str) -> int:
@@ -646,7 +742,9 @@ class InstantlyAddLeadsOperator(BaseOperator):
         if leads is not None:
             check_if_literal(_check_leads, leads, "leads")
         else:
-            check_if_literal(lambda path, _: format_of(path), leads_path, "leads_path")
+            check_if_literal(format_of, leads_path, "leads_path")
+        if options is not None and not isinstance(options, Mapping):
+            raise ValueError(f"options must be a mapping, got {type(options).__name__}.")
         if own := {"campaign_id", "leads"} & set(options or {}):
             raise ValueError(
                 f"options must not hold {', '.join(sorted(own))}: each has an argument of its own."
@@ -667,7 +765,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         """Add the leads, batch by batch."""
         check_uuid(self.campaign_id, "campaign_id")
         keep_instantly_link(context, self.campaign_id)
-        leads = checked(self._source())
+        leads = checked(self._source(), "leads" if self.leads_path is None else self.leads_path)
         memory = Memory(context)
         sent = self._sent_before(memory, leads)
         options = self.options or {}
@@ -692,7 +790,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         if self.leads_path is None:
             leads = _check_leads(self.leads)
             return lambda: from_sequence(leads)
-        path, file_format = self.leads_path, format_of(self.leads_path)
+        path, file_format = self.leads_path, format_of(self.leads_path, "leads_path")
         return lambda: from_file(lambda: open_text(path), path, file_format)
 
     def _sent_before(self, memory: Memory, leads: Leads) -> Sent:

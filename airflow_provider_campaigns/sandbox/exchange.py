@@ -54,12 +54,18 @@ class Refused(Exception):  # noqa: N818 - an answer on its way out, not a fault 
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint: its method and path, the function that answers, and the scope a key needs for it."""
+    """One endpoint.
+
+    :param answer: the function that answers.
+    :param scope: what a key needs to be let in.
+    :param uuids: whether an ``{id}`` in the path has to be a UUID.
+    """
 
     method: str
     path: str
     answer: Callable[[SandboxState, Asked], Reply]
     scope: str | None = None
+    uuids: bool = True
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:

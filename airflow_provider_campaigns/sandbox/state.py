@@ -8,22 +8,26 @@ change it from another, since every step is a single operation on a built-in con
 from __future__ import annotations
 
 import re
+import secrets
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
+from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
 
 Clock = Callable[[], datetime]
 Scripted = str | None | dict[str, Any]
+_T = TypeVar("_T")
 
 _REQUESTS_KEPT = 10_000
 JOB_TIME = timedelta(seconds=4)
+_PENDING_SHARE = 1 / 3
 _NO_QUERY = re.compile("key|token|secret|auth|password", re.IGNORECASE)
 
 
@@ -89,17 +93,37 @@ class InboxTest:
 
 @dataclass(frozen=True)
 class Job:
-    """A background job of Instantly: a third of its time pending, then in progress, then done."""
+    """A background job of Instantly: a third of its time pending, then in progress, then what comes of it.
+
+    :param outcome: the status that it comes to by itself.
+    :param fixed_status: the status that it was put into by hand.
+    """
 
     id: str
     type: str
     entity_id: str | None
     data: Mapping[str, Any]
     created: datetime
+    outcome: str = JobStatus.SUCCESS.value
+    fixed_status: str | None = None
 
     def progress(self, now: datetime) -> float:
         """Return the share of the time that is over, 0 to 1."""
         return _share(self.created, now, JOB_TIME.total_seconds())
+
+    def status(self, now: datetime) -> str:
+        """Return the status it has: the one it was put into by hand, else what the time makes of it."""
+        if self.fixed_status is not None:
+            return self.fixed_status
+        share = self.progress(now)
+        if share >= 1:
+            return self.outcome
+        return (JobStatus.IN_PROGRESS if share >= _PENDING_SHARE else JobStatus.PENDING).value
+
+    @property
+    def works(self) -> bool:
+        """Whether it does what it is there for."""
+        return (self.fixed_status or self.outcome) == JobStatus.SUCCESS.value
 
 
 @dataclass
@@ -177,6 +201,7 @@ class SandboxState:
         self.accounts = seed.accounts(now)
         self.leads: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, Job] = {}
+        self.job_outcomes: list[str] = []
         self.blocklist = {seed.BLOCKED_DOMAIN}
         self.scopes = self.options.instantly_scopes
         self.scripts: dict[str, list[Scripted]] = {}
@@ -208,8 +233,21 @@ class SandboxState:
 
     def start_job(self, kind: str, entity_id: str | None, **data: Any) -> Job:
         """Begin a background job on a campaign or list."""
-        job = Job(new_id(), kind, entity_id, data, self.clock())
+        outcome = _next_of(self.job_outcomes, JobStatus.SUCCESS.value)
+        job = Job(secrets.token_hex(12), kind, entity_id, data, self.clock(), outcome)
         self.jobs[job.id] = job
+        return job
+
+    def play_job_outcomes(self, sequence: Iterable[str]) -> None:
+        """Script what comes of the jobs to come; an empty sequence ends the script.
+
+        Each new job takes the next entry, and the last one stays.
+        """
+        self.job_outcomes = list(sequence)
+
+    def set_job_status(self, job_id: str, status: str) -> Job:
+        """Put a job into a status, which then stays."""
+        job = self.jobs[job_id] = replace(self.jobs[job_id], fixed_status=status)
         return job
 
     def leads_in(self, target_id: str) -> list[dict[str, Any]]:
@@ -229,8 +267,7 @@ class SandboxState:
 
     def next_scripted(self, target_id: str, otherwise: Scripted) -> Scripted:
         """Take the next entry of a script, or what is given where nothing is scripted."""
-        script = self.scripts.get(target_id) or [otherwise]
-        return script.pop(0) if len(script) > 1 else script[0]
+        return _next_of(self.scripts.get(target_id, []), otherwise)
 
     def next_fault(self, method: str, path: str) -> Fault | None:
         """Take the first fault that is meant for a request."""
@@ -254,6 +291,11 @@ class SandboxState:
 def new_id() -> str:
     """Return a fresh id."""
     return str(uuid.uuid4())
+
+
+def _next_of(script: list[_T], otherwise: _T) -> _T:
+    """Take the next entry of a script, whose last one stays, or what is given where it is empty."""
+    return (script.pop(0) if len(script) > 1 else script[0]) if script else otherwise
 
 
 def _share(start: datetime, now: datetime, seconds: float) -> float:

@@ -1,23 +1,26 @@
-"""The background job endpoints. A job ends by itself, by the clock, and always well."""
+"""The background job endpoints. A job ends by itself, by the clock, and well unless told otherwise."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
 from airflow_provider_campaigns.sandbox.exchange import Asked, Reply, Route, json_reply
 from airflow_provider_campaigns.sandbox.instantly.errors import not_found
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.state import JOB_TIME, Job, SandboxState
 
-_PENDING_SHARE = 1 / 3
+_SHARE_OF_THE_UNFINISHED = 0.5
 _FILTERS = {"ids": "id", **{name: name for name in ("status", "type", "entity_type", "entity_id")}}
 
 
 def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
     """Return a job as it stands now."""
-    done = job.progress(state.clock())
-    status = "success" if done >= 1 else "in-progress" if done >= _PENDING_SHARE else "pending"
+    now = state.clock()
+    status, passed = job.status(now), job.progress(now)
+    ended = status == JobStatus.SUCCESS
+    done = 1.0 if ended else passed if job.works else min(passed, _SHARE_OF_THE_UNFINISHED)
     total = job.data.get("total_to_process", 0)
     return {
         "id": job.id,
@@ -25,11 +28,15 @@ def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
         "type": job.type,
         "entity_id": job.entity_id,
         "entity_type": "campaign" if job.entity_id in state.campaigns else "list",
-        "data": {**job.data, "success_count": int(total * done), "failed_count": 0},
+        "data": {
+            **job.data,
+            "success_count": int(total * done) if job.works else 0,
+            "failed_count": total if status == JobStatus.FAILED else 0,
+        },
         "progress": int(100 * done),
         "status": status,
         "created_at": seed.timestamp(job.created),
-        "updated_at": seed.timestamp(job.created + JOB_TIME * done),
+        "updated_at": seed.timestamp(job.created + JOB_TIME * passed),
     }
 
 
@@ -56,5 +63,5 @@ def _list(state: SandboxState, asked: Asked) -> Reply:
 
 ROUTES = (
     Route("GET", "/api/v2/background-jobs", _list, "background-jobs:read"),
-    Route("GET", "/api/v2/background-jobs/{id}", _get, "background-jobs:read"),
+    Route("GET", "/api/v2/background-jobs/{id}", _get, "background-jobs:read", uuids=False),
 )

@@ -125,13 +125,13 @@ def _move(state: SandboxState, asked: Asked) -> Reply:
     if to_campaign is not None and to_campaign not in state.campaigns:
         raise not_found()
     moved = _selected(state, body)
-    for lead in moved:
-        new = {**lead, "id": new_id()} if body.get("copy_leads") else lead
-        new.update(campaign=to_campaign, list_id=to_list)
-        state.leads[new["id"]] = new
     emails = [lead["email"] for lead in moved if lead["email"]]
     target = to_campaign or to_list
     job = state.start_job("move-leads", target, moved_lead_emails=emails, total_to_process=len(moved))
+    for lead in moved if job.works else ():
+        new = {**lead, "id": new_id()} if body.get("copy_leads") else lead
+        new.update(campaign=to_campaign, list_id=to_list)
+        state.leads[new["id"]] = new
     return json_reply(job_as_json(state, job))
 
 

@@ -46,5 +46,5 @@ def check_route(state: SandboxState, route: Route, asked: Asked) -> None:
         if not enough & set(state.scopes):
             found = ", ".join(state.scopes) or "none"
             raise refusal(f"Invalid scope. Required: {route.scope}. Found: {found}", 401)
-    if "id" in asked.params and not _UUID.fullmatch(asked.params["id"]):
+    if route.uuids and "id" in asked.params and not _UUID.fullmatch(asked.params["id"]):
         raise refusal('params/id must match format "uuid"')
