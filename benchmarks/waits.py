@@ -38,6 +38,8 @@ _WARM_UP_INTERVAL = 0.2
 _LONGEST_SETTLING = 5.0
 _LONGEST_COMPLETING = 10.0
 _PAGE = resource.getpagesize()
+# Of one core: less than this cannot be told from the gauge's own work.
+_LEAST_CPU = 0.0005
 # Old campaigns that stand in Campaign Cleaner's list beside those that are waited for.
 HISTORY = 1000
 
@@ -177,7 +179,7 @@ async def measure(plan: Plan, url: str, control: int) -> Figures:
     gauge.stop()
     counts = await atell(control, "/counts")
 
-    cpu = max(0.0, cpu - idle * lasted)
+    cpu = max(cpu - idle * lasted, _LEAST_CPU * lasted)
     intervals = lasted / plan.interval
     by_kind = {
         kind: number - asked["requests"].get(kind, 0) for kind, number in now_asked["requests"].items()

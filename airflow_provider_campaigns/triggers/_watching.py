@@ -323,8 +323,7 @@ class Watch(Generic[T]):
         thing.call = thing.call or self._question.one(thing.key)
         outcome = await self._send(thing.call)
         self._slots.release()
-        thing.asking = False
-        self._tell(thing, waiters, outcome, spread=random.random())
+        await self._tell(thing, waiters, outcome, spread=random.random())
         return outcome if isinstance(outcome, ApiError) and self._is_failure(outcome) else None
 
     async def _ask_all(self, due: _Thing[T]) -> None:
@@ -340,7 +339,7 @@ class Watch(Generic[T]):
             answer = outcome.get(thing.key.lower())
             thing.unlisted = answer is None
             if answer is not None:
-                self._tell(thing, waiters, answer, spread=0.0)
+                await self._tell(thing, waiters, answer, spread=0.0)
             elif thing is due:
                 self._schedule(thing, thing.due)
             if not number % _TOLD_AT_ONCE:
@@ -359,7 +358,7 @@ class Watch(Generic[T]):
             return
         for number, (thing, waiters) in enumerate(asked, 1):
             if thing is not due:
-                self._tell(thing, waiters, failure, spread=0.0)
+                await self._tell(thing, waiters, failure, spread=0.0)
             if not number % _TOLD_AT_ONCE:
                 await asyncio.sleep(0)
 
@@ -377,14 +376,17 @@ class Watch(Generic[T]):
     def _is_failure(self, outcome: T | ApiError) -> bool:
         return isinstance(outcome, ApiError) and not isinstance(outcome, self._question.answers)
 
-    def _tell(
+    async def _tell(
         self, thing: _Thing[T], waiters: list[Waiter[T]], outcome: T | ApiError, *, spread: float
     ) -> None:
         """Tell those who waited what came of it, and queue the thing again if anybody waits on."""
         now = self._loop.time()
         failed = self._is_failure(outcome)
-        for waiter in waiters:
+        for number, waiter in enumerate(waiters, 1):
             waiter.due = now + waiter.hear(outcome, failed=failed, spread=spread)
+            if not number % _TOLD_AT_ONCE:
+                await asyncio.sleep(0)
+        thing.asking = False
         self._schedule(thing, min((waiter.due for waiter in thing.waiters), default=math.inf))
 
 
