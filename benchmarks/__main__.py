@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import imports, machine, report, system, waits
+from benchmarks import imports, leads, machine, report, system, waits
 from benchmarks.server import RunningServer, running
 from benchmarks.waits import Plan
 
 RESULTS = Path(__file__).parent / "results"
 _BEGUN = time.monotonic()
-PARTS = ("waits", "imports", "system")
+PARTS = ("waits", "leads", "imports", "system")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "waits" in options.only:
             _measure_waits(results, server, quick_plans() if options.quick else plans())
             # Again after each part, so that a part that fails takes no other with it.
+            _write(results, options.output)
+        if "leads" in options.only:
+            say("leads")
+            results.uploads = leads.run(server, quick=options.quick)
             _write(results, options.output)
         if "imports" in options.only:
             say("imports")

@@ -98,10 +98,12 @@ class Service:
         self._older: bytes = b""
         self._warm_ups = 0
 
-    def answer(self, method: bytes, path: bytes, body: bytes) -> tuple[int, bytes]:
+    def answer(self, method: bytes, path: bytes, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911
         """Answer one request."""
         if path.startswith(b"/api/v2/campaigns/"):
             return self._sending_status(path)
+        if path == b"/api/v2/leads/add":
+            return self._add_leads(body)
         if path == b"/v1/get_campaign_status":
             return self._campaign_status(body)
         if path == b"/v1/get_campaign_list":
@@ -159,6 +161,14 @@ class Service:
         template = self._healthy if self._is_done(int(campaign_id[-12:])) else self._waiting
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
         return 200, template.replace(_UUID_GAP.encode(), campaign_id).replace(_INSTANT_GAP.encode(), now)
+
+    def _add_leads(self, body: bytes) -> tuple[int, bytes]:
+        self.counts.requests["instantly.add_leads"] += 1
+        added = len(json.loads(body)["leads"])
+        counts = dict.fromkeys(
+            ("duplicated_leads", "skipped_count", "in_blocklist", "invalid_email_count"), 0
+        )
+        return 200, json.dumps({"total_sent": added, "leads_uploaded": added, **counts}).encode()
 
     def _job_run(self, path: bytes) -> tuple[int, bytes]:
         self.counts.requests["dbt_cloud.run"] += 1
