@@ -83,6 +83,14 @@ class Sent:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTS, 0))
     remaining_in_plan: int | None = None
 
+    @classmethod
+    def of(cls, kept: Any) -> Sent | None:
+        """Return what :meth:`as_dict` described; None where that is nothing, or not of this version."""
+        try:
+            return cls(**kept)
+        except TypeError:
+            return None
+
     def count(self, added: AddedLeads, batch: int) -> None:
         """Take in what became of a batch."""
         self.done += batch

@@ -6,7 +6,7 @@ vendor's app has its own pages is not documented for Campaign Cleaner, so its li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -53,6 +53,7 @@ def keep_campaign_cleaner_link(context: Context) -> None:
     CampaignCleanerLink().keep(context, CAMPAIGN_CLEANER_APP)
 
 
-def keep_instantly_link(context: Context, campaign_id: Any) -> None:
-    """Leave a link to a campaign in Instantly behind."""
-    InstantlyCampaignLink().keep(context, f"{INSTANTLY_APP}/campaign/{campaign_id}/analytics")
+def keep_instantly_link(context: Context, campaign_id: str | None) -> None:
+    """Leave a link to a campaign in Instantly behind, or to all of them where the task knows of none."""
+    page = "campaigns" if campaign_id is None else f"campaign/{campaign_id}/analytics"
+    InstantlyCampaignLink().keep(context, f"{INSTANTLY_APP}/{page}")

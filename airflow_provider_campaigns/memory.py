@@ -55,23 +55,17 @@ class Memory:
             log.warning("Airflow's task state store cannot be cleaned; going on.", exc_info=True)
 
 
-def is_retry(context: Context) -> bool:
-    """Tell whether an earlier try of the task failed or died since the task last began anew.
-
-    A task begins anew when its run starts, and whenever somebody clears it: Airflow then allows it as many
-    further tries as it has ``retries``.
-    """
-    return bool(context["ti"].try_number - _cleared_at(context) > 1)
+def may_have_been_tried(context: Context) -> bool:
+    """Tell whether an earlier try of the task may have got anywhere, be it before somebody cleared it."""
+    return bool(context["ti"].try_number > 1)
 
 
 def marker(context: Context) -> str:
-    """Return a word that is the same in all tries of a task in a run, and another one once it is cleared."""
+    """Return a word that is the same in all tries of a task in a run, and another one once it is cleared.
+
+    Clearing a task that has been tried raises the number of tries that Airflow allows it, and nothing else
+    does; so that number tells the tries before from those after.
+    """
     ti = context["ti"]
-    parts = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, _cleared_at(context))
+    parts = (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, ti.max_tries)
     return f"af-{hashlib.sha256(repr(parts).encode()).hexdigest()[:12]}"
-
-
-def _cleared_at(context: Context) -> int:
-    """Return after how many tries the task was last cleared; 0 for never."""
-    ti, task = context["ti"], context["task"]
-    return max(int(ti.max_tries or 0) - int(task.retries or 0), 0)

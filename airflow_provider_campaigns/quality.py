@@ -3,7 +3,7 @@
 The rules of this room:
 
 - A threshold that is not set is not checked. One that is set needs its figure: an analysis that does not
-  hold it, or holds something that is no number, breaks the threshold.
+  hold it, or holds something that is no number from 0 on, breaks the threshold.
 - Every threshold is checked, so that one report names all that is wrong, with what is to be repaired.
 
 Nothing here asks a service. What a member of an analysis means is documented for some only; where a count is
@@ -20,6 +20,7 @@ from airflow_provider_campaigns.api._values import number_or_none
 
 _SHOWN = 10
 _LONGEST_SHOWN = 200
+_MOST_NAMED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +71,12 @@ class Breach:
     offending: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the breach as plain JSON values."""
+        """Return the breach as plain JSON values: of what offends, the first 100, 200 characters of each."""
         return {
             "threshold": self.threshold,
             "limit": self.limit,
             "value": self.value,
-            "offending": list(self.offending),
+            "offending": [each[:_LONGEST_SHOWN] for each in self.offending[:_MOST_NAMED]],
         }
 
     def __str__(self) -> str:
@@ -102,19 +103,19 @@ def breaches(analysis: Mapping[str, Any], thresholds: Thresholds) -> list[Breach
         _most(
             "max_spam_keyword_ratio",
             thresholds.max_spam_keyword_ratio,
-            number_or_none(analysis.get("spam_keyword_ratio")),
+            _figure(analysis.get("spam_keyword_ratio")),
             _names(analysis.get("spam_keyword_list")),
         ),
         _most(
             "max_capitals_ratio",
             thresholds.max_capitals_ratio,
-            number_or_none(analysis.get("all_capitalized_word_ratio")),
+            _figure(analysis.get("all_capitalized_word_ratio")),
             (),
         ),
         _least(
             "min_text_image_ratio",
             thresholds.min_text_image_ratio,
-            number_or_none(analysis.get("text_image_ratio")),
+            _figure(analysis.get("text_image_ratio")),
         ),
         _most(
             "max_oversized_images",
@@ -140,14 +141,16 @@ def _least(name: str, limit: float | None, value: float | None) -> Breach | None
 
 def _broken_links(analysis: Mapping[str, Any]) -> tuple[float | None, tuple[str, ...]]:
     links = analysis.get("all_link_list")
-    broken = (
-        [link for link in links if isinstance(link, Mapping) and link.get("link_is_broken") is True]
-        if isinstance(links, list)
-        else None
-    )
-    return _larger(_count(analysis.get("broken_links")), _count(broken)), _names(
-        broken or analysis.get("broken_links")
-    )
+    scanned = [
+        link
+        for link in (links if isinstance(links, list) else ())
+        if isinstance(link, Mapping) and isinstance(link.get("link_is_broken"), bool)
+    ]
+    broken = [link for link in scanned if link["link_is_broken"]]
+    # A list of links that says of none whether it works holds no figure.
+    counted = float(len(broken)) if scanned or links == [] else None
+    listed = analysis.get("broken_links")
+    return _larger(_count(listed), counted), _names(broken or listed)
 
 
 def _blacklisted_links(analysis: Mapping[str, Any]) -> tuple[float | None, tuple[str, ...]]:
@@ -162,7 +165,13 @@ def _larger(one: float | None, other: float | None) -> float | None:
 
 
 def _count(told: Any) -> float | None:
-    return float(len(told)) if isinstance(told, list) else number_or_none(told)
+    return float(len(told)) if isinstance(told, list) else _figure(told)
+
+
+def _figure(told: Any) -> float | None:
+    """Read a number from 0 on: whatever a service means by a negative one, it is not what was measured."""
+    number = number_or_none(told)
+    return number if number is not None and number >= 0 else None
 
 
 _NAMING = ("link_url", "image_url", "url", "src", "word", "keyword", "spam_keyword", "name", "domain", "link")

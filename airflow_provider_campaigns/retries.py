@@ -41,7 +41,7 @@ class CampaignsRetryPolicy(RetryPolicy):
     ) -> RetryDecision:
         """Decide by what failed."""
         if isinstance(exception, RateLimitedError) and exception.retry_after:
-            delay = min(timedelta(seconds=exception.retry_after), LONGEST_DELAY)
+            delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY.total_seconds()))
             return RetryDecision.retry(delay, f"The service asked for {delay.total_seconds():g} s of rest.")
         if isinstance(exception, CampaignsError) and exception.final:
             return RetryDecision.fail(f"{type(exception).__name__}: no retry can help.")

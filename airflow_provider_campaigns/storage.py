@@ -39,8 +39,8 @@ def read_text(path: str) -> str:
     with open_text(path) as file:
         try:
             return file.read()
-        except ValueError as error:
-            raise OSError(f"Cannot read {path!r}: {error}") from error
+        except Exception as error:
+            raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
 
 
 def open_text(path: str) -> IO[str]:

@@ -18,7 +18,7 @@ from sphinx.application import Sphinx  # noqa: E402
 from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_campaigns import __version__  # noqa: E402
-from airflow_provider_campaigns.exceptions import ApiError  # noqa: E402
+from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
 from airflow_provider_campaigns.gate import RULES  # noqa: E402
 
 # What stands in a cell: text as it is, or nodes.
@@ -73,6 +73,22 @@ class ApiErrors(SphinxDirective):
         return [_table(heads, (24, 14, 18, 44), rows)]
 
 
+class OtherErrors(SphinxDirective):
+    """What stands beside a failed call in the tree: what it means for Airflow's retries, likewise."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (
+                [_code(error.__name__)],
+                "yes" if error.final else "no",
+                self.parse_inline((error.__doc__ or "").splitlines()[0])[0],
+            )
+            for error in CampaignsError.__subclasses__()
+            if error is not ApiError
+        ]
+        return [_table(("Class", "Final", "Meaning"), (28, 10, 62), rows)]
+
+
 def _table(heads: Sequence[str], widths: Sequence[int], rows: Sequence[Sequence[Cell]]) -> nodes.table:
     group = nodes.tgroup(cols=len(heads))
     group += [nodes.colspec(colwidth=width) for width in widths]
@@ -101,3 +117,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _drop_docstring_of_type)
     app.add_directive("sending-codes", SendingCodes)
     app.add_directive("api-errors", ApiErrors)
+    app.add_directive("other-errors", OtherErrors)

@@ -44,21 +44,27 @@ def health_patrol():
         campaigns = InstantlyHook().list_campaigns(exclude_status=LifecycleStatus.DRAFT.value)
         return [each["id"] for each in campaigns if each["status"] != LifecycleStatus.COMPLETED]
 
+    campaign_ids = list_campaigns()
     check = InstantlySendGateOperator.partial(
         task_id="check",
         policy=dict.fromkeys(HEALS, "open"),
         max_active_tis_per_dagrun=10,
-    ).expand(campaign_id=list_campaigns())
+    ).expand(campaign_id=campaign_ids)
 
     @task(trigger_rule="all_done")
-    def report(ti: Any = None) -> list[str]:
-        # A gate leaves its verdict behind whether it opens or not.
-        verdicts = ti.xcom_pull(task_ids="check") or []
-        standing = [f"{verdict['code']}: {verdict['message']}" for verdict in verdicts if not verdict["open"]]
-        print(f"{len(verdicts)} campaigns looked at, {len(standing)} need a person.", *standing, sep="\n")
+    def report(campaign_ids: list[str], ti: Any = None) -> list[str]:
+        standing = []
+        for index, campaign_id in enumerate(campaign_ids):
+            # A gate leaves its verdict behind whether it opens or not; one that could not ask has none.
+            verdict = ti.xcom_pull(task_ids="check", map_indexes=index)
+            if verdict is None:
+                standing.append(f"{campaign_id}: could not be looked at")
+            elif not verdict["open"]:
+                standing.append(f"{campaign_id}: {verdict['code']}: {verdict['message']}")
+        print(f"{len(campaign_ids)} campaigns, {len(standing)} need a person.", *standing, sep="\n")
         return standing
 
-    check >> report()
+    check >> report(campaign_ids)
 
 
 health_patrol()

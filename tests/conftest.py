@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,7 @@ os.environ.update(
     }
 )
 
+from airflow_provider_campaigns.sandbox import RunningSandbox, running  # noqa: E402
 from tests.scripted_server import ScriptedServer  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
@@ -55,6 +58,21 @@ def connections(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Scri
     for conn_type in ("campaign_cleaner", "instantly"):
         set_connection(monkeypatch, conn_type, host=server.url, extra={"max_requests_per_second": 1000})
     return server
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """Airflow's own database, made once in the tests' Airflow home."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSandbox]:
+    """A sandbox with both default connections pointing at it."""
+    with running(processing_seconds=0.5) as started:
+        for conn_type in ("campaign_cleaner", "instantly"):
+            set_connection(monkeypatch, conn_type, host=started.url, password="sandbox")
+        yield started
 
 
 def set_connection(

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -19,17 +19,19 @@ class Reply:
     """One answer of the script.
 
     :param body: bytes or text verbatim, a function of the request, or anything else, sent as JSON.
+    :param headers: texts, or functions that are asked when the answer is sent.
     :param delay: seconds before the answer.
     :param drip: seconds between the single bytes of the body.
-    :param drop: break the connection before the answer, within its headers, or within its body.
+    :param drop: break the connection before the answer, within its headers, or within its body; or end it
+        within the body as if that were all.
     """
 
     body: Any = b""
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | Callable[[], str]] = field(default_factory=dict)
     delay: float = 0.0
     drip: float = 0.0
-    drop: Literal["before", "headers", "body"] | None = None
+    drop: Literal["before", "headers", "body", "end"] | None = None
 
     def encoded(self, request: Request) -> bytes:
         body = self.body(request) if callable(self.body) else self.body
@@ -129,7 +131,8 @@ class ScriptedServer:
                 encoded = reply.encoded(request)
                 headers = {"Content-Type": "application/json", "Content-Length": str(len(encoded))}
                 head = f"HTTP/1.1 {reply.status} Scripted\r\n" + "".join(
-                    f"{name}: {value}\r\n" for name, value in {**headers, **reply.headers}.items()
+                    f"{name}: {value() if callable(value) else value}\r\n"
+                    for name, value in {**headers, **reply.headers}.items()
                 )
                 if reply.drop == "headers":
                     self.wfile.write(head.encode())
@@ -139,6 +142,10 @@ class ScriptedServer:
                 if reply.drop == "body":
                     self.wfile.write(encoded[: len(encoded) // 2])
                     self._reset()
+                    return
+                if reply.drop == "end":
+                    self.wfile.write(encoded[: len(encoded) // 2])
+                    self.close_connection = True
                     return
                 if reply.drip:
                     for byte in encoded:

@@ -162,10 +162,10 @@ def decoded(body: bytes, of_each: Callable[[dict[str, Any]], Any] | None = None)
 
     :param of_each: what to make of each object; see :class:`Call`.
     """
-    payload = json.loads(body, parse_constant=_refuse, object_hook=of_each)
     if _SURROGATE.search(body):
-        payload = json.loads(json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace"))
-    return payload
+        halved = json.loads(body, parse_constant=_refuse)
+        body = json.dumps(halved, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(body, parse_constant=_refuse, object_hook=of_each)
 
 
 def _refuse(constant: str) -> None:

@@ -7,6 +7,7 @@ one first. Vendor pages: https://docs.campaigncleaner.com/api-reference/introduc
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -187,7 +188,7 @@ class CampaignSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as the service takes them; those that are None are left out."""
-        return {**_set(self._own()), **self.more}
+        return _set({**self._own(), **self.more})
 
     def _own(self) -> dict[str, Any]:
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
@@ -299,8 +300,13 @@ def _settings_of(settings: CampaignSettings | Mapping[str, Any] | None) -> Mappi
     chosen = settings.as_dict() if isinstance(settings, CampaignSettings) else settings or {}
     if not isinstance(chosen, Mapping):
         raise ValueError(f"settings must be CampaignSettings or a mapping, got {settings!r}.")
+    chosen = _set(chosen)
     if {"image_max_width", "set_image_max_width"} <= chosen.keys():
         raise ValueError("settings must hold image_max_width or set_image_max_width, not both.")
+    try:
+        json.dumps(dict(chosen), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"settings cannot be sent as JSON: {error}") from None
     return chosen
 
 

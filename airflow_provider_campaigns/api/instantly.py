@@ -252,10 +252,11 @@ def list_campaigns(
     https://developer.instantly.ai/api-reference/campaign/list-campaign
 
     :param starting_after: the cursor of the page before, unchanged.
-    :param limit: items a page, 1 to 100; more than that is answered with none at all.
+    :param limit: items a page, 1 to 100.
     :param filters: ``search``, ``tag_ids``, ``status``, ``exclude_status``, ``ai_sales_agent_id``.
+    :raises ValueError: the service knows no such page.
     """
-    return _get("/campaigns", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+    return _get("/campaigns", _page, params=_paging(filters, limit, starting_after))
 
 
 def create_campaign(
@@ -343,7 +344,7 @@ def get_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
     :param filters: ``id``, ``ids`` (a list), ``start_date`` and ``end_date`` (``YYYY-MM-DD``, UTC),
         ``exclude_total_leads_count`` (true answers much faster).
     """
-    return _get("/campaigns/analytics", _objects, params=filters)
+    return _figures("/campaigns/analytics", filters)
 
 
 def get_campaign_analytics_overview(**filters: Any) -> Call[Mapping[str, Any]]:
@@ -364,7 +365,7 @@ def get_daily_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, A
 
     :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``campaign_status``.
     """
-    return _get("/campaigns/analytics/daily", _objects, params=filters)
+    return _figures("/campaigns/analytics/daily", filters)
 
 
 def get_campaign_steps_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
@@ -374,7 +375,7 @@ def get_campaign_steps_analytics(**filters: Any) -> Call[Sequence[Mapping[str, A
 
     :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``include_opportunities_count``.
     """
-    return _get("/campaigns/analytics/steps", _objects, params=filters)
+    return _figures("/campaigns/analytics/steps", filters)
 
 
 def list_subsequences(
@@ -386,7 +387,7 @@ def list_subsequences(
 
     :param filters: ``parent_campaign``, ``parent_campaign_not``, ``search``.
     """
-    return _get("/subsequences", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+    return _get("/subsequences", _page, params=_paging(filters, limit, starting_after))
 
 
 def get_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
@@ -422,11 +423,8 @@ def list_leads(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **f
         ``ids``, ``contacts``, ``excluded_ids``, ``search``, ``filter``, ``in_campaign``, ``in_list``,
         ``distinct_contacts``.
     """
-    if "campaign_ids" in filters:
-        raise ValueError(
-            "campaign_ids is not a filter of Instantly's, which ignores it: use campaign, one id."
-        )
-    body = _given({**filters, "limit": limit, "starting_after": starting_after})
+    _refuse_ignored(filters)
+    body = _given(_paging(filters, limit, starting_after))
     return _post("/leads/list", _page, body=body, repeatable=True)
 
 
@@ -438,13 +436,18 @@ def move_leads(**what: Any) -> Call[BackgroundJob]:
     :param what: either ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``,
         or the filters of :func:`list_leads`; ``copy_leads``, ``check_duplicates``,
         ``check_duplicates_in_campaigns``, ``reset_interest_status``.
-    :raises ValueError: the target is missing or twofold, or ids come without their campaign or list.
+    :raises ValueError: the target is missing or twofold, ids come without their campaign or list, or what
+        selects the leads selects none, which the service might take for all.
     """
+    _refuse_ignored(what)
     what = _given(what)
     if ("to_campaign_id" in what) == ("to_list_id" in what):
         raise ValueError("Leads move either to a campaign (to_campaign_id) or to a list (to_list_id).")
     if "ids" in what and not {"campaign", "list_id"} & what.keys():
         raise ValueError("ids need the campaign or the list_id that the leads are in.")
+    for name in ("ids", "contacts"):
+        if name in what and not what[name]:
+            raise ValueError(f"{name} must hold at least one, or be left out.")
     return _post("/leads/move", _job, body=what)
 
 
@@ -488,7 +491,7 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
                     f"{place}: custom_variables[{name!r}] must be a text, number, boolean or null."
                 )
     try:
-        json.dumps(dict(lead), allow_nan=False)
+        json.dumps(dict(lead), allow_nan=False, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{place} cannot be sent as JSON: {error}") from None
     return dict(lead)
@@ -515,7 +518,7 @@ def list_accounts(*, starting_after: str | None = None, limit: int = PAGE_SIZE, 
 
     :param filters: ``status``, ``provider_code``, ``search``, ``tag_ids``, ``tag_ids_all``, ``include_tags``.
     """
-    return _get("/accounts", _page, params={**filters, "limit": limit, "starting_after": starting_after})
+    return _get("/accounts", _page, params=_paging(filters, limit, starting_after))
 
 
 def get_account(email: str) -> Call[Mapping[str, Any]]:
@@ -588,7 +591,7 @@ def _get(
         SERVICE,
         "GET",
         f"{_ROOT}{path}",
-        parse if parse is _objects else lambda payload: parse(as_object(payload, f"GET {path}")),
+        lambda payload: parse(as_object(payload, f"GET {path}")),
         params=params,
         repeatable=True,
         max_bytes=max_bytes,
@@ -615,11 +618,15 @@ def _object(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return answer
 
 
-def _objects(answer: Any) -> Sequence[Mapping[str, Any]]:
-    """Read an answer that is a list."""
-    if not isinstance(answer, list):
-        raise MalformedAnswerError("Expected a JSON list of figures.")
-    return tuple(each for each in answer if isinstance(each, Mapping))
+def _figures(path: str, filters: Mapping[str, Any]) -> Call[Sequence[Mapping[str, Any]]]:
+    """Ask for a list, which has no pages."""
+
+    def parse(payload: Any) -> Sequence[Mapping[str, Any]]:
+        if not isinstance(payload, list):
+            raise MalformedAnswerError(f"GET {path}: expected a JSON list of figures.")
+        return tuple(each for each in payload if isinstance(each, Mapping))
+
+    return Call(SERVICE, "GET", f"{_ROOT}{path}", parse, params=filters, repeatable=True)
 
 
 def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
@@ -728,6 +735,20 @@ def _campaign(campaign_id: str) -> str:
 
 def _subsequence(subsequence_id: str) -> str:
     return f"/subsequences/{check_uuid(subsequence_id, 'subsequence_id')}"
+
+
+def _paging(filters: Mapping[str, Any], limit: Any, starting_after: str | None) -> dict[str, Any]:
+    """Add to filters which page is meant; the service answers a larger one with no items and no error."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE_SIZE:
+        raise ValueError(f"limit must be 1 to {PAGE_SIZE} items a page, got {limit!r}.")
+    return {**filters, "limit": limit, "starting_after": starting_after}
+
+
+def _refuse_ignored(filters: Mapping[str, Any]) -> None:
+    if "campaign_ids" in filters:
+        raise ValueError(
+            "campaign_ids is not a filter of Instantly's, which ignores it: use campaign, one id."
+        )
 
 
 def _given(members: Mapping[str, Any]) -> dict[str, Any]:

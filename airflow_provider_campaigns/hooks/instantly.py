@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from airflow_provider_campaigns.api import instantly as api
@@ -262,6 +263,21 @@ class InstantlyHook(ServiceHook):
         :raises ValueError: a lead cannot be sent as it is; nothing was sent.
         """
         return self.send(api.add_leads(campaign_id, leads, **options), retry)
+
+    def add_leads_in_batches(
+        self, campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any
+    ) -> Iterator[AddedLeads]:
+        """Add any number of leads, 1,000 a call, and give what became of each batch once it is sent.
+
+        The leads are taken one batch at a time, so that they may come out of a generator. What was sent stays
+        where a later batch fails.
+
+        :param leads: each with an ``email``.
+        :param options: as for :meth:`add_leads`.
+        """
+        remaining = iter(leads)
+        while batch := list(islice(remaining, api.MAX_LEADS_PER_CALL)):
+            yield self.add_leads(campaign_id, batch, **options)
 
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None

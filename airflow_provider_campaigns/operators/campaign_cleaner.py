@@ -51,7 +51,8 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, keep_campaign_cleaner_link
-from airflow_provider_campaigns.memory import Memory, is_retry, marker
+from airflow_provider_campaigns.memory import Memory, marker, may_have_been_tried
+from airflow_provider_campaigns.operators._deferring import DeferringOperator
 from airflow_provider_campaigns.operators._gating import GateOperator
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
@@ -196,15 +197,16 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Submit the campaign, unless an earlier try did."""
         keep_campaign_cleaner_link(context)
+        call = self._call(self.campaign_name)
         if not self.durable or "ti" not in context:  # no task instance: somebody calls execute() by hand
-            return self._submit(self._call(self.campaign_name))
+            return self._submit(call)
         word, memory = marker(context), Memory(context)
         call = self._call(f"{self.campaign_name} {word}")
         kept = memory.recall(_SUBMITTED)
         if isinstance(kept, Mapping) and kept.get("marker") == word:
             self.log.info("An earlier try has submitted this as campaign %s.", kept["campaign_id"])
             return str(kept["campaign_id"])
-        campaign_id = self._submitted_before(word) if is_retry(context) else None
+        campaign_id = self._submitted_before(word) if may_have_been_tried(context) else None
         if campaign_id is None:
             campaign_id = self._submit_or_find(call, word)
         memory.keep(_SUBMITTED, {"marker": word, "campaign_id": campaign_id})
@@ -248,7 +250,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         for pause in (0.0, SETTLING_SECONDS):
             time.sleep(pause)
             for listed in self._hook.get_campaign_list():
-                if word in (listed.campaign_name or ""):
+                if word in (listed.campaign_name or "").lower():
                     return listed.id
         return None
 
@@ -272,7 +274,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
 
-class CampaignCleanerGetCampaignOperator(BaseOperator):
+class CampaignCleanerGetCampaignOperator(DeferringOperator):
     """Fetches a completed campaign: what is small goes to XCom, the HTML and the lists where a path says.
 
     The XCom is the analysis as the service gave it. With ``output_path`` the cleaned HTML is written there,
@@ -342,6 +344,11 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         self.timeout = seconds(timeout, "timeout")
         self.max_failures = check_count(max_failures, "max_failures")
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+
+    @property
+    def subject(self) -> str:
+        """The campaign."""
+        return f"Campaign {self.campaign_id}"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait if asked to, then fetch the campaign and put its parts where they belong."""
@@ -539,6 +546,7 @@ class CampaignCleanerQualityGateOperator(GateOperator):
 
     template_fields: Sequence[str] = ("analysis",)
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
+    operator_extra_links = (CampaignCleanerLink(),)
     closed_error = QualityGateClosedError
     ui_color = "#ffe2b8"
 
@@ -570,6 +578,7 @@ class CampaignCleanerQualityGateOperator(GateOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Hold the analysis against the thresholds."""
+        keep_campaign_cleaner_link(context)
         found = quality.breaches(self._whole_analysis(), self.thresholds)
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
         if not found:
@@ -590,7 +599,7 @@ class CampaignCleanerQualityGateOperator(GateOperator):
             return self.analysis
         try:
             analysis = json.loads(storage.read_text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path!r} holds no analysis: {error}") from None
         _check_analysis(analysis, f"the content of {path!r}")
         return dict(analysis)

@@ -40,10 +40,11 @@ from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.leads import Lead, Leads, Sent, checked, format_of, from_file, from_sequence
 from airflow_provider_campaigns.links import InstantlyCampaignLink, keep_instantly_link
 from airflow_provider_campaigns.memory import Memory
+from airflow_provider_campaigns.operators._deferring import DeferringOperator
 from airflow_provider_campaigns.operators._gating import GateOperator
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.storage import check_path, open_text, read_text
+from airflow_provider_campaigns.storage import open_text, read_text
 from airflow_provider_campaigns.transport.retry import ONCE, Retry
 from airflow_provider_campaigns.triggers._waiting import BACKSTOP
 from airflow_provider_campaigns.triggers._watching import Ending
@@ -69,7 +70,7 @@ class SendGateTimeoutError(AirflowSensorTimeout):
     """The gate did not open while it was waited for; it may open by itself later."""
 
 
-class InstantlySendGateOperator(GateOperator):
+class InstantlySendGateOperator(GateOperator, DeferringOperator):
     """Lets a run go on to its sends only while Instantly reports the campaign as fit to send.
 
     It fails closed: nothing opens it but a code that the policy accepts (``healthy`` alone, by default), read
@@ -107,6 +108,7 @@ class InstantlySendGateOperator(GateOperator):
     template_fields: Sequence[str] = ("campaign_id", "subsequence_id", "instantly_conn_id")
     operator_extra_links = (InstantlyCampaignLink(),)
     closed_error = SendGateClosedError
+    timeout_error = SendGateTimeoutError
     ui_color = "#ffe2b8"
 
     def __init__(
@@ -141,21 +143,21 @@ class InstantlySendGateOperator(GateOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Look, and wait where waiting heals."""
         _check_target(self.campaign_id, self.subsequence_id, rendered=True)
-        self._keep_link(context)
+        keep_instantly_link(context, self.campaign_id)
         return self._decide(context, time.time() + self.wait_timeout)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Look again after the trigger's wait: what it saw is a reason to look, and opens nothing."""
         if Ending(event["ending"]) is Ending.FAILED:
             raise ApiError.from_dict(event["error"])
-        self._keep_link(context)
+        keep_instantly_link(context, self.campaign_id)
         return self._decide(context, event["deadline"])
 
     def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
         polling = Polling(self.poke_interval, deadline, self.max_failures)
         while True:
             verdict = self._look(polling)
-            self.log.info("%s %s: %s", *self._target, verdict)
+            self.log.info("%s: %s", self.subject, verdict)
             if verdict.open:
                 return verdict.as_dict()
             if verdict.disposition is not gate.Disposition.WAIT:
@@ -181,7 +183,7 @@ class InstantlySendGateOperator(GateOperator):
         except DeadlinePassedError as error:
             # Not a verdict, so nothing to skip by: nobody knows how the campaign is.
             raise SendGateTimeoutError(
-                f"{' '.join(self._target)}: time is up, and Instantly could not be asked: {error}"
+                f"{self.subject}: time is up, and Instantly could not be asked: {error}"
             ) from error
 
     def _judge(self, retry: Retry) -> gate.Verdict:
@@ -224,24 +226,14 @@ class InstantlySendGateOperator(GateOperator):
         self.keep_result(context, verdict.as_dict())
         if self.on_closed == "fail":
             waited = f" Waited for {self.wait_timeout:g} s." if error is SendGateTimeoutError else ""
-            raise error(f"{' '.join(self._target)}: {verdict}{waited}")
+            raise error(f"{self.subject}: {verdict}{waited}")
         self.skip_downstream(context)
         return verdict.as_dict()
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Tell a deferral that outlived its deadline as what it is: a gate that did not open in time."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except Exception as error:
-            if type(error).__name__ == "TaskDeferralTimeout":
-                raise SendGateTimeoutError(
-                    f"{' '.join(self._target)}: the triggerer did not end the wait in time. Is one running?"
-                ) from error
-            raise
-
-    def _keep_link(self, context: Context) -> None:
-        if self.campaign_id is not None:
-            keep_instantly_link(context, self.campaign_id)
+    @property
+    def subject(self) -> str:
+        """The campaign, or the subsequence."""
+        return " ".join(self._target)
 
     @property
     def _target(self) -> tuple[str, str]:
@@ -254,7 +246,7 @@ class InstantlySendGateOperator(GateOperator):
         return InstantlyHook(self.instantly_conn_id)
 
 
-class InstantlyActivateCampaignOperator(BaseOperator):
+class InstantlyActivateCampaignOperator(DeferringOperator):
     """Starts or resumes a campaign, unless it is active already; its XCom is what the campaign is then.
 
     Instantly may accept an activation and not activate, so the campaign is read before and after, and what
@@ -301,6 +293,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         self.deferrable = deferrable
         self.max_failures = check_count(max_failures, "max_failures")
         self.instantly_conn_id = instantly_conn_id
+
+    @property
+    def subject(self) -> str:
+        """The campaign."""
+        return f"Campaign {self.campaign_id}"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Activate the campaign, and wait if asked to."""
@@ -552,10 +549,10 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
 
     def _copy(self) -> dict[str, str]:
         """Return the members of the variant that change."""
-        html, name = self.html, "html"
+        html = self.html
         if self.html_path is not None:
-            html, name = read_text(self.html_path), f"html_path {self.html_path!r}"
-            _check_text(html, name)
+            html = read_text(self.html_path)
+            _check_text(html, f"html_path: {self.html_path!r}")
         return {name: text for name, text in (("body", html), ("subject", self.subject)) if text is not None}
 
     def _sequences_with(self, copy: Mapping[str, str], campaign: Mapping[str, Any]) -> list[Any]:
@@ -604,9 +601,7 @@ def _check_text(value: Any, name: str) -> None:
 
 def _check_fields(fields: Any) -> None:
     if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
-        raise ValueError(
-            f"fields must be a mapping of members to their values, got {type(fields).__name__}."
-        )
+        raise ValueError(f"fields must be a mapping of members to their values, got {type(fields).__name__}.")
     if "sequences" in fields:
         raise ValueError(
             "fields must not hold sequences, which would replace all copy: use html, step and variant."
@@ -769,19 +764,18 @@ class InstantlyAddLeadsOperator(BaseOperator):
         memory = Memory(context)
         sent = self._sent_before(memory, leads)
         options = self.options or {}
-        for batch in leads.batches(after=sent.done):
-            try:
+        try:
+            for batch in leads.batches(after=sent.done):
                 self._check_gate(sent)
                 added = self._hook.add_leads(self.campaign_id, batch, retry=_UNTIL_TAKEN, **options)
-            except Exception:
-                self.log.error(  # noqa: TRY400
-                    "%s. What was added stays; running the task again adds the rest.", sent
-                )
-                self._keep_result(context, sent)
-                raise
-            sent.count(added, len(batch))
-            memory.keep(_SENT, sent.as_dict())
-            self.log.info("%s.", sent)
+                sent.count(added, len(batch))
+                memory.keep(_SENT, sent.as_dict())
+                self.log.info("%s.", sent)
+        except Exception:
+            # TRY400: whoever raised it has said what happened.
+            self.log.error("%s. What was added stays; running the task again adds the rest.", sent)  # noqa: TRY400
+            self._keep_result(context, sent)
+            raise
         # A task that somebody clears after it succeeded begins anew.
         memory.forget(_SENT)
         return sent.summary()
@@ -796,13 +790,9 @@ class InstantlyAddLeadsOperator(BaseOperator):
     def _sent_before(self, memory: Memory, leads: Leads) -> Sent:
         """Return how far an earlier try came with the same leads for the same campaign."""
         fresh = Sent(self.campaign_id, leads.fingerprint, leads.count)
-        kept = memory.recall(_SENT)
-        if not isinstance(kept, Mapping) or (kept.get("campaign_id"), kept.get("fingerprint")) != (
-            fresh.campaign_id,
-            fresh.fingerprint,
-        ):
+        sent = Sent.of(memory.recall(_SENT))
+        if sent is None or (sent.campaign_id, sent.fingerprint) != (fresh.campaign_id, fresh.fingerprint):
             return fresh
-        sent = Sent(**kept)
         self.log.info("Going on where an earlier try stopped: %s.", sent)
         return sent
 

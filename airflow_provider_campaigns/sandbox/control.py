@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.api.instantly import JobStatus, LifecycleStatus
 from airflow_provider_campaigns.sandbox.campaign_cleaner.routes import described
 from airflow_provider_campaigns.sandbox.exchange import Asked, Refused, Reply, Route, json_reply, phrase_of
+from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
 from airflow_provider_campaigns.sandbox.seed import timestamp
 from airflow_provider_campaigns.sandbox.shape import first_problem, is_of
 from airflow_provider_campaigns.sandbox.state import Fault, SandboxState
@@ -40,6 +41,7 @@ _SCRIPTED = {
     "body": "string|number|boolean|array|object|null",
 }
 _LIFECYCLE = {status.name.lower(): int(status) for status in LifecycleStatus}
+_JOB_STATUSES = [status.value for status in JobStatus]
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -65,6 +67,11 @@ def _state(state: SandboxState, asked: Asked) -> Reply:
                 "campaigns": [_standing(state, campaign) for campaign in list(state.campaigns.values())],
                 "subsequences": [_standing(state, each) for each in list(state.subsequences.values())],
                 "leads": leads,
+                "background_jobs": [
+                    {"id": job.id, "type": job.type, "status": job.status(now)}
+                    for job in list(state.jobs.values())
+                ],
+                "job_outcomes": state.job_outcomes,
             },
         }
     )
@@ -151,6 +158,24 @@ def _script(state: SandboxState, asked: Asked) -> Reply:
     return json_reply(_standing(state, subject))
 
 
+def _script_jobs(state: SandboxState, asked: Asked) -> Reply:
+    if not isinstance(asked.body, list):
+        raise refusal("body must be a list of statuses that jobs come to")
+    for position, status in enumerate(asked.body):
+        _unless_right(_job_status_problem(status, f"body[{position}]"))
+    state.play_job_outcomes(asked.body)
+    return json_reply(state.job_outcomes)
+
+
+def _set_job(state: SandboxState, asked: Asked) -> Reply:
+    if asked.params["id"] not in state.jobs:
+        raise refusal("No such background job.", 404)
+    _unless_right(first_problem(asked.body, {"status": "string"}, required=["status"]))
+    _unless_right(_job_status_problem(asked.body["status"], "body/status"))
+    return json_reply(job_as_json(state, state.set_job_status(asked.params["id"], asked.body["status"])))
+
+
+_JOBS = "/_sandbox/instantly/background-jobs"
 _SUBJECT = "/_sandbox/instantly/{collection:campaigns|subsequences}/{id}"
 ROUTES = (
     Route("GET", "/_sandbox/state", _state),
@@ -160,6 +185,8 @@ ROUTES = (
     Route("DELETE", "/_sandbox/faults", _clear_faults),
     Route("POST", "/_sandbox/campaign-cleaner/campaigns/{id}", _set_submitted),
     Route("POST", "/_sandbox/instantly", _set_workspace),
+    Route("POST", _JOBS, _script_jobs),
+    Route("POST", f"{_JOBS}/{{id}}", _set_job),
     Route("POST", _SUBJECT, _set_lifecycle),
     Route("POST", f"{_SUBJECT}/sending-status", _script),
 )
@@ -194,6 +221,10 @@ def _scripted_problem(entry: Any, where: str) -> str | None:
     return first_problem(entry, _SCRIPTED, where=where) or _seconds_problem(
         entry.get("last_updated_age", 0), f"{where}/last_updated_age", least=-_MAX_SECONDS
     )
+
+
+def _job_status_problem(status: Any, where: str) -> str | None:
+    return None if status in _JOB_STATUSES else f"{where} must be one of {', '.join(_JOB_STATUSES)}"
 
 
 def _seconds_problem(seconds: float, where: str, *, least: float = 0) -> str | None:

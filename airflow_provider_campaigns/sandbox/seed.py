@@ -5,6 +5,7 @@ The ids never change, so a Dag can name them.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -39,6 +40,29 @@ ALWAYS: dict[str, Any] = {
 }
 
 
+_HELLO = "<p>Hi {{firstName}},</p><p>how do you do what {{companyName}} does?</p>"
+_STEPS: tuple[dict[str, Any], ...] = (
+    {
+        "type": "email",
+        "delay": 3,
+        "delay_unit": "days",
+        "variants": [
+            {"subject": "A question, {{firstName}}", "body": _HELLO},
+            {"subject": "About {{companyName}}", "body": _HELLO},
+        ],
+    },
+    {
+        "type": "email",
+        "delay": 2,
+        "delay_unit": "days",
+        "variants": [
+            {"subject": "", "body": "<p>Hi {{firstName}}, have you seen my mail?</p>"},
+            {"subject": "", "body": "<p>One last try, {{firstName}}.</p>", "v_disabled": True},
+        ],
+    },
+)
+
+
 def timestamp(moment: datetime) -> str:
     """Write an instant the way Instantly does."""
     utc = moment.astimezone(timezone.utc)
@@ -67,14 +91,23 @@ def campaign(
 
 def campaigns(now: datetime) -> dict[str, dict[str, Any]]:
     """Return the campaigns of a fresh workspace by id."""
-    working, failing = list(HEALTHY_SENDERS), list(FAILING_SENDERS)
-    built = (
-        campaign(HEALTHY_CAMPAIGN_ID, "Sandbox: healthy", now, status=1, email_list=working),
-        campaign(UNHEALTHY_CAMPAIGN_ID, "Sandbox: senders in error", now, status=1, email_list=failing),
-        campaign(PAUSED_CAMPAIGN_ID, "Sandbox: paused", now, status=2, email_list=working),
-        campaign(DRAFT_CAMPAIGN_ID, "Sandbox: draft", now, status=0, email_list=working),
+    described = (
+        (HEALTHY_CAMPAIGN_ID, "Sandbox: healthy", 1, HEALTHY_SENDERS),
+        (UNHEALTHY_CAMPAIGN_ID, "Sandbox: senders in error", 1, FAILING_SENDERS),
+        (PAUSED_CAMPAIGN_ID, "Sandbox: paused", 2, HEALTHY_SENDERS),
+        (DRAFT_CAMPAIGN_ID, "Sandbox: draft", 0, HEALTHY_SENDERS),
     )
-    return {each["id"]: each for each in built}
+    return {
+        campaign_id: campaign(
+            campaign_id,
+            name,
+            now,
+            status=status,
+            email_list=list(senders),
+            sequences=[{"steps": deepcopy(list(_STEPS))}],
+        )
+        for campaign_id, name, status, senders in described
+    }
 
 
 def subsequences(now: datetime) -> dict[str, dict[str, Any]]:

@@ -118,11 +118,12 @@ class Job:
         share = self.progress(now)
         if share >= 1:
             return self.outcome
-        return (JobStatus.IN_PROGRESS if share >= _PENDING_SHARE else JobStatus.PENDING).value
+        status = JobStatus.IN_PROGRESS if share >= _PENDING_SHARE else JobStatus.PENDING
+        return status.value
 
     @property
-    def works(self) -> bool:
-        """Whether it does what it is there for."""
+    def goes_well(self) -> bool:
+        """Whether it comes to a good end, if it has not come to it yet."""
         return (self.fixed_status or self.outcome) == JobStatus.SUCCESS.value
 
 

@@ -180,7 +180,7 @@ class WaitSensor(BaseSensorOperator):
         return time.time()
 
     def _time_out(self, state: str | None, trouble: str | None = None) -> NoReturn:
-        last = f"it was last seen as {state!r}" if state else "it was never seen"
+        last = f"it was last seen as {state!r}" if state else "it could not be seen"
         raise AirflowSensorTimeout(
             f"{self.subject} was not completed within {self.timeout:g} s: {last}."
             + (f" The last look failed: {trouble}" if trouble else "")

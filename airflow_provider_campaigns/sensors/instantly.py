@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -14,6 +14,7 @@ from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.arguments import check_if_literal
 from airflow_provider_campaigns.exceptions import BackgroundJobFailedError, UnknownStatusError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.links import InstantlyCampaignLink, keep_instantly_link
 from airflow_provider_campaigns.polling import MAX_FAILURES
 from airflow_provider_campaigns.sensors._waiting import WaitSensor
 from airflow_provider_campaigns.transport.retry import ONCE
@@ -22,6 +23,9 @@ from airflow_provider_campaigns.triggers.instantly import (
     WAITING_JOBS,
     InstantlyBackgroundJobTrigger,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class InstantlyBackgroundJobSensor(WaitSensor):
@@ -44,6 +48,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#e2ecfc"
     when_late = "Look at the job in Instantly, or raise the sensor's timeout."
 
@@ -109,7 +114,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         """Return the job's counts."""
         job = self._hook.get_background_job(self.job_id)
         counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
-        return {"job_id": job.id, "type": job.type, "status": job.status, **counts}
+        return {**counts, "job_id": job.id, "type": job.type, "status": job.status}
 
     def trigger(self, deadline: float) -> InstantlyBackgroundJobTrigger:
         """Return the trigger that waits for the job."""
@@ -120,6 +125,10 @@ class InstantlyBackgroundJobSensor(WaitSensor):
             deadline=deadline,
             max_failures=self.max_failures,
         )
+
+    def keep_link(self, context: Context) -> None:
+        """Leave a link to Instantly's campaigns behind."""
+        keep_instantly_link(context, None)
 
     @cached_property
     def _hook(self) -> InstantlyHook:

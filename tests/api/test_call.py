@@ -47,6 +47,7 @@ def documented(status: int, error: str, message: str) -> Answer:
             PermissionDeniedError,
             "accounts:read",
         ),
+        (documented(401, "Unauthorized", "SCOPE leads:read is missing"), PermissionDeniedError, "leads:read"),
         (documented(402, "Payment Required", "no active paid plan"), PaymentRequiredError, "plan"),
         (documented(403, "Forbidden", "Invalid scope"), PermissionDeniedError, "permission"),
         (answer(403, {"message": "not shared"}), PermissionDeniedError, "not shared"),
@@ -149,6 +150,34 @@ def test_a_query_leaves_out_none_and_writes_booleans_as_the_services_do() -> Non
         instantly.SERVICE, "GET", "/x", lambda it: it, params={"a": None, "b": True, "c": "ä&b", "d": 5}
     )
     assert call.target == "/x?b=true&c=%C3%A4%26b&d=5"
+
+
+def test_a_parameter_that_is_a_list_is_repeated() -> None:
+    params = {"ids": ["a", None, 2, True], "none": [], "status": ()}
+    assert (
+        Call(instantly.SERVICE, "GET", "/x", lambda it: it, params=params).target == "/x?ids=a&ids=2&ids=true"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "headers"),
+    [
+        ({}, {"Accept": "application/json"}),
+        ({"body": {}}, {"Accept": "application/json", "Content-Type": "application/json"}),
+        ({"binary": True}, {"Accept": "application/pdf, application/json"}),
+    ],
+)
+def test_a_call_says_what_it_accepts_and_what_it_brings(call: dict, headers: dict) -> None:
+    assert Call(instantly.SERVICE, "POST", "/x", lambda it: it, **call).headers == headers
+
+
+def test_objects_can_be_reduced_while_they_are_read_whatever_is_in_them() -> None:
+    listed = [
+        {"id": "A-1", "campaign_name": "Spring \U0001f338", "status": "Paused"},
+        {"id": 2, "status": None},
+    ]
+    states = read(campaign_cleaner.get_campaign_states(), answer(200, {"campaign_list": listed}), now=NOW)
+    assert {name: status.status for name, status in states.items()} == {"a-1": "paused"}
 
 
 @pytest.mark.parametrize("body", [{"a": float("nan")}, {"a": object()}, {"a": {1, 2}}])

@@ -164,14 +164,21 @@ def test_a_request_has_a_method(method: str) -> None:
         api.request(method, "/x")
 
 
-def test_a_parameter_is_plain() -> None:
-    with pytest.raises(ValueError, match="parameter"):
-        _ = api.request("GET", "/x", params={"ids": ["a", "b"]}).target
+NOT_PLAIN = [{"a": {"b": 1}}, {"a": [["b"]]}, {"a": ["b", {}]}, {"a": {"b"}}, {"a": b"b"}, {"a": object()}]
 
 
-def test_a_parameter_that_is_not_plain_is_no_network_failure(connections: ScriptedServer) -> None:
+@pytest.mark.parametrize("params", NOT_PLAIN)
+def test_a_parameter_is_plain_or_a_list_of_what_is(params: dict) -> None:
     with pytest.raises(ValueError, match="parameter"):
-        InstantlyHook().request("GET", "/x", params={"ids": ["a", "b"]})
+        _ = api.request("GET", "/x", params=params).target
+
+
+@pytest.mark.parametrize("params", NOT_PLAIN)
+def test_a_parameter_that_is_not_plain_is_no_network_failure(
+    connections: ScriptedServer, params: dict
+) -> None:
+    with pytest.raises(ValueError, match="parameter"):
+        InstantlyHook().request("GET", "/x", params=params)
     assert connections.requests == []
 
 
@@ -188,6 +195,36 @@ def test_a_parameter_that_is_not_plain_is_no_network_failure(connections: Script
 def test_leads_that_cannot_be_sent_are_refused(leads: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         api.add_leads(ID, leads)
+
+
+@pytest.mark.parametrize(
+    ("lead", "told"),
+    [
+        ("a@b.c", "rows.csv, line 3 must be a mapping with an 'email', got str"),
+        ({"email": " "}, "rows.csv, line 3 has no e-mail address"),
+        ({"email": None}, "rows.csv, line 3 has no e-mail address"),
+        (
+            {"email": "a@b.c", "custom_variables": ["x"]},
+            "rows.csv, line 3: custom_variables must be a mapping",
+        ),
+        (
+            {"email": "a@b.c", "custom_variables": {"x": [1]}},
+            r"line 3: custom_variables\['x'\] must be a text",
+        ),
+        ({"email": "a@b.c", "since": MOMENT}, "rows.csv, line 3 cannot be sent as JSON"),
+        ({"email": "a@b.c", "value": float("inf")}, "rows.csv, line 3 cannot be sent as JSON"),
+    ],
+)
+def test_a_lead_that_cannot_be_sent_is_named_by_its_place(lead: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        api.check_lead(lead, "rows.csv, line 3")
+
+
+def test_a_lead_that_can_be_sent_is_a_copy() -> None:
+    given = {"email": "a@b.c", "custom_variables": {"s": "x", "n": 1.5, "b": True, "none": None}}
+    lead = api.check_lead(given, "leads[0]")
+    assert lead == given
+    assert lead is not given
 
 
 def test_added_leads_are_counted() -> None:

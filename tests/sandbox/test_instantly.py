@@ -258,6 +258,68 @@ class TestCampaigns:
         assert client.call("POST", path, data="{}", headers=headers).ok
 
 
+def steps(*bodies: str, **step: Any) -> dict[str, Any]:
+    variants = [{"subject": "S", "body": body} for body in bodies]
+    return {"steps": [{"type": "email", "delay": 1, "variants": variants, **step}]}
+
+
+class TestSequences:
+    def sequences(self, client: Client, campaign_id: str) -> Any:
+        return client.instantly("GET", f"/campaigns/{campaign_id}").json()["sequences"]
+
+    @pytest.mark.parametrize(
+        "campaign_id", [HEALTHY_CAMPAIGN_ID, UNHEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID, DRAFT_CAMPAIGN_ID]
+    )
+    def test_a_campaign_of_the_start_has_two_steps_with_variants(
+        self, client: Client, campaign_id: str
+    ) -> None:
+        (sequence,) = self.sequences(client, campaign_id)
+        assert [len(step["variants"]) for step in sequence["steps"]] == [2, 2]
+        bodies = [variant["body"] for step in sequence["steps"] for variant in step["variants"]]
+        assert all("{{firstName}}" in body for body in bodies)
+
+    def test_copy_is_kept_to_the_letter_and_replaced_as_a_whole(self, client: Client) -> None:
+        created = create(client, sequences=[steps("<p>A</p>", "<p>B</p>", delay_unit="hours")]).json()
+        kept = self.sequences(client, created["id"])
+        assert kept == created["sequences"] == [steps("<p>A</p>", "<p>B</p>", delay_unit="hours")]
+        changed = client.instantly("PATCH", f"/campaigns/{created['id']}", {"sequences": [steps("C")]})
+        assert changed.json()["sequences"] == self.sequences(client, created["id"]) == [steps("C")]
+        client.instantly("PATCH", f"/campaigns/{created['id']}", {"name": "Renamed"})
+        assert self.sequences(client, created["id"]) == [steps("C")]
+
+    def test_of_several_sequences_the_first_counts(self, client: Client) -> None:
+        created = create(client, sequences=[steps("A"), steps("B")]).json()
+        assert self.sequences(client, created["id"]) == [steps("A")]
+
+    def test_one_campaign_s_copy_is_not_another_s(self, client: Client) -> None:
+        copied = client.instantly("POST", f"/campaigns/{HEALTHY_CAMPAIGN_ID}/duplicate").json()
+        assert copied["sequences"] == self.sequences(client, HEALTHY_CAMPAIGN_ID)
+        client.instantly("PATCH", f"/campaigns/{copied['id']}", {"sequences": [steps("C")]})
+        assert self.sequences(client, HEALTHY_CAMPAIGN_ID) == self.sequences(client, DRAFT_CAMPAIGN_ID)
+
+    @pytest.mark.parametrize(
+        ("sequence", "message"),
+        [
+            (5, "body/sequences/0 must be object"),
+            ({}, "body/sequences/0 must have required property 'steps'"),
+            (steps("A", type="sms"), "steps/0/type must be equal to one of the allowed values"),
+            (steps("A", delay="1"), "steps/0/delay must be number"),
+            (steps("A", delay_unit="weeks"), "steps/0/delay_unit must be equal to one of"),
+            (steps("A", variants=[{"subject": "S"}]), "variants/0 must have required property 'body'"),
+            ({"steps": [*steps("A")["steps"], {"type": "email"}]}, "steps/1 must have required property"),
+        ],
+    )
+    def test_what_copy_must_be(self, client: Client, sequence: Any, message: str) -> None:
+        before = self.sequences(client, DRAFT_CAMPAIGN_ID)
+        for answer in (
+            create(client, sequences=[sequence]),
+            client.instantly("PATCH", f"/campaigns/{DRAFT_CAMPAIGN_ID}", {"sequences": [sequence]}),
+        ):
+            assert answer.status_code == 400
+            assert message in answer.json()["message"]
+        assert self.sequences(client, DRAFT_CAMPAIGN_ID) == before
+
+
 class TestSubsequences:
     def test_list_and_get(self, client: Client) -> None:
         listed = client.instantly("GET", "/subsequences", parent_campaign=HEALTHY_CAMPAIGN_ID).json()

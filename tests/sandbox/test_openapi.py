@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.api.instantly import JobStatus, SendingCode
 from airflow_provider_campaigns.sandbox import (
     DRAFT_CAMPAIGN_ID,
     HEALTHY_CAMPAIGN_ID,
@@ -21,17 +16,22 @@ from airflow_provider_campaigns.sandbox import (
 )
 from airflow_provider_campaigns.sandbox.instantly.routes import ROUTES
 from airflow_provider_campaigns.sandbox.seed import ALWAYS
+from airflow_provider_campaigns.sandbox.state import JOB_TIME
+from tests import described
+from tests.described import description, needs_description
 
-from .conftest import Client
-from .test_instantly import UNKNOWN_ID
+from .conftest import Client, StoppedClock
+from .test_instantly import UNKNOWN_ID, steps
 
-DESCRIPTION = os.environ.get("INSTANTLY_OPENAPI", "")
-pytestmark = pytest.mark.skipif(
-    not Path(DESCRIPTION).is_file(),
-    reason="set INSTANTLY_OPENAPI to a copy of the vendor's OpenAPI file to check answers against it",
-)
+pytestmark = needs_description
 
-CAMPAIGN = {"name": "N", "campaign_schedule": ALWAYS, "email_list": ["ada@sender.test"], "daily_limit": None}
+CAMPAIGN = {
+    "name": "N",
+    "campaign_schedule": ALWAYS,
+    "sequences": [steps("A", "B")],
+    "email_list": ["ada@sender.test"],
+    "daily_limit": None,
+}
 LEADS = {
     "campaign_id": HEALTHY_CAMPAIGN_ID,
     "leads": [{"email": "c@example.org", "first_name": "C", "custom_variables": {"k": 1}}, {"email": "no"}],
@@ -72,23 +72,12 @@ CALLS: list[tuple[str, str, dict[str, str], Any]] = [
 ]
 
 
-@cache
-def description() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(Path(DESCRIPTION).read_text())
-    return loaded
-
-
 def check(answer: Any, operation: dict[str, Any], status: int) -> None:
-    schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
-    whole = {**schema, "components": description()["components"]}
-    jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker()).validate(answer)
+    described.check(answer, operation["responses"][str(status)]["content"]["application/json"]["schema"])
 
 
 @pytest.fixture(autouse=True)
-def _some_leads_and_a_job(request: pytest.FixtureRequest) -> None:
-    if not Path(DESCRIPTION).is_file():
-        return
-    client: Client = request.getfixturevalue("client")
+def _some_leads_and_a_job(client: Client) -> None:
     leads = [{"email": f"lead{number}@example.org", "company_name": "X"} for number in range(20)]
     client.instantly("POST", "/leads/add", {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": leads})
     client.instantly("POST", "/leads/move", {**MOVE, "contacts": ["lead1@example.org"]})
@@ -109,6 +98,17 @@ def test_every_endpoint_of_the_sandbox_is_checked_here() -> None:
     assert {(route.method, route.path) for route in ROUTES} == {
         (method, f"/api/v2{path}") for method, path, _, _ in CALLS
     }
+
+
+@pytest.mark.parametrize("outcome", JobStatus)
+def test_every_end_of_a_job_is_as_described(client: Client, clock: StoppedClock, outcome: str) -> None:
+    client.state.play_job_outcomes([outcome])
+    job_id = client.instantly("POST", "/leads/move", MOVE).json()["id"]
+    for _ in range(3):
+        clock.advance(JOB_TIME.total_seconds() / 2)
+        answer = client.instantly("GET", f"/background-jobs/{job_id}")
+        check(answer.json(), description()["paths"]["/api/v2/background-jobs/{id}"]["get"], 200)
+    assert answer.json()["status"] == outcome
 
 
 @pytest.mark.parametrize("code", SendingCode)

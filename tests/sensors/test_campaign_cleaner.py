@@ -1,4 +1,4 @@
-"""The sensor in its three modes: every test runs three times, and has to come out alike."""
+"""The sensors in their three modes: every test runs three times, and has to come out alike."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from airflow.sdk import DAG
 from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
+from airflow_provider_campaigns.completion import Completion
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     AuthenticationError,
     CampaignPausedError,
+    MalformedAnswerError,
     NotFoundError,
     RateLimitedError,
     RejectedError,
@@ -25,7 +27,10 @@ from airflow_provider_campaigns.exceptions import (
     UnknownStatusError,
     UnreachableError,
 )
-from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+from airflow_provider_campaigns.sensors.campaign_cleaner import (
+    CampaignCleanerCampaignSensor,
+    CampaignCleanerInboxTestSensor,
+)
 from tests.conftest import KEY, set_connection
 from tests.driving import Driven
 from tests.scripted_server import Reply, ScriptedServer
@@ -159,6 +164,15 @@ def test_a_long_retry_after_does_not_outlast_the_deadline(
     assert time.monotonic() - begun < 10
     # At once and at the deadline; in the triggerer, the pause is one for the whole account.
     assert len(connections.requests) == (1 if mode.get("deferrable") else 2)
+
+
+def test_a_wait_that_runs_out_while_the_service_fails_says_so_and_claims_no_more(
+    mode: dict, driven: Driven, connections: ScriptedServer
+) -> None:
+    connections.play(said("processing"), Reply({}, status=503))
+    with pytest.raises(AirflowSensorTimeout, match=r"The last look failed: .*503") as raised:
+        driven.run(sensor(mode, timeout=0.5, max_failures=1000))
+    assert "never" not in str(raised.value)
 
 
 def test_soft_fail_skips_a_wait_that_ran_out(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
@@ -313,3 +327,170 @@ def test_an_id_that_the_triggerer_renders_to_nothing_fails_the_wait(connections:
     with pytest.raises(ApiError, match="campaign_id must be"):
         task.resume_execution("execute_complete", {"event": asyncio.run(event())}, {})
     assert connections.requests == []
+
+
+@pytest.mark.parametrize(
+    ("state", "paused", "meaning"),
+    [
+        ("completed", "fail", True),
+        ("completed", "wait", True),
+        ("processing", "fail", False),
+        ("processing", "wait", False),
+        ("paused", "wait", False),
+        ("paused", "fail", CampaignPausedError),
+        ("failed", "fail", UnknownStatusError),
+        ("failed", "wait", UnknownStatusError),
+        ("", "wait", UnknownStatusError),
+        ("Completed", "fail", UnknownStatusError),
+        ("completed ", "fail", UnknownStatusError),
+    ],
+)
+def test_only_a_state_that_the_vendor_describes_means_anything(state: str, paused: str, meaning: Any) -> None:
+    """Whatever the service writes is put into lower case before it comes here."""
+    completion = Completion(ID, paused)
+    if isinstance(meaning, bool):
+        assert completion.is_reached(state) is meaning
+        assert (state in completion.waiting_states) is not meaning
+    else:
+        with pytest.raises(meaning, match=ID):
+            completion.is_reached(state)
+        assert state not in completion.waiting_states
+
+
+JOB = "5f1c7a7e-inbox-test"
+
+
+def landed(status: str, **summary: Any) -> dict[str, Any]:
+    return {
+        "job_id": JOB,
+        "test_name": "Spring",
+        "status": status,
+        "summary": summary,
+        "results": [{"provider": "Gmail", "seed_address": "seed@example.com", "placement": "Inbox"}],
+    }
+
+
+def inbox(mode: dict[str, Any], **arguments: Any) -> CampaignCleanerInboxTestSensor:
+    quick = {"task_id": "wait", "job_id": JOB, "poke_interval": 0.02, "timeout": 20}
+    return CampaignCleanerInboxTestSensor(**{**quick, **mode, **arguments})
+
+
+class TestTheInboxTestSensor:
+    def test_it_waits_until_all_mails_have_landed_and_returns_where(
+        self, mode: dict, driven: Driven, connections: ScriptedServer
+    ) -> None:
+        end = landed(
+            "Completed", total_seeds=5, received=5, inbox="4", spam=1, inbox_rate="80%", pending=None
+        )
+        connections.play(landed("Processing", received=1), landed("Processing", received=3), end)
+        assert driven.run(inbox(mode)) == {
+            "job_id": JOB,
+            "status": "completed",
+            "test_name": "Spring",
+            "total_seeds": 5,
+            "received": 5,
+            "inbox": 4,
+            "spam": 1,
+            "inbox_rate": 80,
+        }
+        # The last one fetches the summary.
+        assert [request.path for request in connections.requests] == ["/v1/get_inbox_test_results"] * 4
+        assert {json.dumps(request.json) for request in connections.requests} == {json.dumps({"job_id": JOB})}
+        assert len(driven.deferrals) == bool(mode["deferrable"])
+
+    def test_a_test_without_a_summary_is_a_test_all_the_same(
+        self, mode: dict, driven: Driven, connections: ScriptedServer
+    ) -> None:
+        connections.play({"status": "Completed"})
+        assert driven.run(inbox(mode)) == {"job_id": JOB, "status": "completed"}
+
+    def test_a_test_that_never_completes_times_out(
+        self, mode: dict, driven: Driven, connections: ScriptedServer
+    ) -> None:
+        connections.play(landed("Processing", received=4, pending=1))
+        with pytest.raises(AirflowSensorTimeout, match=r"'processing'.*sent to all addresses"):
+            driven.run(inbox(mode, timeout=0.5))
+        with pytest.raises(AirflowSkipException):
+            Driven().run(inbox(mode, timeout=0.2, soft_fail=True))
+
+    def test_an_unknown_state_fails_loudly(
+        self, mode: dict, driven: Driven, connections: ScriptedServer
+    ) -> None:
+        connections.play(landed("Cancelled"))
+        with pytest.raises(UnknownStatusError, match=rf"{JOB} as 'cancelled'.*processing, completed"):
+            driven.run(inbox(mode, soft_fail=True))
+        assert len(connections.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (Reply({"error": "no"}, status=401), AuthenticationError),
+            (Reply({"error": "no"}, status=404), NotFoundError),
+        ],
+    )
+    def test_a_final_error_takes_one_request_and_is_never_skipped(
+        self, mode: dict, driven: Driven, connections: ScriptedServer, answer: Reply, error: type[Exception]
+    ) -> None:
+        connections.play(answer)
+        with pytest.raises(error, match="campaign_cleaner_default"):
+            driven.run(inbox(mode, soft_fail=True))
+        assert len(connections.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("failure", "error"),
+        [
+            (Reply({}, status=503), ServiceUnavailableError),
+            (Reply({"error": "try later"}), RejectedError),
+            (Reply({"summary": {}}), MalformedAnswerError),
+            (Reply({**landed("Completed"), "job_id": "another"}), MalformedAnswerError),
+        ],
+    )
+    def test_single_failures_are_survived_and_as_many_as_said_are_not(
+        self, mode: dict, driven: Driven, connections: ScriptedServer, failure: Reply, error: type[Exception]
+    ) -> None:
+        connections.play(failure, landed("Processing"), failure, landed("Completed"))
+        assert driven.run(inbox(mode, max_failures=2))["status"] == "completed"
+        connections.play(failure)
+        with pytest.raises(error):
+            Driven().run(inbox(mode, max_failures=2, soft_fail=True))
+        assert len(connections.requests) == 5 + 2
+
+    def test_an_id_that_was_not_known_at_parse_time_is_checked_before_anything_is_sent(
+        self, mode: dict, driven: Driven, connections: ScriptedServer
+    ) -> None:
+        task = inbox(mode, job_id="{{ ti.xcom_pull('create') }}")
+        task.job_id = "None"
+        with pytest.raises(ValueError, match="job_id"):
+            driven.run(task)
+        assert connections.requests == []
+
+    def test_a_connection_that_cannot_work_is_told_before_deferring(
+        self, mode: dict, driven: Driven, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_connection(monkeypatch, "campaign_cleaner", host=None, password=None)
+        with pytest.raises(ValueError, match="no API key"):
+            driven.run(inbox(mode))
+        assert driven.deferrals == []
+
+    def test_it_has_no_timeout_of_its_own(self) -> None:
+        with pytest.raises(TypeError, match="timeout"):
+            CampaignCleanerInboxTestSensor(task_id="wait", job_id=JOB)
+        task = CampaignCleanerInboxTestSensor(task_id="wait", job_id=JOB, timeout=timedelta(hours=2))
+        assert (task.timeout, task.poke_interval, task.deferrable) == (7200, 120, False)
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            ({"job_id": ""}, "job_id"),
+            ({"job_id": None}, "job_id"),
+            ({"timeout": -1}, "timeout"),
+            ({"poke_interval": -1}, "poke_interval"),
+            ({"max_failures": 0}, "max_failures"),
+            ({"exponential_backoff": True}, "exponential_backoff"),
+        ],
+    )
+    def test_bad_arguments_are_refused_when_the_dag_is_parsed(
+        self, arguments: dict[str, Any], named: str
+    ) -> None:
+        with pytest.raises(ValueError, match=named):
+            inbox({}, **arguments)

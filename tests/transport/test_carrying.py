@@ -113,9 +113,19 @@ def test_a_post_arrives_as_it_was_described(carry: Carry, server: ScriptedServer
     assert request.json == {"send_campaign": {"campaign_html": "<p>", "campaign_name": "n"}}
     headers = {name.lower(): value for name, value in request.headers.items()}
     assert headers["x-cc-api-key"] == KEY
-    assert headers["content-type"] == "application/json"
+    assert headers["accept"] == headers["content-type"] == "application/json"
     assert headers["user-agent"] == "test/1"
     assert "authorization" not in headers
+
+
+def test_what_an_account_says_of_itself_holds_nothing_of_a_call(server: ScriptedServer) -> None:
+    assert account_at(server.url).headers() == {"User-Agent": "test/1", "X-CC-API-Key": KEY}
+    workspace = account_at(server.url, instantly.SERVICE, extra_headers={"x-as-workspace": "ws-1"})
+    assert workspace.headers() == {
+        "User-Agent": "test/1",
+        "Authorization": f"Bearer {KEY}",
+        "x-as-workspace": "ws-1",
+    }
 
 
 def test_without_a_body_there_is_no_content_type(carry: Carry, server: ScriptedServer) -> None:

@@ -14,7 +14,10 @@ from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaigns.transport import aio
-from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
+from airflow_provider_campaigns.triggers.campaign_cleaner import (
+    CampaignCleanerCampaignTrigger,
+    CampaignCleanerInboxTestTrigger,
+)
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from tests.conftest import KEY
 from tests.scripted_server import Reply, ScriptedServer
@@ -29,6 +32,18 @@ def cleaner(**arguments: Any) -> CampaignCleanerCampaignTrigger:
             "campaign_id": ID,
             "campaign_cleaner_conn_id": "campaign_cleaner_default",
             "waiting_states": ["processing"],
+            "poke_interval": 0.1,
+            "deadline": time.time() + 20,
+            **arguments,
+        }
+    )
+
+
+def inbox(**arguments: Any) -> CampaignCleanerInboxTestTrigger:
+    return CampaignCleanerInboxTestTrigger(
+        **{
+            "job_id": "a-test",
+            "campaign_cleaner_conn_id": "campaign_cleaner_default",
             "poke_interval": 0.1,
             "deadline": time.time() + 20,
             **arguments,
@@ -59,7 +74,7 @@ def said(status: str) -> dict[str, Any]:
     return {"campaign_status": {"id": ID, "status": status}}
 
 
-@pytest.mark.parametrize("build", [cleaner, gate])
+@pytest.mark.parametrize("build", [cleaner, inbox, gate])
 def test_a_trigger_is_stored_as_airflow_stores_it_and_comes_back(build: Any) -> None:
     trigger = build()
     classpath, arguments = trigger.serialize()
@@ -78,6 +93,13 @@ def test_what_an_earlier_version_stored_is_still_understood() -> None:
         campaign_cleaner_conn_id="c",
         waiting_states=["processing"],
         poke_interval=10.0,
+        deadline=1.0,
+        max_failures=5,
+    )
+    CampaignCleanerInboxTestTrigger(
+        job_id="a-test",
+        campaign_cleaner_conn_id="c",
+        poke_interval=120.0,
         deadline=1.0,
         max_failures=5,
     )
@@ -167,3 +189,55 @@ async def test_the_gate_sleeps_until_its_first_look(connections: ScriptedServer)
     assert time.monotonic() - begun > 0.45
     assert event["said"]["code"] == "campaign_paused"
     assert len(connections.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting_states", "status", "ends"),
+    [
+        (["processing"], "completed", True),
+        (["processing"], "paused", True),
+        (["processing"], "Exploded", True),
+        (["processing", "paused"], "paused", False),
+        (["processing", "paused"], "processing", False),
+    ],
+)
+async def test_a_campaign_is_waited_for_while_its_state_says_so(
+    connections: ScriptedServer, waiting_states: list[str], status: str, ends: bool
+) -> None:
+    connections.play(said(status), said("completed"))
+    event = await event_of(cleaner(waiting_states=waiting_states, poke_interval=0.01))
+    assert (event["ending"], event["error"]) == ("answered", None)
+    assert event["said"] == (status.lower() if ends else "completed")
+    assert len(connections.requests) == (1 if ends else 2)
+
+
+async def test_an_inbox_test_is_waited_for_and_only_its_state_is_told(connections: ScriptedServer) -> None:
+    seeds = [{"seed_address": f"seed{number}@example.com"} for number in range(500)]
+    connections.play({"status": "Processing"}, {"status": "Completed", "results": seeds})
+    deadline = time.time() + 20
+    event = await event_of(inbox(poke_interval=0.01, deadline=deadline))
+    assert event == {"ending": "answered", "said": "completed", "error": None, "deadline": deadline}
+
+
+async def test_an_inbox_test_that_nobody_describes_ends_the_wait(connections: ScriptedServer) -> None:
+    connections.play({"status": "Cancelled"})
+    event = await event_of(inbox())
+    assert (event["ending"], event["said"], len(connections.requests)) == ("answered", "cancelled", 1)
+
+
+async def test_inbox_tests_are_asked_for_one_by_one(connections: ScriptedServer) -> None:
+    """The service has no call that lists them."""
+    connections.play({"status": "Completed"})
+    await asyncio.gather(*[event_of(inbox(job_id=f"test-{number}")) for number in range(3)])
+    asked = [(request.path, request.json["job_id"]) for request in connections.requests]
+    assert sorted(asked) == [("/v1/get_inbox_test_results", f"test-{number}") for number in range(3)]
+
+
+@pytest.mark.parametrize(("build", "named"), [(cleaner, "campaign_id"), (inbox, "job_id")])
+async def test_an_id_that_is_none_fails_the_wait_and_asks_nothing(
+    connections: ScriptedServer, build: Any, named: str
+) -> None:
+    event = await event_of(build(**{named: "None"}))
+    assert event["ending"] == "failed"
+    assert f"{named} must be the id" in event["error"]["message"]
+    assert connections.requests == []

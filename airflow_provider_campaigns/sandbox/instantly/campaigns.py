@@ -14,6 +14,7 @@ from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refus
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.instantly.schedule import schedule_problem
 from airflow_provider_campaigns.sandbox.instantly.sending import code_of, lifecycle_code, sending_status
+from airflow_provider_campaigns.sandbox.instantly.sequences import sequences_problem
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
 
@@ -192,11 +193,15 @@ def _checked_fields(body: Any, required: tuple[str, ...] = ()) -> dict[str, Any]
     unless_right(first_problem(body, _WRITABLE, required=required))
     if "campaign_schedule" in body:
         unless_right(schedule_problem(body["campaign_schedule"]))
+    if "sequences" in body:
+        unless_right(sequences_problem(body["sequences"]))
     if not all(isinstance(email, str) for email in body.get("email_list", ())):
         raise refusal("body/email_list must hold strings")
     if (body.get("daily_max_leads") or 0) < 0:
         raise refusal("body/daily_max_leads must be >= 0")
-    return dict(body)
+    # Of several sequences the service uses the first alone.
+    first = {"sequences": body["sequences"][:1]} if "sequences" in body else {}
+    return {**body, **first}
 
 
 def _turned(state: SandboxState, asked: Asked, status: LifecycleStatus) -> Reply:

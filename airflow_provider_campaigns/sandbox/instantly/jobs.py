@@ -19,9 +19,15 @@ def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
     """Return a job as it stands now."""
     now = state.clock()
     status, passed = job.status(now), job.progress(now)
-    ended = status == JobStatus.SUCCESS
-    done = 1.0 if ended else passed if job.works else min(passed, _SHARE_OF_THE_UNFINISHED)
+    done = passed if job.goes_well else min(passed, _SHARE_OF_THE_UNFINISHED)
+    if status == JobStatus.SUCCESS:
+        done = 1.0
     total = job.data.get("total_to_process", 0)
+    # Lists name what was done, which is nothing where a job does not go well.
+    data = {
+        name: [] if isinstance(value, list) and not job.goes_well else value
+        for name, value in job.data.items()
+    }
     return {
         "id": job.id,
         "workspace_id": seed.WORKSPACE_ID,
@@ -29,8 +35,8 @@ def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
         "entity_id": job.entity_id,
         "entity_type": "campaign" if job.entity_id in state.campaigns else "list",
         "data": {
-            **job.data,
-            "success_count": int(total * done) if job.works else 0,
+            **data,
+            "success_count": int(total * done) if job.goes_well else 0,
             "failed_count": total if status == JobStatus.FAILED else 0,
         },
         "progress": int(100 * done),

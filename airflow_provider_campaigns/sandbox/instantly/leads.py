@@ -128,7 +128,7 @@ def _move(state: SandboxState, asked: Asked) -> Reply:
     emails = [lead["email"] for lead in moved if lead["email"]]
     target = to_campaign or to_list
     job = state.start_job("move-leads", target, moved_lead_emails=emails, total_to_process=len(moved))
-    for lead in moved if job.works else ():
+    for lead in moved if job.goes_well else ():
         new = {**lead, "id": new_id()} if body.get("copy_leads") else lead
         new.update(campaign=to_campaign, list_id=to_list)
         state.leads[new["id"]] = new

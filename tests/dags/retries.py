@@ -1,0 +1,29 @@
+"""Tasks that are retried as the provider's policy says; their own delay is longer than any test."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerDeleteCampaignOperator,
+    CampaignCleanerSubmitCampaignOperator,
+)
+from airflow_provider_campaigns.retries import CampaignsRetryPolicy
+
+with DAG(
+    "retried_by_policy",
+    schedule=None,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_policy": CampaignsRetryPolicy()},
+):
+    CampaignCleanerSubmitCampaignOperator(task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring")
+
+with DAG("retried_at_once", schedule=None):
+    CampaignCleanerDeleteCampaignOperator(
+        task_id="delete",
+        campaign_id="some-campaign",
+        retries=1,
+        retry_delay=timedelta(0),
+        retry_policy=CampaignsRetryPolicy(),
+    )
