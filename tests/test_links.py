@@ -42,6 +42,12 @@ INSTANTLY = {
 WAITING: dict[str, Any] = {"deferrable": True, "poke_interval": 0.02}
 
 
+@pytest.fixture(autouse=True)
+def _links_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the API server; where Airflow clears a task, it stops loading them for the whole process."""
+    monkeypatch.setattr(DagSerialization, "_load_operator_extra_links", True)
+
+
 def left(driven: Driven) -> dict[str, Any]:
     return {key: value for key, value in driven.ti.xcoms.items() if key.startswith("_link_")}
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.models.taskinstance import clear_task_instances
 from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 
 from airflow_provider_campaigns.memory import Memory, marker, may_have_been_tried
@@ -64,7 +65,11 @@ class TestALife:
 
 
 @pytest.mark.usefixtures("database")
-def test_airflow_numbers_the_tries_of_a_cleared_task_like_that(connections: ScriptedServer) -> None:
+def test_airflow_numbers_the_tries_of_a_cleared_task_like_that(
+    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Clearing changes this for the whole process; put it back for other tests.
+    monkeypatch.setattr(DagSerialization, "_load_operator_extra_links", True)
     connections.play(Reply({"error": "slow down"}, status=429))
     (ran,) = dag("retried_at_once").test().get_task_instances()
     assert (ran.try_number, ran.max_tries) == (2, 1)

@@ -111,32 +111,30 @@ class World:
         self.loop: Loop | None = None
         self.workers: list[Worker] = []
         self.alarms: list[tuple[float, Callable[[], None]]] = []
-        self.between: Callable[[], None] = lambda: None
+        self.between: Callable[[], bool] = lambda: False
 
-    def work(self, do: Callable[[], None]) -> Worker:
+    def work(self, do: Callable[[], None], owner: Any = None) -> None:
         """Let a worker do something, up to its first pause."""
-        worker = Worker(self, do)
+        worker = Worker(self, do, owner)
         self.workers.append(worker)
         worker.go_on()
-        return worker
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for everybody."""
+        """Let time pass for everybody, and let everybody do what is to be done by then."""
         until = self.clock.now + seconds
         while True:
-            self.between()
-            due = self._next_due()
-            if due <= self.clock.now:
+            if self.between():
+                continue
+            if self._next_due() <= self.clock.now:
                 self._do_what_is_due()
                 continue
+            target = min(self._next_due(), until)
             if self.loop is None:
-                self.clock.set(min(due, until))
-            elif not self.loop.run_until(min(due, until)):
-                continue  # somebody stopped it, because there is something to do in between
-            if self.clock.now >= until:
-                self.between()
-                if self._next_due() > self.clock.now:
-                    return
+                self.clock.set(target)
+            elif not self.loop.run_until(target):
+                continue  # somebody stopped it, since there is something to do in between
+            if self.clock.now >= until and not self.between() and self._next_due() > self.clock.now:
+                return
 
     def _next_due(self) -> float:
         steady = [self.clock.steady(wall) for wall, _ in self.alarms]
@@ -169,8 +167,8 @@ class _Killed(BaseException):
 class Worker:
     """A thread that does one thing and sleeps by the world's clock."""
 
-    def __init__(self, world: World, do: Callable[[], None]) -> None:
-        self.world = world
+    def __init__(self, world: World, do: Callable[[], None], owner: Any) -> None:
+        self.world, self.owner = world, owner
         self.wakes_at = world.clock.now
         self._do = do
         self._killed = False
@@ -206,7 +204,7 @@ class Worker:
         try:
             if not self._killed:
                 self._do()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the test can see it
+        except BaseException as error:  # noqa: BLE001 - go_on raises it, where the test can see it
             self._error = error
         self.wakes_at = _NEVER_AGAIN
         self._pause.release()

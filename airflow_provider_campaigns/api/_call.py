@@ -150,8 +150,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
         payload = decoded(answer.body, call.of_each) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
-            f"{call} was answered {answer.status} with a body that is not JSON. Is the connection's host "
-            f"really {call.service.title}?",
+            f"{call} was answered {answer.status} with a body that is not JSON.",
             status_code=answer.status,
         ) from None
     return call.parse(payload)

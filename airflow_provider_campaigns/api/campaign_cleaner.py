@@ -173,7 +173,7 @@ class CampaignSettings:
     resize_and_host: bool | None = None
     host_extensionless_images: bool | None = None
     relative_links_base_url: str | None = None
-    surrounding_div: SurroundingDiv | None = None
+    surrounding_div: SurroundingDiv | Mapping[str, Any] | None = None
     minify_html: bool | None = None
     treat_as_fragment: bool | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -193,7 +193,8 @@ class CampaignSettings:
     def _own(self) -> dict[str, Any]:
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
         if self.surrounding_div is not None:
-            own["surrounding_div"] = _set(asdict(self.surrounding_div))
+            div = self.surrounding_div
+            own["surrounding_div"] = _set(div if isinstance(div, Mapping) else asdict(div))
         return _set(own)
 
 
@@ -359,6 +360,17 @@ def get_campaign_states() -> Call[Mapping[str, CampaignStatus]]:
     """
     call = _get("get_campaign_list", _States.of)
     return replace(call, max_bytes=MAX_STATES_BYTES, of_each=_id_and_state)
+
+
+def find_campaign(word: str) -> Call[str | None]:
+    """Look for a campaign by a word in its name; gives its id, or None where no campaign has it.
+
+    An answer that holds no list is an error here, and not an empty list: whoever asks is about to spend a
+    credit because nothing was found.
+
+    :param word: looked for whatever its case.
+    """
+    return _get("get_campaign_list", lambda answer: _named(answer, word.lower()))
 
 
 def get_credits() -> Call[int]:
@@ -555,10 +567,7 @@ class _States(Mapping[str, CampaignStatus]):
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Mapping[str, CampaignStatus]:
-        items = answer.get("campaign_list")
-        if not isinstance(items, list):
-            raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
-        return cls(dict(item for item in items if isinstance(item, tuple)))
+        return cls(dict(item for item in _items(answer) if isinstance(item, tuple)))
 
     def __getitem__(self, campaign_id: str) -> CampaignStatus:
         return CampaignStatus(campaign_id, self._states[campaign_id])
@@ -568,6 +577,24 @@ class _States(Mapping[str, CampaignStatus]):
 
     def __len__(self) -> int:
         return len(self._states)
+
+
+def _named(answer: Mapping[str, Any], word: str) -> str | None:
+    for item in _items(answer):
+        name = item.get("campaign_name") if isinstance(item, Mapping) else None
+        if isinstance(name, str) and word in name.lower():
+            try:
+                return check_opaque_id(str(item.get("id")), "id")
+            except ValueError:
+                raise MalformedAnswerError("get_campaign_list: a campaign in the list has no id.") from None
+    return None
+
+
+def _items(answer: Mapping[str, Any]) -> list[Any]:
+    items = answer.get("campaign_list")
+    if not isinstance(items, list):
+        raise MalformedAnswerError("get_campaign_list: campaign_list is not a list.")
+    return items
 
 
 def _credits(answer: Mapping[str, Any]) -> int:

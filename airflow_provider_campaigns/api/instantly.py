@@ -17,7 +17,14 @@ from enum import Enum, IntEnum
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_campaigns.api._call import MAX_JSON_BYTES, Call, Service, as_object, text_or_none
+from airflow_provider_campaigns.api._call import (
+    MAX_JSON_BYTES,
+    Call,
+    Service,
+    as_object,
+    describe_error,
+    text_or_none,
+)
 from airflow_provider_campaigns.api._values import check_path_id, check_uuid, number_or_none, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedAnswerError
 
@@ -29,6 +36,8 @@ SERVICE = Service(
 WORKSPACE_HEADER = "x-as-workspace"
 MAX_LEADS_PER_CALL = 1000
 PAGE_SIZE = 100
+# Of a job's data, what a wait needs; the rest may be lists of thousands of addresses.
+JOB_COUNTS = ("success_count", "failed_count", "total_to_process")
 LEAD_MEMBERS = frozenset({
     "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
     "lt_interest_status", "pl_value_lead", "assigned_to",
@@ -38,6 +47,17 @@ MAX_STATUS_BYTES = 1024 * 1024
 _ROOT = "/api/v2"
 # One address, without anything that could end a path segment or a header.
 _EMAIL = re.compile(r"[^@\s/?#\\]+@[^@\s/?#\\]+")
+_SELECTING_LEADS = {
+    "campaign",
+    "list_id",
+    "ids",
+    "contacts",
+    "search",
+    "filter",
+    "in_campaign",
+    "in_list",
+    "queries",
+}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -436,8 +456,8 @@ def move_leads(**what: Any) -> Call[BackgroundJob]:
     :param what: either ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``,
         or the filters of :func:`list_leads`; ``copy_leads``, ``check_duplicates``,
         ``check_duplicates_in_campaigns``, ``reset_interest_status``.
-    :raises ValueError: the target is missing or twofold, ids come without their campaign or list, or what
-        selects the leads selects none, which the service might take for all.
+    :raises ValueError: the target is missing or twofold, ids come without their campaign or list, or nothing
+        selects the leads, which the service might take for all of the workspace.
     """
     _refuse_ignored(what)
     what = _given(what)
@@ -448,6 +468,8 @@ def move_leads(**what: Any) -> Call[BackgroundJob]:
     for name in ("ids", "contacts"):
         if name in what and not what[name]:
             raise ValueError(f"{name} must hold at least one, or be left out.")
+    if not _SELECTING_LEADS & what.keys():
+        raise ValueError(f"Say which leads to move, by one of {', '.join(sorted(_SELECTING_LEADS))}.")
     return _post("/leads/move", _job, body=what)
 
 
@@ -505,7 +527,7 @@ def get_background_job(job_id: str, *, data_fields: Iterable[str] = ()) -> Call[
     :param data_fields: members of the job's data to fetch, such as ``success_count``; all by default.
     :raises ValueError: the id cannot be one.
     """
-    fields = ",".join(data_fields)
+    fields = data_fields if isinstance(data_fields, str) else ",".join(data_fields)
     return _get(
         f"/background-jobs/{check_path_id(job_id, 'job_id')}", _job, params={"data_fields": fields or None}
     )
@@ -640,6 +662,11 @@ def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> 
 
 
 def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
+    if any(member.lower() == "error" and value for member, value in answer.items()):
+        # Whatever else it says: an answer that speaks of an error opens no gate.
+        raise MalformedAnswerError(
+            f"sending-status: the answer holds an error: {describe_error(answer) or 'without a word'}."
+        )
     diagnostics = _part(answer, "diagnostics")
     summary = _part(answer, "summary")
     ids = (diagnostics.get("campaign_id"), diagnostics.get("subsequence_id"))

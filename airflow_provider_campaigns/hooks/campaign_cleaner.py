@@ -90,6 +90,14 @@ class CampaignCleanerHook(ServiceHook):
         """List the account's campaigns, as far as the service lists them."""
         return self.send(api.get_campaign_list())
 
+    def find_campaign(self, word: str) -> str | None:
+        """Look for a campaign by a word in its name.
+
+        :returns: the campaign's id; None where the service lists none with that word.
+        :raises MalformedAnswerError: the service did not answer with a list.
+        """
+        return self.send(api.find_campaign(word))
+
     def get_campaign_pdf_analysis(self, campaign_id: str) -> bytes:
         """Fetch the analysis of a completed campaign as a PDF, up to 64 MiB."""
         return self.send(api.get_campaign_pdf_analysis(campaign_id))

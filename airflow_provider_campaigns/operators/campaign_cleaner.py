@@ -21,7 +21,11 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_campaigns import quality, storage
 from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.api._values import check_opaque_id
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign
+from airflow_provider_campaigns.api.campaign_cleaner import (
+    CampaignSettings,
+    get_campaign_states,
+    send_campaign,
+)
 from airflow_provider_campaigns.arguments import (
     check_choice,
     check_count,
@@ -249,9 +253,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         """Look for a submission in the list of campaigns, twice, since it may have just been taken."""
         for pause in (0.0, SETTLING_SECONDS):
             time.sleep(pause)
-            for listed in self._hook.get_campaign_list():
-                if word in (listed.campaign_name or "").lower():
-                    return listed.id
+            if found := self._hook.find_campaign(word):
+                return found
         return None
 
     def _submit(self, call: Call[str]) -> str:
@@ -517,7 +520,7 @@ class CampaignCleanerDeleteCampaignOperator(BaseOperator):
         try:
             hook.delete_campaign(self.campaign_id)
         except (RejectedError, NotFoundError, UnreachableError, ServiceUnavailableError):
-            if any(listed.id.lower() == self.campaign_id.lower() for listed in hook.get_campaign_list()):
+            if self.campaign_id.lower() in hook.send(get_campaign_states()):
                 raise
             self.log.info("Campaign Cleaner does not list campaign %s any more.", self.campaign_id)
         else:

@@ -168,7 +168,8 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
                 spread=random.random(),
                 next_look=verdict.next_look.timestamp() if verdict.next_look else None,
             )
-            if pause is None:
+            # Without a wait, not even a clock that was put back makes one.
+            if pause is None or not self.wait_timeout:
                 return self._close(context, verdict, SendGateTimeoutError)
             if self.deferrable:
                 self._defer(first_look=now + pause, deadline=deadline)
@@ -225,8 +226,13 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         """Stop the run here, or skip what stands behind the gate; the verdict is kept either way."""
         self.keep_result(context, verdict.as_dict())
         if self.on_closed == "fail":
-            waited = f" Waited for {self.wait_timeout:g} s." if error is SendGateTimeoutError else ""
-            raise error(f"{self.subject}: {verdict}{waited}")
+            told = f"{self.subject}: {verdict}"
+            if error is SendGateTimeoutError:
+                told += (
+                    f" Waited for {self.wait_timeout:g} s. Clear the task later, or give it a longer "
+                    f"wait_timeout."
+                )
+            raise error(told)
         self.skip_downstream(context)
         return verdict.as_dict()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_campaigns.api._values import check_path_id
-from airflow_provider_campaigns.api.instantly import JobStatus
+from airflow_provider_campaigns.api.instantly import JOB_COUNTS, JobStatus
 from airflow_provider_campaigns.arguments import check_if_literal
 from airflow_provider_campaigns.exceptions import BackgroundJobFailedError, UnknownStatusError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -89,7 +89,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
 
     def look(self) -> str:
         """Ask how far the job is."""
-        return self._hook.get_background_job(self.job_id, retry=ONCE).status
+        return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS, retry=ONCE).status
 
     def check_is_done(self, state: str) -> bool:
         """Tell whether the job has ended well.
@@ -112,7 +112,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
 
     def result(self) -> dict[str, Any]:
         """Return the job's counts."""
-        job = self._hook.get_background_job(self.job_id)
+        job = self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS)
         counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
         return {**counts, "job_id": job.id, "type": job.type, "status": job.status}
 

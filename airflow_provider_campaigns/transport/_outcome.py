@@ -10,6 +10,7 @@ from airflow_provider_campaigns.exceptions import (
     ApiError,
     MalformedAnswerError,
     NotConnectedError,
+    RejectedError,
     UnreachableError,
     UntrustedServerError,
 )
@@ -17,6 +18,13 @@ from airflow_provider_campaigns.transport.account import Account
 
 CHUNK = 64 * 1024
 _REASON_LENGTH = 300
+
+# What to do about an answer that was read, and is none; errors of other kinds say it themselves.
+_ADVICE: dict[type[ApiError], str] = {
+    MalformedAnswerError: "Is the connection's host really {service}? If it is, {service} answers otherwise "
+    "than it used to.",
+    RejectedError: "{service} gives no code for it: check the id, the credits and the API key.",
+}
 
 log = logging.getLogger("airflow_provider_campaigns.transport")
 
@@ -52,7 +60,7 @@ def too_slow(call: Call[Any], account: Account) -> UnreachableError:
     """Return the error for an answer that did not arrive in time."""
     return UnreachableError(
         f"{call}: no complete answer from {account.base_url} within {account.timeout:g} s, "
-        f"the timeout of connection {account.conn_id!r}."
+        f"the timeout of connection {account.conn_id!r}. Check the network, or raise the timeout."
     )
 
 
@@ -64,8 +72,12 @@ def too_large(call: Call[Any]) -> MalformedAnswerError:
 
 
 def told_of(error: ApiError, account: Account) -> ApiError:
-    """Return an error that names the connection, and does not name its key."""
-    told = f"{account.service.title}, connection {account.conn_id!r}: {account.redact(str(error))}"
+    """Return an error that names the connection, says what to do, and does not name the key."""
+    service = account.service.title
+    told = f"{service}, connection {account.conn_id!r}: {account.redact(str(error))}"
+    for kind, advice in _ADVICE.items():
+        if isinstance(error, kind) and not told.endswith("?"):
+            told = f"{told.rstrip('.')}. {advice.format(service=service)}"
     return type(error)(told, status_code=error.status_code, retry_after=error.retry_after)
 
 

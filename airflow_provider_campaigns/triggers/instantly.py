@@ -21,7 +21,9 @@ CAMPAIGN_SENDING_STATUS = Question(
 SUBSEQUENCE_SENDING_STATUS = Question(
     "subsequence sending statuses", one=api.get_subsequence_sending_status, answers=(MalformedAnswerError,)
 )
-BACKGROUND_JOB = Question("background jobs", one=api.get_background_job)
+BACKGROUND_JOB = Question(
+    "background jobs", one=lambda job_id: api.get_background_job(job_id, data_fields=api.JOB_COUNTS)
+)
 ENDED_JOBS = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
 WAITING_JOBS = frozenset(JobStatus) - ENDED_JOBS
 

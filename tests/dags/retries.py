@@ -1,4 +1,4 @@
-"""Tasks that are retried as the provider's policy says; their own delay is longer than any test."""
+"""Tasks that are retried as the provider's policy says; by their own delay, that would take longer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_campaigns.retries import CampaignsRetryPolicy
 with DAG(
     "retried_by_policy",
     schedule=None,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_policy": CampaignsRetryPolicy()},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=30), "retry_policy": CampaignsRetryPolicy()},
 ):
     CampaignCleanerSubmitCampaignOperator(task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring")
 

@@ -10,6 +10,7 @@ has a request under way does time pass as it does, since what answers is a real 
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 import time
 from collections.abc import AsyncIterator
@@ -98,7 +99,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def wind_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything in this process go by a clock."""
+    """Let everything in this process go by a clock, and leave nothing to chance."""
     request = aiohttp.ClientSession.request
 
     @asynccontextmanager
@@ -111,6 +112,7 @@ def wind_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
             clock.under_way -= 1
 
     monkeypatch.setattr(aiohttp.ClientSession, "request", watched)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     monkeypatch.setattr(time, "sleep", clock.sleep)
     monkeypatch.setitem(BlockingClient.__init__.__kwdefaults__, "sleep", clock.sleep)

@@ -104,7 +104,7 @@ class Stage:
         :param each: how many requests it takes to meet the fault once.
         """
         good = self.component.good(self.clock)
-        before = [self.component.waiting(self.clock)] * self.quiet
+        before = [self.component.waiting(self.clock)] if self.quiet else []
         if faulty is None:
             script = [*before, good]
         elif self.times == math.inf:
@@ -145,7 +145,7 @@ class Fault:
     :param kind: what it means.
     :param play: sets the stage.
     :param error: what it is raised as, where it is an error.
-    :param of_instantly: what it means to Instantly's calls, where that is something else.
+    :param of_instantly: its kind and its error for Instantly's calls, where they are others.
     :param rest: seconds that the service asks to be left alone.
     :param vague: seconds by which a rest may be shorter.
     :param slow: it is noticed by waiting for it.
@@ -157,7 +157,7 @@ class Fault:
     kind: Kind
     play: Play
     error: type[ApiError] | None = None
-    of_instantly: Kind | None = None
+    of_instantly: tuple[Kind, type[ApiError]] | None = None
     rest: float = 0.0
     vague: float = 0.0
     slow: bool = False
@@ -168,9 +168,15 @@ class Fault:
         return self.name
 
     def kind_for(self, component: Component) -> Kind:
+        return self._meaning(component)[0]
+
+    def error_for(self, component: Component) -> type[ApiError] | None:
+        return self._meaning(component)[1]
+
+    def _meaning(self, component: Component) -> tuple[Kind, type[ApiError] | None]:
         if self.of_instantly is not None and component.conn_type == "instantly":
             return self.of_instantly
-        return self.kind
+        return self.kind, self.error
 
     def requests_to_meet(self, component: Component) -> int:
         """How many requests the service sees each time that the fault is met."""
@@ -410,7 +416,7 @@ FAULTS: tuple[Fault, ...] = (
         Kind.UNREADABLE,
         _said({"hello": {"world": "KEY"}}),
         MalformedAnswerError,
-        of_instantly=Kind.NO_STATUS,
+        of_instantly=(Kind.NO_STATUS, MalformedAnswerError),
     ),
     *(
         Fault(
@@ -418,7 +424,7 @@ FAULTS: tuple[Fault, ...] = (
             Kind.REJECTED,
             _said({name: {"message": "Refused for KEY"}}),
             RejectedError,
-            of_instantly=Kind.NO_STATUS,
+            of_instantly=(Kind.UNREADABLE, MalformedAnswerError),
         )
         for name in ANY_CASE
     ),

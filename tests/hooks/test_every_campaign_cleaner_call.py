@@ -167,6 +167,14 @@ ROWS = [
         {"campaign_list": [LISTED, {**LISTED, "id": "B-2", "status": " Paused "}]},
         {ID: CampaignStatus(ID, "completed"), "b-2": CampaignStatus("b-2", "paused")},
     ),
+    Row(
+        "find_campaign",
+        {"word": "AF-1"},
+        "GET",
+        "/v1/get_campaign_list",
+        {"campaign_list": [7, {"id": "A"}, {"id": "B", "campaign_name": "Spring af-1"}, LISTED]},
+        "B",
+    ),
     Row("get_credits", {}, "GET", "/v1/get_credits", {"credits": 987}, 987),
     Row(
         "get_campaign_pdf_analysis",

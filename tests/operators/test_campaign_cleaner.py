@@ -27,6 +27,7 @@ from airflow_provider_campaigns.exceptions import (
     UnreachableError,
 )
 from airflow_provider_campaigns.links import CAMPAIGN_CLEANER_APP
+from airflow_provider_campaigns.memory import marker
 from airflow_provider_campaigns.operators import campaign_cleaner
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
@@ -270,6 +271,27 @@ def test_a_task_that_is_cleared_submits_anew_under_another_marker(connections: S
     assert Driven(ti=cleared, store=store).run(task) == "anew"
     assert paths(connections) == [SEND, LIST, LIST, SEND]
     assert len(set(submitted(connections))) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"campaign_list": None}, {"campaign_list": [{"campaign_name": "Spring af-"}]}]
+)
+def test_a_retry_submits_nothing_where_the_list_cannot_be_read(
+    answer: dict[str, Any], connections: ScriptedServer
+) -> None:
+    """No list is not an empty list: a second credit would be spent on a guess."""
+
+    def told(_: Request) -> dict[str, Any]:
+        for item in answer.get("campaign_list") or []:
+            item["campaign_name"] = f"Spring {marker({'ti': retried})}"
+        return answer
+
+    connections.play(TAKEN, path=SEND)
+    connections.play(Reply(told), path=LIST)
+    retried = TaskInstance(try_number=2, max_tries=1)
+    with pytest.raises(MalformedAnswerError):
+        Driven(ti=retried).run(submit(retries=1))
+    assert SEND not in paths(connections)
 
 
 def test_the_retry_of_a_cleared_task_looks_for_what_was_submitted_since(connections: ScriptedServer) -> None:
