@@ -26,6 +26,7 @@
     ├── NotPausedError               Instantly took the pause, and the campaign is still active
     ├── NotUpdatedError              Instantly took an update, and the campaign does not show it
     ├── BackgroundJobFailedError     a background job of Instantly's failed or was cancelled
+    ├── LeadsNotTakenError           Instantly took a batch of leads, and not all that is in it
     └── SendsInterruptedError        the gate closed between two batches of leads, and may open by itself
 
 None of these is an ``AirflowException``: ``soft_fail`` turns a wait that ran out into a skip, never a bad
@@ -200,6 +201,10 @@ class BackgroundJobFailedError(CampaignsError):
 
 class SubmissionLostError(CampaignsError):
     """Campaign Cleaner may have taken a campaign without saying so, and does not list it now."""
+
+
+class LeadsNotTakenError(CampaignsError):
+    """Instantly does not say what became of some leads of a batch, as where the plan has no room for them."""
 
 
 class SendsInterruptedError(CampaignsError):

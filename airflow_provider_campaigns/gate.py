@@ -21,6 +21,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from airflow_provider_campaigns.api._call import one_line
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -289,7 +290,7 @@ def _disposition(code: str, wanted: str) -> Disposition:
 
 
 def _quoted(reason: str | None) -> str:
-    return f'Instantly says: "{" ".join(reason.split())[:300]}"' if reason else ""
+    return f'Instantly says: "{one_line(reason)}"' if reason else ""
 
 
 def _iso(moment: datetime | None) -> str | None:

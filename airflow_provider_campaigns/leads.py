@@ -46,10 +46,35 @@ class Leads:
 
         :param after: how many to leave out at the beginning.
         :param size: leads in a batch, at most.
+        :raises ValueError: they are not those that were checked, as where a file was replaced meanwhile.
         """
-        leads = islice(self.read(), after, None)
+        digest = _Digest()
+        leads = islice(digest.of(self.read()), after, None)
         while batch := list(islice(leads, size)):
             yield batch
+        if digest.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"The leads changed between being checked ({self.count:,} of them) and being sent "
+                f"({digest.count:,}). Do not replace a file that is being sent."
+            )
+
+
+class _Digest:
+    """Takes a fingerprint of the leads that pass through."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = hashlib.sha256()
+
+    def of(self, leads: Iterable[Lead]) -> Iterator[Lead]:
+        for lead in leads:
+            self.count += 1
+            self._hash.update(json.dumps(lead, sort_keys=True).encode())
+            yield lead
+
+    @property
+    def fingerprint(self) -> str:
+        return self._hash.hexdigest()
 
 
 _COUNTS = (
@@ -91,11 +116,18 @@ class Sent:
         except TypeError:
             return None
 
-    def count(self, added: AddedLeads, batch: int) -> None:
-        """Take in what became of a batch."""
-        self.done += batch
+    def count(self, added: AddedLeads, batch: int) -> int:
+        """Take in what became of a batch; return of how many of its leads the service says nothing.
+
+        A batch with such leads is not done: it is where the next try goes on.
+        """
+        told: int = sum(getattr(added, name) for name in _COUNTS if name != "total_sent")
+        unaccounted = max(batch - told, 0)
+        if not unaccounted:
+            self.done += batch
         self.counts = {name: before + getattr(added, name) for name, before in self.counts.items()}
         self.remaining_in_plan = added.remaining_in_plan
+        return unaccounted
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain JSON values, to be kept."""
@@ -121,13 +153,12 @@ def checked(read: Callable[[], Iterator[Lead]], name: str = "leads") -> Leads:
     :param name: where they are, to name in an error.
     :raises ValueError: one is not in order, or there are none; says where.
     """
-    count, digest = 0, hashlib.sha256()
-    for lead in read():
-        count += 1
-        digest.update(json.dumps(lead, sort_keys=True).encode())
-    if not count:
+    digest = _Digest()
+    for _ in digest.of(read()):
+        pass
+    if not digest.count:
         raise ValueError(f"{name} holds no leads.")
-    return Leads(read, count, digest.hexdigest())
+    return Leads(read, digest.count, digest.fingerprint)
 
 
 def from_sequence(leads: Sequence[Any], name: str = "leads") -> Iterator[Lead]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from airflow_provider_campaigns.api._call import one_line
 from airflow_provider_campaigns.api._values import number_or_none
 
 _SHOWN = 10
@@ -82,7 +83,7 @@ class Breach:
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.threshold}={self.limit:g}: the analysis does not hold the figure"
-        shown = ", ".join(each[:_LONGEST_SHOWN] for each in self.offending[:_SHOWN])
+        shown = ", ".join(one_line(each)[:_LONGEST_SHOWN] for each in self.offending[:_SHOWN])
         more = len(self.offending) - _SHOWN
         return (
             f"{self.threshold}={self.limit:g}: found {self.value:g}"
@@ -147,8 +148,9 @@ def _broken_links(analysis: Mapping[str, Any]) -> tuple[float | None, tuple[str,
         if isinstance(link, Mapping) and isinstance(link.get("link_is_broken"), bool)
     ]
     broken = [link for link in scanned if link["link_is_broken"]]
-    # A list of links that says of none whether it works holds no figure.
-    counted = float(len(broken)) if scanned or links == [] else None
+    # A list that leaves out of any link whether it works holds no figure, unless what it says is bad enough.
+    whole = isinstance(links, list) and len(scanned) == len(links)
+    counted = float(len(broken)) if whole or broken else None
     listed = analysis.get("broken_links")
     return _larger(_count(listed), counted), _names(broken or listed)
 

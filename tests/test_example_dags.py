@@ -189,7 +189,7 @@ class TestNewsletter:
             output_folder=str(tmp_path),
         )
         assert (state, states["update_sequence"], states["activate"]) == ("failed", "success", "failed")
-        assert asked(sandbox)[f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/activate"] == 1
+        assert f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/activate" not in asked(sandbox)
 
     def test_an_answer_that_is_lost_costs_neither_a_second_change_nor_the_run(
         self, sandbox: RunningSandbox, tmp_path: Path

@@ -123,7 +123,9 @@ def test_a_file_of_json_lines_is_read() -> None:
         (f'{{"name": "{SECRET}"}}', "line 3 has no e-mail address"),
         (f'{{"email": "{SECRET}"}}', "line 3 has no e-mail address"),
         ('{"email": 5}', "line 3 has no e-mail address"),
-        (f'{{"email": "a@b.c", "phone": "{SECRET}", "x": NaN}}', "line 3 cannot be sent as JSON"),
+        (f'{{"email": "a@b.c", "phone": "{SECRET}", "x": NaN}}', "line 3: 'x' is no member of a lead"),
+        (f'{{"email": "a@b.c", "phone": ["{SECRET}"]}}', "line 3: phone must be a text, got list"),
+        ('{"email": "a@b.c", "lt_interest_status": NaN}', "line 3 cannot be sent as JSON"),
         (f'{{"email": "a@b.c", "custom_variables": "{SECRET}"}}', "line 3: custom_variables must be"),
         (f'{{"email": "a@b.c", "custom_variables": {{"x": ["{SECRET}"]}}}}', r"line 3: .*\['x'\] must be"),
     ],
@@ -244,7 +246,7 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_members_or_on_where_the_l
     ids=["member", "variable"],
 )
 def test_a_member_whose_name_is_no_text_is_an_error_with_its_place(lead: dict[Any, Any]) -> None:
-    with pytest.raises(ValueError, match=r"leads\[1\] cannot be sent"):
+    with pytest.raises(ValueError, match=r"leads\[1\](:| cannot be sent)"):
         checked(lambda: from_sequence([{"email": "a@b.c"}, lead]))
 
 
@@ -319,3 +321,10 @@ def test_the_ending_of_a_path_tells_its_format(path: str, found: str) -> None:
 def test_a_path_that_does_not_tell_its_format_is_refused(path: Any) -> None:
     with pytest.raises(ValueError, match=r"leads_path must be .* ends in \.csv"):
         format_of(path, "leads_path")
+
+
+def test_a_file_that_is_replaced_while_it_is_sent_is_no_success() -> None:
+    readings = iter([[{"email": "a@b.c"}], [{"email": "d@e.f"}]])
+    leads = checked(lambda: from_sequence(next(readings)))
+    with pytest.raises(ValueError, match="changed between being checked"):
+        list(leads.batches())

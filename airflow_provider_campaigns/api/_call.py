@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 _MESSAGE_LENGTH = 300
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# What JSON can say and no database of Airflow's can store: half of a surrogate pair, and a nought in a text.
+_UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
+_NOUGHT = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True)
@@ -157,18 +160,29 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
 
 
 def decoded(body: bytes, of_each: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """Decode JSON to values that can be written again: no NaN, and no half of a surrogate pair.
+    """Decode JSON to values that can be written again, and be stored by any database of Airflow's.
+
+    There is no NaN in them, no infinite number, no half of a surrogate pair, and no nought in a text.
 
     :param of_each: what to make of each object; see :class:`Call`.
+    :raises ValueError: it is not JSON.
     """
-    if _SURROGATE.search(body):
-        halved = json.loads(body, parse_constant=_refuse)
-        body = json.dumps(halved, ensure_ascii=False).encode("utf-8", "replace")
-    return json.loads(body, parse_constant=_refuse, object_hook=of_each)
+    text = body.decode("utf-8-sig")
+    if _UNSTORABLE.search(text):
+        told = json.dumps(json.loads(text, parse_constant=_refuse), ensure_ascii=False)
+        text = _NOUGHT.sub(r"\1\\ufffd", told.encode("utf-8", "replace").decode())
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_hook=of_each)
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("a number beyond all numbers")
+    return number
 
 
 def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
@@ -215,7 +229,8 @@ def describe_error(payload: Any, *, depth: int = 5) -> str | None:
     :param depth: how many objects deep to look.
     """
     if not isinstance(payload, Mapping):
-        return _shortened(text_or_none(payload))
+        said = text_or_none(payload)
+        return one_line(said) if said else None
     if not depth:
         return None
     lowered = {str(name).lower(): value for name, value in payload.items()}
@@ -230,10 +245,11 @@ def describe_error(payload: Any, *, depth: int = 5) -> str | None:
 def _failure(call: Call[Any], answer: Answer, now: datetime) -> ApiError:
     status = answer.status
     payload: Any = None
+    said: str | None
     try:
-        payload = json.loads(answer.body)
+        payload = decoded(answer.body)
     except (ValueError, RecursionError):
-        said = _shortened(text_or_none(answer.body.decode("utf-8", "replace")))
+        said = one_line(answer.body.decode("utf-8", "replace"))
     else:
         said = describe_error(payload)
     said = said.rstrip(".") if said else None
@@ -287,14 +303,15 @@ def _status_line(status: int) -> str:
         return str(status)
 
 
-def _shortened(text: str | None) -> str | None:
-    if text is None:
-        return None
-    text = " ".join(text.split())
-    return text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}…"
+def one_line(text: str) -> str:
+    """Return as much of a text as a message may quote: one line, with nothing that a terminal acts upon."""
+    head = text.strip()[: 10 * _MESSAGE_LENGTH]
+    line = " ".join("".join(each if each.isprintable() else " " for each in head).split())
+    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}…"
 
 
 def _query_text(value: Any) -> str:
+    value = value.value if isinstance(value, Enum) else value
     if not isinstance(value, (str, int, float)):
         raise ValueError(f"A query parameter must be a text, a number or a boolean, got {value!r}.")
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -22,6 +22,7 @@ from airflow_provider_campaigns.api._call import (
     as_object,
     decoded,
     describe_error,
+    one_line,
     text_or_none,
 )
 from airflow_provider_campaigns.api._values import check_opaque_id, number_or_none, parse_instant
@@ -373,6 +374,14 @@ def find_campaign(word: str) -> Call[str | None]:
     return _get("get_campaign_list", lambda answer: _named(answer, word.lower()))
 
 
+def get_campaign_ids() -> Call[frozenset[str]]:
+    """List the ids of the account's campaigns, in lower case, whatever else the list says of them.
+
+    An answer that holds no list is an error here, and not an empty list.
+    """
+    return _get("get_campaign_list", _ids)
+
+
 def get_credits() -> Call[int]:
     """Ask for the number of credits left.
 
@@ -464,7 +473,7 @@ def _unless_rejected(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Call
                 if _campaign_id_in(answer):
                     raise MalformedAnswerError(f"{name}: the answer holds both a campaign and an error.")
                 raise RejectedError(
-                    f"Campaign Cleaner refused {name}: {describe_error(answer) or repr(value)}",
+                    f"Campaign Cleaner refused {name}: {describe_error(answer) or one_line(repr(value))}",
                     status_code=200,
                 )
         return parse(answer)
@@ -494,7 +503,8 @@ def _status_of(answer: Mapping[str, Any], campaign_id: str) -> CampaignStatus:
             continue
         if status.id.lower() != campaign_id.lower():
             raise MalformedAnswerError(
-                f"get_campaign_status: asked about campaign {campaign_id}, got an answer about {status.id}."
+                f"get_campaign_status: asked about campaign {campaign_id}, got an answer about "
+                f"{one_line(status.id)}."
             )
         return status
     raise MalformedAnswerError("get_campaign_status: the answer holds no status.")
@@ -510,7 +520,7 @@ def _status_in(place: Any, campaign_id: str | None) -> CampaignStatus | None:
         return None
     status = text_or_none(place.get("status"))
     found = place.get("id", campaign_id)
-    if status is None or len(status) > LONGEST_STATE or not isinstance(found, (str, int)):
+    if status is None or not _can_be_a_state(status) or not isinstance(found, (str, int)):
         return None
     return CampaignStatus(
         id=str(found),
@@ -528,7 +538,8 @@ def _result_of(answer: Mapping[str, Any], campaign_id: str) -> Campaign:
     for member in ("campaign_id", "id"):
         if result.get(member) and str(result[member]).lower() != campaign_id.lower():
             raise MalformedAnswerError(
-                f"get_campaign: asked for campaign {campaign_id}, got campaign {str(result[member])[:100]}."
+                f"get_campaign: asked for campaign {campaign_id}, got campaign "
+                f"{one_line(str(result[member]))}."
             )
     html = result.get("campaign_html")
     return Campaign(
@@ -554,9 +565,14 @@ def _listed(answer: Mapping[str, Any]) -> list[CampaignStatus]:
 def _id_and_state(item: dict[str, Any]) -> Any:
     """Make a pair of texts of a campaign, and leave any other object as it is."""
     campaign_id, status = item.get("id"), item.get("status")
-    if isinstance(campaign_id, (str, int)) and isinstance(status, str):
+    if isinstance(campaign_id, (str, int)) and isinstance(status, str) and _can_be_a_state(status.strip()):
         return str(campaign_id).lower(), status.strip().lower()
     return item
+
+
+def _can_be_a_state(status: str) -> bool:
+    """Tell whether a text may be a state that nobody has described, rather than something else."""
+    return 0 < len(status) <= LONGEST_STATE and status.isprintable()
 
 
 class _States(Mapping[str, CampaignStatus]):
@@ -588,6 +604,10 @@ def _named(answer: Mapping[str, Any], word: str) -> str | None:
             except ValueError:
                 raise MalformedAnswerError("get_campaign_list: a campaign in the list has no id.") from None
     return None
+
+
+def _ids(answer: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(item.get("id")).lower() for item in _items(answer) if isinstance(item, Mapping))
 
 
 def _items(answer: Mapping[str, Any]) -> list[Any]:
@@ -627,7 +647,7 @@ def _deleted(answer: Mapping[str, Any]) -> None:
         raise MalformedAnswerError("delete_campaign: the answer does not say what came of it.")
     if status.lower() != "success":
         raise RejectedError(
-            f"Campaign Cleaner did not delete the campaign: {describe_error(answer) or status}",
+            f"Campaign Cleaner did not delete the campaign: {describe_error(answer) or one_line(status)}",
             status_code=200,
         )
 
@@ -659,11 +679,11 @@ def _addresses(send_to: Any) -> tuple[str, ...]:
 
 def _inbox_results(answer: Mapping[str, Any], job_id: str) -> InboxTestResults:
     told = text_or_none(answer.get("status"))
-    if told is None or len(told) > LONGEST_STATE:
+    if told is None or not _can_be_a_state(told):
         raise MalformedAnswerError("get_inbox_test_results: the answer holds no status.")
     if answer.get("job_id") is not None and str(answer["job_id"]).lower() != job_id.lower():
         raise MalformedAnswerError(
-            f"get_inbox_test_results: asked about test {job_id}, got test {str(answer['job_id'])[:100]}."
+            f"get_inbox_test_results: asked about test {job_id}, got test {one_line(str(answer['job_id']))}."
         )
     summary = answer.get("summary")
     counts = summary if isinstance(summary, Mapping) else {}

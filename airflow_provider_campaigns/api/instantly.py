@@ -465,9 +465,9 @@ def move_leads(**what: Any) -> Call[BackgroundJob]:
         raise ValueError("Leads move either to a campaign (to_campaign_id) or to a list (to_list_id).")
     if "ids" in what and not {"campaign", "list_id"} & what.keys():
         raise ValueError("ids need the campaign or the list_id that the leads are in.")
-    for name in ("ids", "contacts"):
-        if name in what and not what[name]:
-            raise ValueError(f"{name} must hold at least one, or be left out.")
+    for name in sorted(_SELECTING_LEADS & what.keys()):
+        if what[name] in ("", [], (), {}):
+            raise ValueError(f"{name} is empty: say which, or leave it out.")
     if not _SELECTING_LEADS & what.keys():
         raise ValueError(f"Say which leads to move, by one of {', '.join(sorted(_SELECTING_LEADS))}.")
     return _post("/leads/move", _job, body=what)
@@ -503,6 +503,7 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
     email = text_or_none(lead.get("email"))
     if email is None or "@" not in email:
         raise ValueError(f"{place} has no e-mail address under 'email'.")
+    _check_members(lead, place)
     variables = lead.get("custom_variables")
     if variables is not None:
         if not isinstance(variables, Mapping):
@@ -517,6 +518,15 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{place} cannot be sent as JSON: {error}") from None
     return dict(lead)
+
+
+def _check_members(lead: Mapping[Any, Any], place: str) -> None:
+    """Refuse members that the service refuses, with the whole batch that they are in."""
+    for name, value in lead.items():
+        if name != "custom_variables" and name not in LEAD_MEMBERS:
+            raise ValueError(f"{place}: {name!r} is no member of a lead; put it under custom_variables.")
+        if name in LEAD_MEMBERS - {"lt_interest_status"} and not isinstance(value, (str, type(None))):
+            raise ValueError(f"{place}: {name} must be a text, got {type(value).__name__}.")
 
 
 def get_background_job(job_id: str, *, data_fields: Iterable[str] = ()) -> Call[BackgroundJob]:
@@ -690,7 +700,12 @@ def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
 def _effective_code(diagnosed: Any, summarised: Any) -> str | None:
     """Take the code to the letter: only a string is one, and only null gives way to the summary."""
     code = summarised if diagnosed is None else diagnosed
-    return code if isinstance(code, str) and 0 < len(code) <= LONGEST_CODE else None
+    return code if isinstance(code, str) and _can_be_a_code(code) else None
+
+
+def _can_be_a_code(code: str) -> bool:
+    """Tell whether a text may be a code that nobody has described, rather than something else."""
+    return 0 < len(code) <= LONGEST_CODE and code.isprintable()
 
 
 def _part(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -726,15 +741,17 @@ def _added_leads(answer: Mapping[str, Any]) -> AddedLeads:
         invalid_email_count=count("invalid_email_count"),
         incomplete_count=count("incomplete_count"),
         duplicate_email_count=count("duplicate_email_count"),
-        remaining_in_plan=remaining if isinstance(remaining, int) else None,
-        created_leads=tuple(created) if isinstance(created, list) else (),
+        remaining_in_plan=remaining if type(remaining) is int else None,
+        created_leads=tuple(each for each in created if isinstance(each, Mapping))
+        if isinstance(created, list)
+        else (),
         raw=answer,
     )
 
 
 def _job(answer: Mapping[str, Any]) -> BackgroundJob:
     job_id, status = text_or_none(answer.get("id")), text_or_none(answer.get("status"))
-    if job_id is None or status is None or len(status) > LONGEST_CODE:
+    if job_id is None or status is None or not _can_be_a_code(status):
         raise MalformedAnswerError("The answer holds no background job: it has no id, or no status.")
     return BackgroundJob(
         id=job_id,

@@ -23,7 +23,7 @@ from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.api._values import check_opaque_id
 from airflow_provider_campaigns.api.campaign_cleaner import (
     CampaignSettings,
-    get_campaign_states,
+    get_campaign_ids,
     send_campaign,
 )
 from airflow_provider_campaigns.arguments import (
@@ -253,7 +253,14 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         """Look for a submission in the list of campaigns, twice, since it may have just been taken."""
         for pause in (0.0, SETTLING_SECONDS):
             time.sleep(pause)
-            if found := self._hook.find_campaign(word):
+            try:
+                found = self._hook.find_campaign(word)
+            except MalformedAnswerError as error:
+                raise MalformedAnswerError(
+                    f"{error} Without the list nobody knows whether a submission arrived, so nothing was "
+                    f"submitted. If the account has no campaign at all, start a new run."
+                ) from error
+            if found:
                 return found
         return None
 
@@ -488,8 +495,9 @@ class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
 class CampaignCleanerDeleteCampaignOperator(BaseOperator):
     """Deletes a campaign from Campaign Cleaner, for good.
 
-    What comes of deleting a campaign twice is not documented, so an answer that it could not be deleted is
-    held against the list of campaigns: one that is not there any more counts as deleted.
+    What comes of deleting a campaign twice is not documented. So where the answer is lost, or a later try is
+    told that there is nothing to delete, the list of campaigns decides: one that is not there any more has
+    been deleted. A refusal of the first try is an error.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/delete-campaign
 
@@ -517,10 +525,13 @@ class CampaignCleanerDeleteCampaignOperator(BaseOperator):
         """Delete the campaign."""
         keep_campaign_cleaner_link(context)
         hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        may_be_gone = "ti" in context and may_have_been_tried(context)
         try:
             hook.delete_campaign(self.campaign_id)
-        except (RejectedError, NotFoundError, UnreachableError, ServiceUnavailableError):
-            if self.campaign_id.lower() in hook.send(get_campaign_states()):
+        except (RejectedError, NotFoundError, UnreachableError, ServiceUnavailableError) as error:
+            if isinstance(error, (RejectedError, NotFoundError)) and not may_be_gone:
+                raise
+            if self.campaign_id.lower() in hook.send(get_campaign_ids()):
                 raise
             self.log.info("Campaign Cleaner does not list campaign %s any more.", self.campaign_id)
         else:

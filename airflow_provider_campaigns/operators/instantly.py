@@ -15,7 +15,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_campaigns import gate
 from airflow_provider_campaigns.api._values import check_uuid
-from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
+from airflow_provider_campaigns.api.instantly import (
+    AddedLeads,
+    LifecycleStatus,
+    SendingCode,
+    SendingStatus,
+    add_leads,
+)
 from airflow_provider_campaigns.arguments import (
     check_choice,
     check_count,
@@ -26,6 +32,7 @@ from airflow_provider_campaigns.arguments import (
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     DeadlinePassedError,
+    LeadsNotTakenError,
     MalformedAnswerError,
     NotActivatedError,
     NotConnectedError,
@@ -51,7 +58,7 @@ from airflow_provider_campaigns.triggers._watching import Ending
 from airflow_provider_campaigns.triggers.instantly import (
     InstantlyActivationTrigger,
     InstantlySendGateTrigger,
-    has_left_draft,
+    has_started,
 )
 
 if TYPE_CHECKING:
@@ -252,6 +259,10 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         return InstantlyHook(self.instantly_conn_id)
 
 
+_SENDING = (LifecycleStatus.ACTIVE, LifecycleStatus.RUNNING_SUBSEQUENCES)
+_WAITING_TO_START = (LifecycleStatus.DRAFT, LifecycleStatus.PAUSED)
+
+
 class InstantlyActivateCampaignOperator(DeferringOperator):
     """Starts or resumes a campaign, unless it is active already; its XCom is what the campaign is then.
 
@@ -259,16 +270,20 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
     counts is its status: anything but active raises
     :class:`~airflow_provider_campaigns.exceptions.NotActivatedError`. An activation is sent once; where its
     answer is lost, a campaign that is active then has been activated. Sending starts 10 to 15 minutes after
-    an activation, and until then the sending status may still call the campaign a draft; with
+    an activation, and until then the sending status may still call the campaign a draft, or paused; with
     ``wait_timeout`` that is waited out, which raises ``AirflowSensorTimeout`` once time is up.
+
+    A draft or paused campaign is activated. One that is completed, or that Instantly stopped by itself
+    (bounces, accounts in error or suspended), is not: that is for a person to decide.
 
     The XCom holds ``campaign_id``, ``status`` (a number) and, after a wait, ``sending_status``.
 
     https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
 
     :param campaign_id: the campaign (templated).
-    :param wait_timeout: how long to wait for the sending status to leave draft; a timedelta or seconds. Not
-        at all by default.
+    :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped by itself.
+    :param wait_timeout: how long to wait for the sending status to leave draft and paused; a timedelta or
+        seconds. Not at all by default.
     :param poke_interval: how often to look while waiting; a timedelta or seconds.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
@@ -284,6 +299,7 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
         self,
         *,
         campaign_id: str,
+        restart_stopped: bool = False,
         wait_timeout: timedelta | float = timedelta(0),
         poke_interval: timedelta | float = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -294,6 +310,7 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
         super().__init__(**kwargs)
         check_if_literal(check_uuid, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
+        self.restart_stopped = restart_stopped
         self.wait_timeout = seconds(wait_timeout, "wait_timeout")
         self.poke_interval = seconds(poke_interval, "poke_interval")
         self.deferrable = deferrable
@@ -310,22 +327,28 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
         check_uuid(self.campaign_id, "campaign_id")
         keep_instantly_link(context, self.campaign_id)
         status = _lifecycle(self._hook, self.campaign_id)
-        if status == LifecycleStatus.ACTIVE:
-            self.log.info("Campaign %s is active already.", self.campaign_id)
+        if status in _SENDING:
+            self.log.info("Campaign %s is %s already.", self.campaign_id, LifecycleStatus.name_of(status))
+        elif status not in _WAITING_TO_START and not self.restart_stopped:
+            raise NotActivatedError(
+                f"Campaign {self.campaign_id} is {LifecycleStatus.name_of(status)}, and was not activated: "
+                f"that is for a person to decide, who has seen why it stopped. restart_stopped=True "
+                f"activates it all the same."
+            )
         else:
             self.log.info("Campaign %s is %s; activating.", self.campaign_id, LifecycleStatus.name_of(status))
             status = _change(
                 lambda: self._hook.activate_campaign(self.campaign_id),
                 lambda: _lifecycle(self._hook, self.campaign_id),
-                lambda status: status == LifecycleStatus.ACTIVE,
+                lambda status: status in _SENDING,
             )
-        if status != LifecycleStatus.ACTIVE:
+        if status not in _SENDING:
             raise NotActivatedError(
                 f"Instantly accepted the activation of campaign {self.campaign_id}, which now is "
                 f"{LifecycleStatus.name_of(status)}. A send gate tells why; activating again will not help."
             )
         if not self.wait_timeout:
-            return self._result(None)
+            return {"campaign_id": self.campaign_id, "status": status}
         deadline = time.time() + self.wait_timeout
         if self.deferrable:
             self.defer(
@@ -359,7 +382,7 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
                 code = look_patiently(self._code, polling)
             except DeadlinePassedError as error:
                 self._time_out(code, str(error))
-            if has_left_draft(code):
+            if has_started(code):
                 return self._result(code)
             pause = polling.after_answer(time.time(), spread=random.random())
             if pause is None:
@@ -381,8 +404,14 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
         )
 
     def _result(self, code: str | None) -> dict[str, Any]:
-        told = {"campaign_id": self.campaign_id, "status": int(LifecycleStatus.ACTIVE)}
-        return {**told, "sending_status": code} if code else told
+        """Return what the campaign is at the end of the wait, unless Instantly has stopped it meanwhile."""
+        status = _lifecycle(self._hook, self.campaign_id)
+        if status not in (*_SENDING, LifecycleStatus.COMPLETED):
+            raise NotActivatedError(
+                f"Campaign {self.campaign_id} was activated, and now is {LifecycleStatus.name_of(status)} "
+                f"({code}). A send gate tells why; activating again will not help."
+            )
+        return {"campaign_id": self.campaign_id, "status": status, "sending_status": code}
 
     @cached_property
     def _hook(self) -> InstantlyHook:
@@ -436,9 +465,6 @@ class InstantlyPauseCampaignOperator(BaseOperator):
                 f"{LifecycleStatus.name_of(status)}. Pause it in Instantly."
             )
         return {"campaign_id": self.campaign_id, "status": status}
-
-
-_SENDING = (LifecycleStatus.ACTIVE, LifecycleStatus.RUNNING_SUBSEQUENCES)
 
 
 class InstantlyUpdateCampaignOperator(BaseOperator):
@@ -678,7 +704,7 @@ def _lifecycle(hook: InstantlyHook, campaign_id: str) -> int:
     status = hook.get_campaign(campaign_id).get("status")
     if not isinstance(status, int) or isinstance(status, bool):
         raise MalformedAnswerError(
-            f"Instantly does not say what campaign {campaign_id} is (status {status!r})."
+            f"Instantly does not say what campaign {campaign_id} is (status {status!r:.80})."
         )
     return status
 
@@ -769,14 +795,12 @@ class InstantlyAddLeadsOperator(BaseOperator):
         leads = checked(self._source(), "leads" if self.leads_path is None else self.leads_path)
         memory = Memory(context)
         sent = self._sent_before(memory, leads)
-        options = self.options or {}
         try:
             for batch in leads.batches(after=sent.done):
-                self._check_gate(sent)
-                added = self._hook.add_leads(self.campaign_id, batch, retry=_UNTIL_TAKEN, **options)
-                sent.count(added, len(batch))
+                unaccounted = sent.count(self._send(batch, sent), len(batch))
                 memory.keep(_SENT, sent.as_dict())
                 self.log.info("%s.", sent)
+                self._check_taken(unaccounted, sent)
         except Exception:
             # TRY400: whoever raised it has said what happened.
             self.log.error("%s. What was added stays; running the task again adds the rest.", sent)  # noqa: TRY400
@@ -785,6 +809,31 @@ class InstantlyAddLeadsOperator(BaseOperator):
         # A task that somebody clears after it succeeded begins anew.
         memory.forget(_SENT)
         return sent.summary()
+
+    def _check_taken(self, unaccounted: int, sent: Sent) -> None:
+        if unaccounted:
+            left = sent.remaining_in_plan
+            raise LeadsNotTakenError(
+                f"Instantly does not say what became of {unaccounted:,} leads of a batch. Room left in the "
+                f"plan: {'unknown' if left is None else f'{left:,}'}. Make room, then run the task again: "
+                f"what the campaign has already is left out. {sent}."
+            )
+
+    def _send(self, batch: Sequence[Lead], sent: Sent) -> AddedLeads:
+        """Send a batch, again after what it was refused for has passed; right behind the gate each time."""
+        call = add_leads(self.campaign_id, batch, **(self.options or {}))
+        attempt = 0
+        while True:
+            attempt += 1
+            self._check_gate(sent)
+            try:
+                return self._hook.send(call, ONCE)
+            except ApiError as error:
+                pause = _UNTIL_TAKEN.after_failure(call, error, attempt, spread=random.random())
+                if pause is None:
+                    raise
+                self.log.warning("A batch was not taken, next attempt in %.1f s: %s", pause, error)
+            time.sleep(pause)
 
     def _source(self) -> Callable[[], Iterator[Lead]]:
         if self.leads_path is None:

@@ -112,7 +112,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
 
 
 class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
-    """Waits until an activated campaign is no longer reported as a draft; ``said`` is the code.
+    """Waits until an activated campaign is no longer reported as a draft or paused; ``said`` is the code.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
@@ -149,9 +149,9 @@ class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
         return CAMPAIGN_SENDING_STATUS, self.campaign_id
 
     def judge(self, answer: SendingStatus | ApiError) -> Look:
-        """End the wait at any code but that of a draft."""
+        """End the wait at any code but those of a campaign that has not started."""
         code = None if isinstance(answer, ApiError) else answer.status
-        return Look(said=code, ends=has_left_draft(code))
+        return Look(said=code, ends=has_started(code))
 
 
 class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
@@ -197,6 +197,7 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         return Look(said=status, ends=status not in {each.value for each in WAITING_JOBS})
 
 
-def has_left_draft(code: str | None) -> bool:
-    """Tell whether a sending code says that a campaign is no longer a draft."""
-    return code is not None and code != SendingCode.CAMPAIGN_DRAFT.value
+def has_started(code: str | None) -> bool:
+    """Tell whether a sending code is that of a campaign that has been started, however it fares."""
+    not_yet = {SendingCode.CAMPAIGN_DRAFT.value, SendingCode.CAMPAIGN_PAUSED.value}
+    return code is not None and code not in not_yet

@@ -175,6 +175,14 @@ ROWS = [
         {"campaign_list": [7, {"id": "A"}, {"id": "B", "campaign_name": "Spring af-1"}, LISTED]},
         "B",
     ),
+    Row(
+        "get_campaign_ids",
+        {},
+        "GET",
+        "/v1/get_campaign_list",
+        {"campaign_list": [7, {"id": "B-2", "status": None}, LISTED]},
+        frozenset({"b-2", ID.lower()}),
+    ),
     Row("get_credits", {}, "GET", "/v1/get_credits", {"credits": 987}, 987),
     Row(
         "get_campaign_pdf_analysis",
@@ -261,7 +269,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_call_and_every_method_of_the_hook_has_a_row() -> None:
     assert ONE_OF_EACH.keys() == calls_of(api)
     of_the_form = {"test_connection", "aget_campaign_status"}
-    assert methods_of(CampaignCleanerHook) - of_the_form == ONE_OF_EACH.keys() - {"get_campaign_states"}
+    of_the_api = {"get_campaign_ids", "get_campaign_states"}
+    assert methods_of(CampaignCleanerHook) - of_the_form == ONE_OF_EACH.keys() - of_the_api
 
 
 @pytest.mark.parametrize("make", [on_a_worker, in_the_triggerer])

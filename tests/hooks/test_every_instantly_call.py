@@ -763,8 +763,10 @@ class TestMovingLeads:
             ({"to_list_id": OTHER, "ids": [LEAD]}, "ids need the campaign or the list_id"),
             ({"to_list_id": OTHER, "ids": [LEAD], "campaign": None}, "ids need the campaign or the list_id"),
             ({"to_list_id": OTHER, "campaign_ids": [ID]}, "campaign_ids is not a filter"),
-            ({"to_list_id": OTHER, "campaign": ID, "ids": []}, "ids must hold at least one"),
-            ({"to_list_id": OTHER, "campaign": ID, "contacts": ()}, "contacts must hold at least one"),
+            ({"to_list_id": OTHER, "campaign": ID, "ids": []}, "ids is empty"),
+            ({"to_list_id": OTHER, "campaign": ID, "contacts": ()}, "contacts is empty"),
+            ({"to_list_id": OTHER, "campaign": ""}, "campaign is empty"),
+            ({"to_list_id": OTHER}, "Say which leads to move"),
         ],
     )
     def test_what_would_move_the_wrong_leads_is_not_sent(

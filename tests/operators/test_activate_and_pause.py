@@ -100,7 +100,7 @@ def deferrable(request: pytest.FixtureRequest) -> bool:
 
 
 class TestActivating:
-    @pytest.mark.parametrize("before", [0, 2, 3, 4, -1, -2, -99])
+    @pytest.mark.parametrize("before", [0, 2])
     def test_a_campaign_that_is_not_active_is_activated(
         self, connections: ScriptedServer, before: int
     ) -> None:
@@ -111,9 +111,20 @@ class TestActivating:
         assert connections.requests[1].body == b""
         assert driven.ti.xcoms == {"_link_InstantlyCampaignLink": LINK}
 
-    def test_an_active_campaign_is_left_alone(self, connections: ScriptedServer) -> None:
-        play(connections, 1)
-        assert Driven().run(activate())["status"] == 1
+    @pytest.mark.parametrize("before", [3, -1, -2, -99, 7])
+    def test_what_has_stopped_by_itself_is_left_to_a_person(
+        self, connections: ScriptedServer, before: int
+    ) -> None:
+        play(connections, before, 1)
+        with pytest.raises(NotActivatedError, match="restart_stopped=True"):
+            Driven().run(activate())
+        assert asked(connections) == [READ]
+        assert Driven().run(activate(restart_stopped=True))["status"] == 1
+
+    @pytest.mark.parametrize("status", [1, 4])
+    def test_a_campaign_that_sends_is_left_alone(self, connections: ScriptedServer, status: int) -> None:
+        play(connections, status)
+        assert Driven().run(activate()) == {"campaign_id": UUID, "status": status}
         assert asked(connections) == [READ]
 
     @pytest.mark.parametrize(
@@ -226,7 +237,21 @@ class TestWaitingForSending:
         # It is an answer: nothing has failed, so one that may not fail once goes on.
         result = Driven().run(activate(wait_timeout=20, deferrable=deferrable, max_failures=1))
         assert result["sending_status"] == "healthy"
-        assert asked(connections) == [READ, *[("GET", SENDING)] * 3]
+        assert asked(connections) == [READ, *[("GET", SENDING)] * 3, READ]
+
+    def test_a_campaign_that_is_still_reported_as_paused_is_waited_for(
+        self, connections: ScriptedServer, deferrable: bool
+    ) -> None:
+        play(connections, 2, 1, codes=("campaign_paused", "out_of_schedule"))
+        result = Driven().run(activate(wait_timeout=20, deferrable=deferrable))
+        assert result["sending_status"] == "out_of_schedule"
+
+    def test_a_campaign_that_is_stopped_during_the_wait_is_no_success(
+        self, connections: ScriptedServer, deferrable: bool
+    ) -> None:
+        play(connections, 0, 1, -2, codes=("campaign_draft", "campaign_bounce_protect"))
+        with pytest.raises(NotActivatedError, match="now is bounce protect"):
+            Driven().run(activate(wait_timeout=20, deferrable=deferrable))
 
     def test_a_wait_that_runs_out_says_so(self, connections: ScriptedServer, deferrable: bool) -> None:
         play(connections, 0, 1, codes=("campaign_draft",))

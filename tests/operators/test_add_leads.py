@@ -18,6 +18,7 @@ from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import (
     AuthenticationError,
     BadRequestError,
+    LeadsNotTakenError,
     MalformedAnswerError,
     PaymentRequiredError,
     PermissionDeniedError,
@@ -164,7 +165,10 @@ def test_leads_may_come_as_any_sequence(connections: ScriptedServer) -> None:
         ("[{'email': 'a@b.c'}]", "leads must be .*as that task's output"),
         ([{"email": "a@b.c"}, {"email": ""}], r"leads\[1\]"),
         ([{"email": "a@b.c"}, "b@c.d"], r"leads\[1\]"),
-        ([*leads(1400), {"email": f"{SECRET}@b.c", "since": date(2026, 1, 1)}], r"leads\[1400\] cannot be"),
+        (
+            [*leads(1400), {"email": f"{SECRET}@b.c", "since": date(2026, 1, 1)}],
+            r"leads\[1400\]: 'since' is no",
+        ),
     ],
 )
 def test_nothing_is_sent_if_a_lead_of_a_list_is_broken(
@@ -567,3 +571,27 @@ def test_what_was_rendered_is_checked_before_anything_is_sent(
     with pytest.raises(ValueError, match=name):
         Driven().run(task)
     assert connections.requests == []
+
+
+def test_leads_that_the_plan_has_no_room_for_are_an_error_and_not_lost(connections: ScriptedServer) -> None:
+    full = {**counted(1000, 300), "remaining_in_plan": 0}
+    connections.play(full, all_new)
+    driven = Driven(store={})
+    with pytest.raises(LeadsNotTakenError, match=r"what became of 700 leads .* plan: 0"):
+        driven.run(add(leads(1500)))
+    assert sizes(connections) == [1000]
+    told = driven.ti.xcoms["return_value"]
+    assert (told["complete"], told["leads_uploaded"]) == (False, 300)
+    # The next try goes on at that batch, and not behind it.
+    connections.play(counted(1000, 700, duplicated_leads=300), counted(500, 500))
+    told = Driven(store=driven.store).run(add(leads(1500)))
+    assert sizes(connections) == [1000, 1000, 500]
+    assert (told["complete"], told["leads_uploaded"]) == (True, 1500)
+
+
+def test_the_gate_is_asked_again_before_a_batch_is_sent_again(connections: ScriptedServer) -> None:
+    connections.play(Reply({}, status=429), path=ADD)
+    connections.play(status("healthy"), status("campaign_paused"), path=STATUS)
+    with pytest.raises(SendGateClosedError):
+        Driven().run(add(leads(3), check_gate=True))
+    assert [request.path for request in connections.requests] == [STATUS, ADD, STATUS]
