@@ -44,6 +44,10 @@ from airflow_provider_campaigns.transport.retry import Retry
 T = TypeVar("T")
 
 
+# A call that has waited out this many pauses of its account goes, and hears for itself.
+_LONGEST_QUEUE_OF_PAUSES = 3
+
+
 @dataclass
 class _SharedSession:
     session: aiohttp.ClientSession
@@ -102,9 +106,7 @@ class AioClient:
 
     async def _attempt(self, call: Call[T]) -> T:
         url, body = URL(self._account.url(call), encoded=True), call.encoded_body()
-        now = time.monotonic()
-        if pause := max(self._pace.reserve(now), self._pace.held_for(now)):
-            await self._sleep(pause)
+        await self._wait_for_its_turn()
         try:
             async with self._session.request(
                 call.method,
@@ -128,6 +130,19 @@ class AioClient:
         except (aiohttp.ClientError, OSError, ValueError, LookupError) as cause:
             raise no_answer(call, self._account, cause) from None
         return read(call, answer, now=datetime.now(timezone.utc))
+
+    async def _wait_for_its_turn(self) -> None:
+        """Keep the account's pace, and a pause that the service asks somebody for while this call waits."""
+        if pause := self._pace.reserve(time.monotonic()):
+            await self._sleep(pause)
+        for _ in range(_LONGEST_QUEUE_OF_PAUSES):
+            held = self._pace.held_for(time.monotonic())
+            if not held:
+                return
+            await self._sleep(held)
+            # All that were held leave one after another again.
+            if pause := self._pace.reserve(time.monotonic()):
+                await self._sleep(pause)
 
     async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
         length = response.content_length

@@ -9,8 +9,11 @@ The rules of this room:
   them sets the rhythm, so nobody hears later than asked for.
 - Where the service answers for all things in one call, and more than one thing is waited for, it is asked
   for all: one request an interval, however many wait. A thing that is missing from that answer is asked for
-  singly. If the call fails, one thing is asked for singly, to tell a broken call from a broken service: in
-  the first case all are asked for singly for a while, in the second the failure is everybody's.
+  singly. If the call fails, one thing is asked for singly, to tell a broken call from a broken service (and
+  a second one, where the first may be what is broken): in the first case all are asked for singly for a
+  while, in the second the failure is everybody's.
+- A failure that may pass counts for the waits that were due, and for no other: each wait survives as many
+  as it was told to, at its own rhythm.
 - What has been due longest is asked for first. Under a budget of b requests a second, n things are looked
   at about every max(interval, n / b) seconds each, and none starves.
 - Whatever the service does, a wait ends at its deadline, by a timer of its own. One that is taken up after
@@ -36,7 +39,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_campaigns.api._call import Call
-from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, NotFoundError
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    BadRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+    RejectedError,
+)
 from airflow_provider_campaigns.polling import Polling
 from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
 from airflow_provider_campaigns.transport.retry import ONCE
@@ -56,10 +65,14 @@ GATHER_SECONDS = 1.0
 TOGETHER_SECONDS = 0.05
 # For how long a call for all that does not work is left alone.
 SINGLY_SECONDS = 600.0
+# The same for one that failed in a way that passes.
+SINGLY_FOR_NOW_SECONDS = 15.0
 # How long after its deadline a wait may still hear the answer to a look that left in time.
 LAST_LOOK_SECONDS = 1.0
 # Failures that say something about the thing that was asked for, and nothing about the service.
 _ABOUT_ONE_THING = (NotFoundError, BadRequestError)
+# Failures that may say either.
+_ABOUT_EITHER = (RejectedError, MalformedAnswerError)
 # How many waits are told of an answer before others may use the event loop.
 _TOLD_AT_ONCE = 200
 
@@ -128,7 +141,8 @@ class Waiter(Generic[T]):
         try:
             return self._heed(outcome, failed=failed, spread=spread)
         except Exception as error:  # noqa: BLE001 - whoever awaits the wait is the one to hear of it
-            self.ended.set_exception(error)
+            # Not the error itself: a future refuses a StopIteration.
+            self.ended.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
             return math.inf
 
     def run_out(self) -> None:
@@ -350,17 +364,24 @@ class Watch(Generic[T]):
     ) -> None:
         """Find out, by asking about one thing, whether the call for all is broken or the service is."""
         log.warning("Asking about all %s failed, asking about one: %s", self._question.kind, error)
-        due.asking = True
-        await self._slots.acquire()
-        failure = await self._ask_one(due)
+        failure = await self._probe(due)
+        if isinstance(failure, _ABOUT_EITHER):
+            another = next((thing for thing, _ in asked if thing is not due and not thing.asking), None)
+            failure = await self._probe(another) if another else failure
         if failure is None or isinstance(failure, _ABOUT_ONE_THING):
-            self._singly_until = self._loop.time() + SINGLY_SECONDS
+            pause = SINGLY_FOR_NOW_SECONDS if error.retryable else SINGLY_SECONDS
+            self._singly_until = self._loop.time() + pause
             return
         for number, (thing, waiters) in enumerate(asked, 1):
             if thing is not due:
                 await self._tell(thing, waiters, failure, spread=0.0)
             if not number % _TOLD_AT_ONCE:
                 await asyncio.sleep(0)
+
+    async def _probe(self, thing: _Thing[T]) -> ApiError | None:
+        thing.asking = True
+        await self._slots.acquire()
+        return await self._ask_one(thing)
 
     async def _send(self, call: Call[R]) -> R | ApiError:
         try:
@@ -382,8 +403,10 @@ class Watch(Generic[T]):
         """Tell those who waited what came of it, and queue the thing again if anybody waits on."""
         now = self._loop.time()
         failed = self._is_failure(outcome)
+        may_pass = isinstance(outcome, ApiError) and failed and not outcome.final
         for number, waiter in enumerate(waiters, 1):
-            waiter.due = now + waiter.hear(outcome, failed=failed, spread=spread)
+            if not may_pass or waiter.due <= now:
+                waiter.due = now + waiter.hear(outcome, failed=failed, spread=spread)
             if not number % _TOLD_AT_ONCE:
                 await asyncio.sleep(0)
         thing.asking = False
