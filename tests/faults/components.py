@@ -15,7 +15,10 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerGetCampaignOperator,
     CampaignCleanerSubmitCampaignOperator,
 )
-from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator, InstantlySendGateOperator
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyAddLeadsOperator,
+    InstantlySendGateOperator,
+)
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from tests.driving import Driven, TaskInstance
 from tests.faults.clock import Clock
