@@ -260,9 +260,7 @@ class _Socket:
 
 
 class _Answer(io.RawIOBase):
-    def __init__(
-        self, exchange: Exchange, worker: Worker, timeout: Callable[[], float | None]
-    ) -> None:
+    def __init__(self, exchange: Exchange, worker: Worker, timeout: Callable[[], float | None]) -> None:
         self._exchange, self._worker, self._timeout = exchange, worker, timeout
 
     def readable(self) -> bool:
