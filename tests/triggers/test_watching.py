@@ -294,6 +294,71 @@ async def test_a_pause_that_one_is_asked_for_is_kept_by_all(connections: Scripte
     await settled()
 
 
+async def test_failures_count_for_the_waits_that_were_due_and_for_no_others(cleaner: Cleaner) -> None:
+    """One impatient wait must not use up what the patient ones are to survive."""
+    cleaner.states = dict.fromkeys(["patient", "impatient"], "processing")
+    patient = asyncio.create_task(event_of(wait_for("patient", poke_interval=60)))
+    await asyncio.sleep(0.3)
+    for path in (LIST, STATUS):
+        cleaner.server.play(Reply({}, status=503), path=path)
+    impatient = wait_for("impatient", poke_interval=0.1, max_failures=6)
+    assert (await event_of(impatient))["ending"] == "failed"
+    assert not patient.done()
+    patient.cancel()
+    await asyncio.gather(patient, return_exceptions=True)
+    await settled()
+
+
+async def test_a_list_that_fails_in_passing_is_asked_for_again_soon(
+    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watching, "SINGLY_FOR_NOW_SECONDS", 0.5)
+    cleaner.states = dict.fromkeys("abcdef", "processing")
+    cleaner.server.play(Reply({}, status=503), Reply(cleaner._list), path=LIST)
+    waits = [asyncio.create_task(event_of(wait_for(name))) for name in cleaner.states]
+    await asyncio.sleep(2.5)
+    assert cleaner.asked()[LIST] >= 3
+    cleaner.states = dict.fromkeys(cleaner.states, "completed")
+    assert {event["said"] for event in await asyncio.gather(*waits)} == {"completed"}
+    await settled()
+
+
+async def test_one_campaign_that_is_refused_fails_no_other_while_the_list_is_broken(cleaner: Cleaner) -> None:
+    cleaner.states = dict.fromkeys("abc", "processing")
+    cleaner.server.play(Reply(b"<html>"), path=LIST)
+
+    def told(request: Request) -> dict[str, Any]:
+        refused = request.json["campaign"]["id"] == "a"
+        return {"error": "no such campaign"} if refused else cleaner._status(request)
+
+    cleaner.server.play(Reply(told), path=STATUS)
+    waits = [
+        asyncio.create_task(event_of(wait_for(name, max_failures=2, poke_interval=0.2))) for name in "abc"
+    ]
+    assert (await waits[0])["ending"] == "failed"
+    cleaner.states = dict.fromkeys("abc", "completed")
+    assert {event["said"] for event in await asyncio.gather(*waits[1:])} == {"completed"}
+    await settled()
+
+
+async def test_a_call_that_is_queued_when_a_pause_begins_keeps_it(
+    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(
+        monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 10}, password="slow"
+    )
+    connections.play(Reply({}, status=429, headers={"Retry-After": "30"}, delay=0.3))
+    waits = [asyncio.create_task(event_of(gate_of(number))) for number in range(20)]
+    await asyncio.sleep(1.5)
+    # Some were under way when the first was told to rest; the others had their moments in the queue already.
+    assert 1 <= len(connections.requests) <= 7
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    pacing._paces.clear()
+    await settled()
+
+
 async def test_two_connections_to_one_account_share_one_voice(
     cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
