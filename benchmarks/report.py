@@ -190,7 +190,8 @@ def _instantly_goals(results: Results) -> list[Goal]:
 
 def _punctual(name: str, measured: tuple[Plan, Figures]) -> Goal:
     plan, figures = measured
-    late = float("inf") if figures.event_p99 is None else figures.event_p99
+    complete = figures.event_p99 is not None and figures.ended_well == plan.waits
+    late = figures.event_p99 if complete and figures.event_p99 is not None else float("inf")
     return Goal.at_most(f"{name}: completion to event, p99", plan.interval + 0.5, late, " s")
 
 

@@ -48,6 +48,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.polling import Polling
 from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
+from airflow_provider_campaigns.transport.pacing import pace_of
 from airflow_provider_campaigns.transport.retry import ONCE
 
 T = TypeVar("T")
@@ -424,4 +425,5 @@ def join(account: Account, question: Question[T]) -> Watch[T]:
     name = (account.identity, question.kind)
     if name not in watches:
         watches[name] = Watch(question, account)
+    pace_of(account)  # a connection that joins may name a smaller budget
     return watches[name]
