@@ -211,8 +211,8 @@ def test_leads_that_cannot_be_sent_are_refused(leads: Any, told: str) -> None:
             {"email": "a@b.c", "custom_variables": {"x": [1]}},
             r"line 3: custom_variables\['x'\] must be a text",
         ),
-        ({"email": "a@b.c", "since": MOMENT}, "rows.csv, line 3 cannot be sent as JSON"),
-        ({"email": "a@b.c", "value": float("inf")}, "rows.csv, line 3 cannot be sent as JSON"),
+        ({"email": "a@b.c", "since": MOMENT}, "rows.csv, line 3: 'since' is no member of a lead"),
+        ({"email": "a@b.c", "lt_interest_status": float("inf")}, "rows.csv, line 3 cannot be sent as JSON"),
     ],
 )
 def test_a_lead_that_cannot_be_sent_is_named_by_its_place(lead: Any, told: str) -> None:
