@@ -101,7 +101,12 @@ WAITS: dict[str, tuple[BaseOperator, list[Any], dict[str, Any]]] = {
     ),
     "activation": (
         InstantlyActivateCampaignOperator(task_id="t", campaign_id=UUID, wait_timeout=20, **WAITING),
-        [{"id": UUID, "status": 1}, gate_says("campaign_draft"), gate_says("healthy")],
+        [
+            {"id": UUID, "status": 1},
+            gate_says("campaign_draft"),
+            gate_says("healthy"),
+            {"id": UUID, "status": 1},
+        ],
         INSTANTLY,
     ),
 }
