@@ -57,6 +57,11 @@ class Service:
     key_header: str
     key_prefix: str = ""
 
+    @property
+    def name(self) -> str:
+        """Its name for machines: ``campaign_cleaner``."""
+        return self.title.lower().replace(" ", "_")
+
 
 @dataclass(frozen=True)
 class Call(Generic[T]):

@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_campaigns import __version__
+from airflow_provider_campaigns import __version__, metrics
 from airflow_provider_campaigns.api._call import Call, Service
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.get_provider_info import get_provider_info
+from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.transport.account import (
     DEFAULT_MAX_REQUESTS_PER_SECOND,
     DEFAULT_TIMEOUT,
@@ -70,12 +71,17 @@ class ServiceHook(BaseHook):
             self._account = self._account_of(self.get_connection(self._conn_id))
         return self._account
 
+    @property
+    def metrics(self) -> Metrics:
+        """What counts for this hook's connection in a task."""
+        return metrics.on_worker(self.conn_type, self._conn_id)
+
     def get_conn(self) -> BlockingClient:
         """Return the client that sends this hook's calls, over one session that is kept alive."""
         if self._client is None:
             from airflow_provider_campaigns.transport.blocking import BlockingClient
 
-            self._client = BlockingClient(self.account)
+            self._client = BlockingClient(self.account, observer=self.metrics)
         return self._client
 
     def close(self) -> None:
@@ -89,7 +95,8 @@ class ServiceHook(BaseHook):
         """Hold the asynchronous client open, so that a wait does not connect anew at every look."""
         from airflow_provider_campaigns.transport import aio
 
-        async with aio.client(await self.aaccount()) as client:
+        observer = metrics.in_triggerer(self.conn_type, self._conn_id)
+        async with aio.client(await self.aaccount(), observer=observer) as client:
             yield client
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseOperator
 
+from airflow_provider_campaigns.hooks._service import ServiceHook
+from airflow_provider_campaigns.triggers._waiting import is_backstop
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -22,12 +25,22 @@ class DeferringOperator(BaseOperator):
     def subject(self) -> str:
         """What is waited for, in words: "Campaign 17"."""
 
+    @property
+    @abstractmethod
+    def _hook(self) -> ServiceHook:
+        """The hook on the connection that the wait uses."""
+
+    def count_time_out(self) -> None:
+        """Count a wait that nobody ended."""
+        self._hook.metrics.wait_ended("timed_out")
+
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Tell a deferral that outlived its deadline as what it is: a wait that ran out of time."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except Exception as error:
-            if type(error).__name__ == "TaskDeferralTimeout":
+            if is_backstop(error):
+                self.count_time_out()
                 raise self.timeout_error(
                     f"{self.subject}: the triggerer did not end the wait in time. Is one running?"
                 ) from error

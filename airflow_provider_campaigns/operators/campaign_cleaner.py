@@ -89,6 +89,7 @@ _NOT_TAKEN = (
 # A submission whose answer was lost may take this long to be listed.
 SETTLING_SECONDS = 10.0
 _SUBMITTED = "submitted"
+_OWN_MEMBERS = ("analysis_path", "html_path")
 
 
 class SubmissionUncertainError(AirflowFailException):
@@ -368,18 +369,20 @@ class CampaignCleanerGetCampaignOperator(DeferringOperator):
                 check_path(path, name)
         keep_campaign_cleaner_link(context)
         if self.wait_for_completion:
-            self._wait(time.time() + self.timeout)
+            with self._hook.metrics.wait():
+                self._wait(time.time() + self.timeout)
         return self._fetch()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Act on how the trigger's wait ended, and fetch."""
         keep_campaign_cleaner_link(context)
-        ending = Ending(event["ending"])
-        if ending is Ending.FAILED:
-            raise ApiError.from_dict(event["error"])
-        if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"], (event["error"] or {}).get("message"))
-        self._completion.is_reached(event["said"])
+        with self._hook.metrics.wait():
+            ending = Ending(event["ending"])
+            if ending is Ending.FAILED:
+                raise ApiError.from_dict(event["error"])
+            if ending is Ending.TIMED_OUT:
+                self._time_out(event["said"], (event["error"] or {}).get("message"))
+            self._completion.is_reached(event["said"])
         return self._fetch()
 
     def _wait(self, deadline: float) -> None:
@@ -403,7 +406,9 @@ class CampaignCleanerGetCampaignOperator(DeferringOperator):
         while True:
             try:
                 state = look_patiently(
-                    lambda: self._hook.get_campaign_status(self.campaign_id, retry=ONCE).status, polling
+                    lambda: self._hook.get_campaign_status(self.campaign_id, retry=ONCE).status,
+                    polling,
+                    self._hook.metrics,
                 )
             except DeadlinePassedError as error:
                 self._time_out(state, str(error))
@@ -421,7 +426,8 @@ class CampaignCleanerGetCampaignOperator(DeferringOperator):
             raise MalformedAnswerError(
                 f"Campaign Cleaner gave campaign {campaign.id} back without campaign_html. Is it completed?"
             )
-        result = dict(campaign.analysis)
+        # A path in it is this task's, and never the service's: somebody behind it reads the file.
+        result = {name: value for name, value in campaign.analysis.items() if name not in _OWN_MEMBERS}
         if self.analysis_path is not None:
             text = json.dumps(result, ensure_ascii=False)
             written = storage.write(self.analysis_path, text.encode())

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -151,14 +152,16 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         """Look, and wait where waiting heals."""
         _check_target(self.campaign_id, self.subsequence_id, rendered=True)
         keep_instantly_link(context, self.campaign_id)
-        return self._decide(context, time.time() + self.wait_timeout)
+        with self._counting_failures():
+            return self._decide(context, time.time() + self.wait_timeout)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Look again after the trigger's wait: what it saw is a reason to look, and opens nothing."""
-        if Ending(event["ending"]) is Ending.FAILED:
-            raise ApiError.from_dict(event["error"])
         keep_instantly_link(context, self.campaign_id)
-        return self._decide(context, event["deadline"])
+        with self._counting_failures():
+            if Ending(event["ending"]) is Ending.FAILED:
+                raise ApiError.from_dict(event["error"])
+            return self._decide(context, event["deadline"])
 
     def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
         polling = Polling(self.poke_interval, deadline, self.max_failures)
@@ -166,6 +169,7 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
             verdict = self._look(polling)
             self.log.info("%s: %s", self.subject, verdict)
             if verdict.open:
+                self._hook.metrics.gate("opened")
                 return verdict.as_dict()
             if verdict.disposition is not gate.Disposition.WAIT:
                 return self._close(context, verdict, SendGateClosedError)
@@ -187,9 +191,10 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         if not self.wait_timeout:
             return self._judge(Retry())
         try:
-            return look_patiently(lambda: self._judge(ONCE), polling)
+            return look_patiently(lambda: self._judge(ONCE), polling, self._hook.metrics)
         except DeadlinePassedError as error:
             # Not a verdict, so nothing to skip by: nobody knows how the campaign is.
+            self.count_time_out()
             raise SendGateTimeoutError(
                 f"{self.subject}: time is up, and Instantly could not be asked: {error}"
             ) from error
@@ -198,9 +203,12 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         try:
             status = self._ask(retry)
         except MalformedAnswerError as error:
-            return gate.unreadable(error, datetime.now(timezone.utc))
-        policy = gate.Policy.of(self.policy, timedelta(seconds=self.max_status_age))
-        return gate.judge(status, policy, datetime.now(timezone.utc))
+            verdict = gate.unreadable(error, datetime.now(timezone.utc))
+        else:
+            policy = gate.Policy.of(self.policy, timedelta(seconds=self.max_status_age))
+            verdict = gate.judge(status, policy, datetime.now(timezone.utc))
+        self._hook.metrics.verdict(verdict)
+        return verdict
 
     def _ask(self, retry: Retry) -> SendingStatus:
         if self.campaign_id is not None:
@@ -231,6 +239,10 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
         error: type[SendGateClosedError | SendGateTimeoutError],
     ) -> dict[str, Any]:
         """Stop the run here, or skip what stands behind the gate; the verdict is kept either way."""
+        if error is SendGateTimeoutError:
+            self.count_time_out()
+        else:
+            self._hook.metrics.gate("closed")
         self.keep_result(context, verdict.as_dict())
         if self.on_closed == "fail":
             told = f"{self.subject}: {verdict}"
@@ -242,6 +254,19 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
             raise error(told)
         self.skip_downstream(context)
         return verdict.as_dict()
+
+    @contextmanager
+    def _counting_failures(self) -> Iterator[None]:
+        """Count a gate that could not ask, and so did neither open nor close."""
+        try:
+            yield
+        except ApiError:
+            self._hook.metrics.gate("failed")
+            raise
+
+    def count_time_out(self) -> None:
+        """Count a gate that did not open in time."""
+        self._hook.metrics.gate("timed_out")
 
     @property
     def subject(self) -> str:
@@ -362,28 +387,31 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
                 method_name="execute_complete",
                 timeout=timedelta(seconds=self.wait_timeout + BACKSTOP),
             )
-        return self._wait(deadline)
+        with self._hook.metrics.wait():
+            code = self._wait(deadline)
+        return self._result(code)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Act on how the trigger's wait ended."""
         keep_instantly_link(context, self.campaign_id)
-        ending = Ending(event["ending"])
-        if ending is Ending.FAILED:
-            raise ApiError.from_dict(event["error"])
-        if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"], (event["error"] or {}).get("message"))
+        with self._hook.metrics.wait():
+            ending = Ending(event["ending"])
+            if ending is Ending.FAILED:
+                raise ApiError.from_dict(event["error"])
+            if ending is Ending.TIMED_OUT:
+                self._time_out(event["said"], (event["error"] or {}).get("message"))
         return self._result(event["said"])
 
-    def _wait(self, deadline: float) -> dict[str, Any]:
+    def _wait(self, deadline: float) -> str | None:
         polling = Polling(self.poke_interval, deadline, self.max_failures)
         code = None
         while True:
             try:
-                code = look_patiently(self._code, polling)
+                code = look_patiently(self._code, polling, self._hook.metrics)
             except DeadlinePassedError as error:
                 self._time_out(code, str(error))
             if has_started(code):
-                return self._result(code)
+                return code
             pause = polling.after_answer(time.time(), spread=random.random())
             if pause is None:
                 self._time_out(code)

@@ -12,8 +12,8 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -27,7 +27,7 @@ from airflow_provider_campaigns.exceptions import ApiError, DeadlinePassedError
 from airflow_provider_campaigns.hooks._service import ServiceHook
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, SHORTEST_SLEEP, Polling
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP, WaitTrigger
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP, WaitTrigger, is_backstop
 from airflow_provider_campaigns.triggers._watching import Ending
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class WaitSensor(BaseSensorOperator):
         self.keep_link(context)
         self._deadline = self._started_at(context) + self.timeout
         if not self.deferrable:
-            return super().execute(context)
+            with self.hook().metrics.wait():
+                return super().execute(context)
         with self._never_failing():
             # A connection that cannot work is better told here than by the triggerer.
             _ = self.hook().account
@@ -124,20 +125,25 @@ class WaitSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Let neither flag of a sensor do more, or less, than in the modes that need no triggerer."""
-        with self._never_failing():
+        with self.hook().metrics.wait(), self._never_failing():
             try:
                 return super().resume_execution(next_method, next_kwargs, context)
             except AirflowSkipException as skip:
                 # soft_fail is for a wait that ran out. A trigger that broke is not one.
-                if self.soft_fail and type(skip.__cause__).__name__ == "TaskDeferralError":
-                    raise ApiError(f"The triggerer cannot wait: {skip.__cause__}") from skip.__cause__
+                cause = skip.__cause__
+                if self.soft_fail and type(cause).__name__ == "TaskDeferralError" and not is_backstop(cause):
+                    raise ApiError(f"The triggerer cannot wait: {cause}") from cause
+                raise
+            except Exception as error:
+                if is_backstop(error):  # Airflow 2 does not call it a sensor's timeout
+                    raise AirflowSensorTimeout(str(error)) from error
                 raise
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once, surviving single failures."""
         polling = self._polling
         try:
-            state = look_patiently(self.look, polling)
+            state = look_patiently(self.look, polling, self.hook().metrics)
         except DeadlinePassedError as error:
             self._time_out(None, str(error))
         self.log.info("%s is %s.", self.subject, state)
@@ -173,11 +179,21 @@ class WaitSensor(BaseSensorOperator):
 
     def _started_at(self, context: Context) -> float:
         """Return when the wait began, which in mode ``reschedule`` was in another process."""
-        if self.reschedule and hasattr(context["ti"], "get_first_reschedule_date"):
-            first = context["ti"].get_first_reschedule_date(context)
-            if first is not None:
-                return float(first.timestamp())
-        return time.time()
+        first = self._first_try_at(context) if self.reschedule else None
+        return time.time() if first is None else first.timestamp()
+
+    def _first_try_at(self, context: Context) -> datetime | None:
+        """Return when the first of the stretches between reschedules began; None in that one itself."""
+        ti = context["ti"]
+        if hasattr(ti, "get_first_reschedule_date"):
+            return cast("datetime | None", ti.get_first_reschedule_date(context))
+        # Airflow 2, where the base class asks the database just so.
+        from airflow.sensors.base import _orig_start_date
+
+        first_try = (ti.max_tries or 0) - self.retries + 1
+        return cast(
+            "datetime | None", _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, first_try)
+        )
 
     def _time_out(self, state: str | None, trouble: str | None = None) -> NoReturn:
         last = f"it was last seen as {state!r}" if state else "it could not be seen"

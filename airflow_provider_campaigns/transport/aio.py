@@ -38,6 +38,7 @@ from airflow_provider_campaigns.transport._outcome import (
     too_slow,
 )
 from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
+from airflow_provider_campaigns.transport.observing import NOBODY, Observer
 from airflow_provider_campaigns.transport.pacing import pace_of
 from airflow_provider_campaigns.transport.retry import Retry
 
@@ -64,6 +65,7 @@ class AioClient:
     :param account: whom to speak for.
     :param session: the session; :func:`client` opens and closes it.
     :param proxy: the proxy to go through.
+    :param observer: who keeps count of the requests.
     :param sleep: how to pause; a test passes its own.
     """
 
@@ -73,11 +75,13 @@ class AioClient:
         session: aiohttp.ClientSession,
         proxy: str | None = None,
         *,
+        observer: Observer = NOBODY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._account = account
         self._session = session
         self._proxy = proxy
+        self._observer = observer
         self._sleep = sleep
         self._pace = pace_of(account)
         # Not the session's own headers: those aiohttp would tell a proxy too.
@@ -93,15 +97,20 @@ class AioClient:
         while True:
             attempt += 1
             try:
-                return await self._attempt(call)
+                result = await self._attempt(call)
             except ApiError as error:
                 told = told_of(error, self._account)
                 if isinstance(error, RateLimitedError) and error.retry_after:
                     self._pace.hold(time.monotonic(), error.retry_after)
+            else:
+                self._observer.request(None)
+                return result
+            self._observer.request(told)
             pause = retry.after_failure(call, told, attempt, spread=random.random())
             if pause is None:
                 raise told
             log_retry(told, attempt, pause)
+            self._observer.retry()
             await self._sleep(pause)
 
     async def _attempt(self, call: Call[T]) -> T:
@@ -123,7 +132,7 @@ class AioClient:
                 )
         except aiohttp.ClientConnectorCertificateError as cause:
             raise no_answer(call, self._account, cause) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as cause:
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as cause:
             raise not_connected(call, self._account, cause) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise too_slow(call, self._account) from None
@@ -158,7 +167,10 @@ class AioClient:
 
 @asynccontextmanager
 async def client(
-    account: Account, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    account: Account,
+    *,
+    observer: Observer = NOBODY,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[AioClient]:
     """Give a client on the session that the account has in this event loop; the last user closes it."""
     sessions = _sessions.setdefault(asyncio.get_running_loop(), {})
@@ -175,7 +187,7 @@ async def client(
         )
     shared.users += 1
     try:
-        yield AioClient(account, shared.session, shared.proxy, sleep=sleep)
+        yield AioClient(account, shared.session, shared.proxy, observer=observer, sleep=sleep)
     finally:
         shared.users -= 1
         if not shared.users:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError, ReadTimeoutError
+from urllib3.exceptions import (
+    HeaderParsingError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
 from airflow_provider_campaigns.exceptions import ApiError
@@ -24,10 +34,33 @@ from airflow_provider_campaigns.transport._outcome import (
     too_slow,
 )
 from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.transport.observing import NOBODY, Observer
 from airflow_provider_campaigns.transport.pacing import pace_of
 from airflow_provider_campaigns.transport.retry import Retry
 
 T = TypeVar("T")
+
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+
+
+def _quotes_no_headers(record: logging.LogRecord) -> bool:
+    """Tell whether urllib3 may say what it wants to: of our answers, it shall not quote broken headers.
+
+    A service may repeat the key in them.
+    """
+    return not (_asking.get() and record.exc_info and isinstance(record.exc_info[1], HeaderParsingError))
+
+
+logging.getLogger("urllib3.connection").addFilter(_quotes_no_headers)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    token = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
 
 
 class _Session(requests.Session):
@@ -53,11 +86,19 @@ class BlockingClient:
     """Sends calls for one account.
 
     :param account: whom to speak for.
+    :param observer: who keeps count of the requests.
     :param sleep: how to pause; a test passes its own.
     """
 
-    def __init__(self, account: Account, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        account: Account,
+        *,
+        observer: Observer = NOBODY,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._account = account
+        self._observer = observer
         self._sleep = sleep
         self._session = _Session(account)
         self._pace = pace_of(account)
@@ -72,13 +113,18 @@ class BlockingClient:
         while True:
             attempt += 1
             try:
-                return self._attempt(call)
+                result = self._attempt(call)
             except ApiError as error:
                 told = told_of(error, self._account)
+            else:
+                self._observer.request(None)
+                return result
+            self._observer.request(told)
             pause = retry.after_failure(call, told, attempt, spread=random.random())
             if pause is None:
                 raise told
             log_retry(told, attempt, pause)
+            self._observer.retry()
             self._sleep(pause)
 
     def close(self) -> None:
@@ -91,21 +137,25 @@ class BlockingClient:
             self._sleep(pause)
         give_up = time.monotonic() + self._account.timeout
         try:
-            with self._session.request(
-                call.method,
-                url,
-                data=body,
-                headers=call.headers,
-                timeout=self._account.timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with (
+                _quietly(),
+                self._session.request(
+                    call.method,
+                    url,
+                    data=body,
+                    headers=call.headers,
+                    timeout=self._account.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 answer = Answer(
                     response.status_code,
                     response.headers,
                     self._account.scrub(self._body_of(response, call, give_up)),
                 )
-        except requests.ConnectTimeout as cause:
+        except (requests.ConnectTimeout, requests.exceptions.InvalidURL, TypeError) as cause:
+            # The last two: a proxy's URL that is none, or, which requests does not look at, has no host.
             raise not_connected(call, self._account, cause) from None
         except (requests.Timeout, ReadTimeoutError):
             raise too_slow(call, self._account) from None

@@ -37,6 +37,17 @@ log = logging.getLogger(__name__)
 BACKSTOP = 60.0
 
 
+def is_backstop(error: BaseException) -> bool:
+    """Tell whether what a deferral was resumed with is Airflow's own timeout of it.
+
+    Airflow 2 has no class for that, only words.
+    """
+    name = type(error).__name__
+    return name == "TaskDeferralTimeout" or (
+        name == "TaskDeferralError" and str(error) == "Trigger/execution timeout"
+    )
+
+
 class WaitTrigger(BaseTrigger, Generic[T]):
     """Waits for one thing, together with all that ask the same account the same kind of question.
 

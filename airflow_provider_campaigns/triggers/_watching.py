@@ -33,11 +33,13 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from airflow_provider_campaigns import metrics
 from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -68,6 +70,8 @@ TOGETHER_SECONDS = 0.05
 SINGLY_SECONDS = 600.0
 # The same for one that failed in a way that passes.
 SINGLY_FOR_NOW_SECONDS = 15.0
+# A service that fails is told of this often at most, however many waits it fails.
+TELL_SECONDS = 60.0
 # How long after its deadline a wait may still hear the answer to a look that left in time.
 LAST_LOOK_SECONDS = 1.0
 # Failures that say something about the thing that was asked for, and nothing about the service.
@@ -142,9 +146,14 @@ class Waiter(Generic[T]):
         try:
             return self._heed(outcome, failed=failed, spread=spread)
         except Exception as error:  # noqa: BLE001 - whoever awaits the wait is the one to hear of it
+            self.break_off(error)
+            return math.inf
+
+    def break_off(self, error: BaseException) -> None:
+        """End the wait because something broke that nobody foresaw."""
+        if not self.ended.done():
             # Not the error itself: a future refuses a StopIteration.
             self.ended.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
-            return math.inf
 
     def run_out(self) -> None:
         """End the wait because its time is up."""
@@ -195,6 +204,7 @@ class Watch(Generic[T]):
     def __init__(self, question: Question[T], account: Account) -> None:
         self._question = question
         self._account = account
+        self._metrics = metrics.in_triggerer(account.service.name, account.conn_id)
         self._loop = asyncio.get_running_loop()
         self._users = 0
         self._things: dict[str, _Thing[T]] = {}
@@ -204,6 +214,8 @@ class Watch(Generic[T]):
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._asks: set[asyncio.Task[ApiError | None]] = set()
         self._singly_until = -math.inf
+        self._told_at = -math.inf
+        self._in_trouble = False
         self._asked_all_at = -math.inf
 
     # Not a generator, which would take as much memory as the rest of a wait.
@@ -227,15 +239,32 @@ class Watch(Generic[T]):
     def _leave(self) -> None:
         self._users -= 1
         if not self._users:
-            del _watches[self._loop][self._account.identity, self._question.kind]
+            self._retire()
+
+    def _retire(self) -> None:
+        """Take no further waits; whoever comes next begins a new watch."""
+        watches, name = _watches[self._loop], (self._account.identity, self._question.kind)
+        if watches.get(name) is self:
+            del watches[name]
+
+    def _end_with(self, pump: asyncio.Task[None]) -> None:
+        """End all waits should the asking break, since nobody would ask for them any more."""
+        if pump.cancelled() or (error := pump.exception()) is None:
+            return
+        self._retire()
+        for waiter in [waiter for thing in self._things.values() for waiter in thing.waiters]:
+            waiter.break_off(error)
 
     async def _open(self) -> None:
         # Only now, since whoever parses a Dag imports this module too and needs no HTTP library.
         from airflow_provider_campaigns.transport import aio
 
-        self._opened = aio.client(self._account)
+        self._opened = aio.client(self._account, observer=self._metrics)
         self._client = await self._opened.__aenter__()
-        self._pump = self._loop.create_task(self._ask_what_is_due())
+        # In a context of its own: what is asked for many belongs in the triggerer's log, not in that of the
+        # wait that happened to come first.
+        self._pump = Context().run(self._loop.create_task, self._ask_what_is_due())
+        self._pump.add_done_callback(self._end_with)
 
     async def _close(self) -> None:
         tasks = (self._pump, *self._asks)
@@ -338,6 +367,7 @@ class Watch(Generic[T]):
         thing.call = thing.call or self._question.one(thing.key)
         outcome = await self._send(thing.call)
         self._slots.release()
+        self._take_note(outcome)
         await self._tell(thing, waiters, outcome, spread=random.random())
         return outcome if isinstance(outcome, ApiError) and self._is_failure(outcome) else None
 
@@ -350,6 +380,7 @@ class Watch(Generic[T]):
         if isinstance(outcome, ApiError):
             await self._fall_back(due, asked, outcome)
             return
+        self._take_note(outcome)
         for number, (thing, waiters) in enumerate(asked, 1):
             answer = outcome.get(thing.key.lower())
             thing.unlisted = answer is None
@@ -364,7 +395,6 @@ class Watch(Generic[T]):
         self, due: _Thing[T], asked: list[tuple[_Thing[T], list[Waiter[T]]]], error: ApiError
     ) -> None:
         """Find out, by asking about one thing, whether the call for all is broken or the service is."""
-        log.warning("Asking about all %s failed, asking about one: %s", self._question.kind, error)
         failure = await self._probe(due)
         if isinstance(failure, _ABOUT_EITHER):
             another = next((thing for thing, _ in asked if thing is not due and not thing.asking), None)
@@ -372,6 +402,12 @@ class Watch(Generic[T]):
         if failure is None or isinstance(failure, _ABOUT_ONE_THING):
             pause = SINGLY_FOR_NOW_SECONDS if error.retryable else SINGLY_SECONDS
             self._singly_until = self._loop.time() + pause
+            log.warning(
+                "Asking for all %s at once does not work; asking for each singly for %g s: %s",
+                self._question.kind,
+                pause,
+                error,
+            )
             return
         for number, (thing, waiters) in enumerate(asked, 1):
             if thing is not due:
@@ -385,15 +421,33 @@ class Watch(Generic[T]):
         return await self._ask_one(thing)
 
     async def _send(self, call: Call[R]) -> R | ApiError:
+        self._metrics.poll()
         try:
             return await self._client.send(call, ONCE)
         except ApiError as error:
+            if not error.final:
+                self._metrics.retry()
             return error
         except Exception as error:
             # Nobody awaits the task that asks, so whatever breaks has to reach those who wait as an answer.
             log.exception("Asking about %s broke.", self._question.kind)
             reason = self._account.redact(f"{type(error).__name__}: {error}")
             return ApiError(f"{call} broke: {reason}")
+
+    def _take_note(self, outcome: object) -> None:
+        """Tell the triggerer's log that the service fails, now and then, and that it answers again."""
+        if isinstance(outcome, ApiError) and outcome.retryable:
+            if self._loop.time() >= self._told_at + TELL_SECONDS:
+                self._told_at, self._in_trouble = self._loop.time(), True
+                log.warning(
+                    "Asking about %s fails; %d waits go on meanwhile. %s",
+                    self._question.kind,
+                    self._users,
+                    outcome,
+                )
+        elif self._in_trouble:
+            self._in_trouble = False
+            log.info("%s, connection %r: answers again.", self._account.service.title, self._account.conn_id)
 
     def _is_failure(self, outcome: T | ApiError) -> bool:
         return isinstance(outcome, ApiError) and not isinstance(outcome, self._question.answers)

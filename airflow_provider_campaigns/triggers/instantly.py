@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
-from airflow_provider_campaigns import gate
+from airflow_provider_campaigns import gate, metrics
 from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import BackgroundJob, JobStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.exceptions import ApiError, MalformedAnswerError
@@ -96,6 +96,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
             verdict = gate.unreadable(answer, now)
         else:
             verdict = gate.judge(answer, self._policy, now)
+        metrics.in_triggerer(InstantlyHook.conn_type, self.instantly_conn_id).verdict(verdict)
         return Look(
             said=verdict,
             ends=verdict.disposition is not gate.Disposition.WAIT,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaigns.transport import aio, pacing
-from airflow_provider_campaigns.triggers import _watching
+from airflow_provider_campaigns.triggers import _watching, campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from tests.conftest import set_connection
@@ -422,3 +425,73 @@ async def test_whatever_breaks_while_asking_ends_the_waits(
     assert {event["ending"] for event in events} == {"failed"}
     assert "nobody thought of this" in events[0]["error"]["message"]
     await settled()
+
+
+async def test_a_watch_that_breaks_tells_all_who_wait_and_the_next_wait_starts_afresh(
+    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    question = campaign_cleaner.CAMPAIGN_STATUS
+    monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", dataclasses.replace(question, many=broken))
+    events = await asyncio.gather(*(event_of(wait_for(each)) for each in "abc"))
+    assert {event["ending"] for event in events} == {"failed"}
+    assert all("nobody foresaw this" in event["error"]["message"] for event in events)
+    await settled()
+
+    monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", question)
+    cleaner.states.update(dict.fromkeys("abc", "completed"))
+    events = await asyncio.gather(*(event_of(wait_for(each)) for each in "abc"))
+    assert {event["ending"] for event in events} == {"answered"}
+    await settled()
+
+
+async def test_trouble_is_told_once_and_so_is_its_end_whoever_waits(
+    connections: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger=_watching.__name__)
+    busy = {"diagnostics": {}, "summary": {"status": "campaign_draft", "status_message": ""}}
+    for number in range(4):
+        connections.play(
+            *[Reply(status=503)] * 3, busy, {}, path=f"/api/v2/campaigns/{gate_of(number).campaign_id}"
+        )
+    waits = [gate_of(number, poke_interval=0.1, policy={}) for number in range(4)]
+    await asyncio.gather(*(event_of(wait) for wait in waits))
+    told = [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == _watching.__name__
+    ]
+    assert [level for level, _ in told] == ["WARNING", "INFO"], told
+    assert "instantly_default" in told[0][1]
+    assert "4 waits" in told[0][1]
+    assert "503" in told[0][1]
+    assert "answers again" in told[1][1]
+
+
+async def test_what_is_asked_for_many_is_not_logged_as_one_of_them(
+    cleaner: Cleaner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The triggerer files a line by a context variable that holds the trigger whose turn it is."""
+    whose: ContextVar[str] = ContextVar("whose", default="the triggerer")
+    filed: list[str] = []
+
+    class Filing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            filed.append(whose.get())
+
+    async def begin(name: str) -> dict[str, Any]:
+        whose.set(name)
+        return await event_of(wait_for(name, max_failures=1))
+
+    cleaner.server.play(Reply(status=503), path=STATUS)
+    cleaner.server.play(Reply(status=503), path=LIST)
+    handler = Filing(level="WARNING")
+    _watching.log.addHandler(handler)
+    try:
+        await asyncio.gather(begin("a"), begin("b"))
+    finally:
+        _watching.log.removeHandler(handler)
+    assert filed
+    assert set(filed) == {"the triggerer"}
