@@ -52,7 +52,9 @@ def open_text(path: str) -> IO[str]:
 
     try:
         source: Any = ObjectStoragePath(path)
-        return cast("IO[str]", source.open("r", encoding="utf-8", newline=""))
+        file = source.open("r", encoding="utf-8", newline="")
+        # Airflow 2 wraps the file in one that cannot be read line by line.
+        return cast("IO[str]", file if hasattr(type(file), "__iter__") else file._obj)
     except Exception as error:
         raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_campaigns.api._call import (
     MAX_JSON_BYTES,
@@ -45,6 +45,8 @@ LEAD_MEMBERS = frozenset({
 LONGEST_CODE = 100
 MAX_STATUS_BYTES = 1024 * 1024
 _ROOT = "/api/v2"
+# Visible ASCII, that starts with one slash and begins no query.
+_PATH = re.compile(r"/(?!/)[!\"$->@-\[\]-~]*")
 # One address, without anything that could end a path segment or a header.
 _EMAIL = re.compile(r"[^@\s/?#\\]+@[^@\s/?#\\]+")
 _SELECTING_LEADS = {
@@ -597,9 +599,15 @@ def request(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(sorted(_METHODS))}, got {method!r}.")
     path = path.removeprefix(_ROOT)
-    if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\\r\n "):
-        raise ValueError(f"path must be a path below {_ROOT}, starting with a slash, got {path!r}.")
-    if any(part in {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."} for part in path.lower().split("/")):
+    if not _PATH.fullmatch(path):
+        raise ValueError(
+            f"path must be a path below {_ROOT}, starting with a slash, without a query, and percent-encoded "
+            f"where it needs to be, got {path!r}."
+        )
+    plain = path
+    while (decoded := unquote(plain)) != plain:
+        plain = decoded
+    if {".", ".."} & set(re.split(r"[/\\]", plain)):
         raise ValueError(f"path must not climb with '.' or '..', got {path!r}.")
     return Call(
         SERVICE,

@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_campaigns.sandbox",
         description="A local server that speaks the APIs of Campaign Cleaner and Instantly, to try Dags with "
-        "no account.",
+        "no account. Not a production server: it listens on loopback only, checks no key unless it is given "
+        "one, and forgets everything when it ends.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
-from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.api._call import Call, one_line
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     MalformedAnswerError,
@@ -17,7 +18,8 @@ from airflow_provider_campaigns.exceptions import (
 from airflow_provider_campaigns.transport.account import Account
 
 CHUNK = 64 * 1024
-_REASON_LENGTH = 300
+# What a library quotes of the bytes that came, perhaps cut off in the middle of a key.
+_QUOTED_BYTES = re.compile(r"""b(['"]).*?\1(?!\w)""", re.DOTALL)
 
 # What to do about an answer that was read, and is none; errors of other kinds say it themselves.
 _ADVICE: dict[type[ApiError], str] = {
@@ -87,4 +89,7 @@ def log_retry(error: ApiError, attempt: int, pause: float) -> None:
 
 
 def _reason(account: Account, cause: BaseException) -> str:
-    return account.redact(f"{type(cause).__name__}: {cause}")[:_REASON_LENGTH]
+    if type(cause).__name__ in {"InvalidURL", "InvalidProxyURL", "TypeError"}:
+        # The account's own address has been checked; and what is told of a proxy's may be its password.
+        return f"{type(cause).__name__}: is the proxy's address in the environment a URL?"
+    return one_line(account.redact(_QUOTED_BYTES.sub("b'…'", f"{type(cause).__name__}: {cause}")))

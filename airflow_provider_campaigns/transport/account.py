@@ -7,8 +7,8 @@ in no repr, and :meth:`Account.redact` takes it out of whatever a service may ha
 from __future__ import annotations
 
 import hashlib
+import html
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class Account:
 
     def redact(self, text: str) -> str:
         """Return a text without the key, and without what a URL in it may hold before its ``@``."""
-        return _USER_INFO.sub("//***@", text.replace(self.key, "***"))
+        return _USER_INFO.sub("//***@", re.sub(self._echoed, "***", text))
 
     def scrub(self, body: bytes) -> bytes:
         """Return an answer without the key, should the service echo it, before anything is made of it.
@@ -75,13 +75,18 @@ class Account:
         """
         if len(self.key) < _SHORTEST_REAL_KEY:
             return body
-        for echoed in self._echoes:
-            body = body.replace(echoed, b"***")
-        return body
+        return self._echoed_bytes.sub(b"***", body)
 
     @cached_property
-    def _echoes(self) -> frozenset[bytes]:
-        return frozenset({self.key.encode(), json.dumps(self.key)[1:-1].encode()})
+    def _echoed(self) -> str:
+        """The key as a service may repeat it: to the letter, or as JSON, Python, a URL or HTML write it."""
+        return "".join(
+            each if each.isalnum() else _as_written(each) for each in re.findall(r"\\+|.", self.key)
+        )
+
+    @cached_property
+    def _echoed_bytes(self) -> re.Pattern[bytes]:
+        return re.compile(self._echoed.encode())
 
     @property
     def may_use_proxy(self) -> bool:
@@ -97,6 +102,15 @@ class Account:
             *sorted(f"{name}:{value}" for name, value in self.extra_headers.items()),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _as_written(mark: str) -> str:
+    """Return a pattern of the ways to write a mark, or a run of backslashes, that somebody may escape."""
+    code = ord(mark[0])
+    escaped = rf"(?i:\\{{1,8}}(?:u00|x){code:02x}|%(?:25){{0,3}}{code:02x}|&#0{{0,4}}(?:{code}|x{code:x});)"
+    if mark[0] == "\\":
+        return rf"(?:\\{{{len(mark)},{4 * len(mark)}}}|{escaped}{{{len(mark)}}})"
+    return rf"(?:\\{{0,8}}{re.escape(mark)}|{re.escape(html.escape(mark))}|{escaped})"
 
 
 def check_key(key: str | None, service: Service, conn_id: str) -> str:
