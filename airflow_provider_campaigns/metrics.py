@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
@@ -133,12 +133,14 @@ def ending_of(error: BaseException | None) -> str:
     return "failed"
 
 
+@cache
 def _stats_of_a_task() -> Any:
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats
 
 
+@cache
 def _stats_of_the_triggerer() -> Any:
     try:
         from airflow.observability import stats
