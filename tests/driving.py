@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pytest
 from airflow.exceptions import AirflowRescheduleException
-from airflow.sdk._shared.module_loading import import_string
-from airflow.sdk.exceptions import TaskDeferred
-from airflow.sdk.serde import deserialize, serialize
+from airflow.providers.common.compat.sdk import TaskDeferred
+from packaging.version import Version
+
+from tests.airflows import AIRFLOW, deserialize, import_string, serialize
 
 
 @dataclass
@@ -78,7 +81,8 @@ class Driven:
         while True:
             started = started or datetime.now().astimezone()
             try:
-                return step()
+                with self._known_to_airflow():
+                    return step()
             except AirflowRescheduleException as rescheduled:
                 self.reschedules += 1
                 self.ti.first_reschedule = started
@@ -87,6 +91,17 @@ class Driven:
                 event = self._wait(deferred)
                 method = deferred.method_name
                 step = lambda: task.resume_execution(method, {"event": event}, context)  # noqa: B023, E731
+
+    @contextmanager
+    def _known_to_airflow(self) -> Iterator[None]:
+        """Answer for Airflow's database, which Airflow 2 asks when a rescheduled wait began."""
+        with pytest.MonkeyPatch.context() as patch:
+            if Version("3") > AIRFLOW:
+                patch.setattr(
+                    "airflow.sensors.base._orig_start_date", lambda *_, **__: self.ti.first_reschedule
+                )
+                patch.delattr(TaskInstance, "get_first_reschedule_date")
+            yield
 
     def _wait(self, deferred: TaskDeferred) -> dict[str, Any]:
         classpath, kwargs = deferred.trigger.serialize()

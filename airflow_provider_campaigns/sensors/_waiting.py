@@ -131,7 +131,8 @@ class WaitSensor(BaseSensorOperator):
             except AirflowSkipException as skip:
                 # soft_fail is for a wait that ran out. A trigger that broke is not one.
                 cause = skip.__cause__
-                if self.soft_fail and type(cause).__name__ == "TaskDeferralError" and not is_backstop(cause):
+                broke = type(cause).__name__ == "TaskDeferralError" and not is_backstop(cause)
+                if self.soft_fail and broke:
                     raise ApiError(f"The triggerer cannot wait: {cause}") from cause
                 raise
             except Exception as error:
@@ -184,13 +185,13 @@ class WaitSensor(BaseSensorOperator):
 
     def _first_try_at(self, context: Context) -> datetime | None:
         """Return when the first of the stretches between reschedules began; None in that one itself."""
-        ti = context["ti"]
+        ti: Any = context["ti"]
         if hasattr(ti, "get_first_reschedule_date"):
             return cast("datetime | None", ti.get_first_reschedule_date(context))
         # Airflow 2, where the base class asks the database just so.
         from airflow.sensors.base import _orig_start_date
 
-        first_try = (ti.max_tries or 0) - self.retries + 1
+        first_try = (ti.max_tries or 0) - (self.retries or 0) + 1
         return cast(
             "datetime | None", _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, first_try)
         )

@@ -80,7 +80,8 @@ class Account:
     @cached_property
     def _core(self) -> bytes:
         """The longest part of the key that nobody writes otherwise; an answer without it needs no search."""
-        return max(re.findall("[0-9A-Za-z]*", self.key), key=len).encode()
+        parts: list[str] = re.findall("[0-9A-Za-z]*", self.key)
+        return max(parts, key=len).encode()
 
     @cached_property
     def _echoed(self) -> str:

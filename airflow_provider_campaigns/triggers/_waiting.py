@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 BACKSTOP = 60.0
 
 
-def is_backstop(error: BaseException) -> bool:
+def is_backstop(error: BaseException | None) -> bool:
     """Tell whether what a deferral was resumed with is Airflow's own timeout of it.
 
     Airflow 2 has no class for that, only words.

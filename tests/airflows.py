@@ -1,0 +1,84 @@
+"""What tests need of Airflow under one name for every version, and what some versions do not have.
+
+What common-compat knows is imported from there. A feature is looked for, not concluded from a version; a test
+of one carries its mark, so that the report of a run names what this Airflow does not have.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import airflow
+import pytest
+from airflow.models.trigger import Trigger
+from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.triggers.base import BaseTrigger
+from packaging.version import Version
+
+AIRFLOW = Version(Version(airflow.__version__).base_version)
+
+
+def first_of(*paths: str) -> Any:
+    """Return the first of some names that this Airflow has; None where it has none of them."""
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    return None
+
+
+DagBag: Any = first_of("airflow.dag_processing.dagbag.DagBag", "airflow.models.dagbag.DagBag")
+DagSerialization: Any = first_of(
+    "airflow.serialization.serialized_objects.DagSerialization",
+    "airflow.serialization.serialized_objects.SerializedDAG",
+)
+attach: Any = first_of("airflow.sdk.io.attach", "airflow.io.store.attach")
+import_string: Any = first_of(
+    "airflow.sdk._shared.module_loading.import_string", "airflow.utils.module_loading.import_string"
+)
+serialize: Any = first_of("airflow.sdk.serde.serialize", "airflow.serialization.serde.serialize")
+deserialize: Any = first_of("airflow.sdk.serde.deserialize", "airflow.serialization.serde.deserialize")
+
+encrypt_kwargs: Any = getattr(Trigger, "encrypt_kwargs", None) or Trigger._encrypt_kwargs
+decrypt_kwargs: Any = Trigger._decrypt_kwargs
+
+
+def needs(feature: Any, reason: str) -> pytest.MarkDecorator:
+    """Mark tests of what this Airflow may not have."""
+    return pytest.mark.skipif(not feature, reason=f"{reason}; this is {AIRFLOW}")
+
+
+HAS_RETRY_POLICIES = first_of("airflow.sdk.RetryPolicy") is not None
+NO_RETRY_POLICIES = f"retry policies came with Airflow 3.3; this is {AIRFLOW}"
+
+HAS_TASK_STATE_STORE = first_of("airflow.sdk.execution_time.context.TaskStateStoreAccessor") is not None
+needs_task_state_store = needs(HAS_TASK_STATE_STORE, "a task's state store came with Airflow 3.3")
+
+RENDERS_IN_THE_TRIGGERER = hasattr(BaseTrigger, "render_template_fields")
+needs_rendering_in_the_triggerer = needs(
+    RENDERS_IN_THE_TRIGGERER, "the triggerer renders templates from Airflow 3.3 on"
+)
+
+needs_tasks_side_by_side = needs(
+    Version("3") <= AIRFLOW, "on SQLite, Airflow 2 runs one task at a time: workers cannot die side by side"
+)
+
+# An operator raises this to tell Airflow what to skip.
+DownstreamTasksSkipped: Any = first_of("airflow.sdk.exceptions.DownstreamTasksSkipped")
+needs_downstream_tasks_skipped = needs(
+    DownstreamTasksSkipped, "before Airflow 3, what an operator skips is written into the database"
+)
+
+needs_connections_without_a_thread = needs(
+    hasattr(BaseHook, "aget_connection"),
+    "without BaseHook.aget_connection, waits that start together look their connections up one by one",
+)
+
+# What Airflow 2 raises where Airflow 3 raises a ValueError or a TypeError.
+BAD_ARGUMENT = (ValueError, TypeError, AirflowException)
+
+# What a deferral that its trigger did not end in time is resumed with.
+BACKSTOP_WORDS = "Trigger/execution timeout" if Version("3") > AIRFLOW else "Trigger timeout"
