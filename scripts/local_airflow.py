@@ -16,12 +16,21 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import requests
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# Airflow 2 has other components, and an API of its own.
+AIRFLOW_2 = version("apache-airflow").startswith("2.")
+COMPONENTS = (
+    ("webserver", "scheduler", "triggerer")
+    if AIRFLOW_2
+    else ("api-server", "scheduler", "dag-processor", "triggerer")
+)
+_NO_DATE: dict[str, Any] = {} if AIRFLOW_2 else {"logical_date": None}
+_XCOM_AS_JSON = "stringify=false" if AIRFLOW_2 else "deserialize=true"
 _START_UP = 120.0
 _TERMINAL = {"success", "failed"}
 
@@ -29,17 +38,56 @@ _TERMINAL = {"success", "failed"}
 class LocalAirflow:
     """A running Airflow, and the few questions that a demo or a test has for it.
 
-    :param url: where its API server answers.
-    :param processes: its components, by name.
     :param home: its folder, which holds a log of each component.
+    :param environment: the environment of all its components.
     """
 
-    def __init__(self, url: str, processes: Mapping[str, subprocess.Popen[bytes]], home: Path) -> None:
-        self.url = url
-        self._processes = processes
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.url = environment["AIRFLOW__API__BASE_URL"]
         self._home = home
+        self._environment = environment
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: set[Path] = set()
         self._session = requests.Session()
         self._session.trust_env = False
+
+    @property
+    def running(self) -> set[str]:
+        """The names of the components that were started and not killed."""
+        return set(self._processes)
+
+    def start(self, component: str, name: str | None = None) -> None:
+        """Start a component, under a name of its own where it is not the only one of its kind."""
+        name = name or component
+        # Only one of a kind can have the port of the server that shows logs to other machines.
+        alone = ["--skip-serve-logs"] if name != component else []
+        path = self._home / f"{name}.log"
+        with path.open("a" if path in self._logs else "w") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", component, *alone],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._logs.add(path)
+
+    def kill(self, name: str) -> None:
+        """Kill a component with all its children, as if its machine had lost its power."""
+        process = self._processes.pop(name)
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+    def end(self) -> None:
+        """End all components."""
+        end(self._processes.values())
+
+    def python(self, code: str) -> str:
+        """Run code in this Airflow's environment, and return what it printed."""
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until the Dag has been parsed, and switch it on."""
@@ -56,16 +104,25 @@ class LocalAirflow:
 
     def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
         """Start a run, wait for its end, and return it as Airflow's API describes it."""
-        started = self._request("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        return self.wait_for_end(self.start_run(dag_id, conf), timeout=timeout)
+
+    def start_run(self, dag_id: str, conf: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a run, and return it as Airflow's API describes it."""
+        started = self._request("POST", f"/dags/{dag_id}/dagRuns", json=_NO_DATE | {"conf": conf})
         started.raise_for_status()
-        path = f"/dags/{dag_id}/dagRuns/{started.json()['dag_run_id']}"
+        run: dict[str, Any] = started.json()
+        return run
+
+    def wait_for_end(self, run: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
+        """Wait for the end of a run, and return it as it is then."""
+        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
         deadline = time.monotonic() + timeout
         while True:
-            run: dict[str, Any] = self._request("GET", path).json()
-            if run["state"] in _TERMINAL:
-                return run
+            now: dict[str, Any] = self._request("GET", path).json()
+            if now["state"] in _TERMINAL:
+                return now
             if time.monotonic() > deadline:
-                raise TimeoutError(f"The run of {dag_id} is still {run['state']} after {timeout:g} s.")
+                raise TimeoutError(f"The run of {run['dag_id']} is still {now['state']} after {timeout:g} s.")
             time.sleep(0.5)
 
     def task_instances(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -78,16 +135,22 @@ class LocalAirflow:
         """Return what a task pushed, or None."""
         path = (
             f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
-            f"/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
+            f"/taskInstances/{task_id}/xcomEntries/{key}?{_XCOM_AS_JSON}"
         )
         answer = self._request("GET", path)
         return answer.json()["value"] if answer.ok else None
 
-    def log_of(self, run: Mapping[str, Any], task_id: str) -> str:
-        """Return the log of a task's first try as one text."""
-        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/logs/1"
-        content = self._request("GET", path, headers={"Accept": "application/json"}).json().get("content", [])
-        return "\n".join(json.dumps(line) if isinstance(line, dict) else str(line) for line in content)
+    def log_of(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> str:
+        """Return the log of one of a task's tries, the first by default, as one text."""
+        lines = self.log_lines(run, task_id, try_number)
+        return "\n".join(json.dumps(line) if isinstance(line, dict) else str(line) for line in lines)
+
+    def log_lines(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> list[Any]:
+        """Return the log of one of a task's tries line by line, as Airflow's API describes them."""
+        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/logs/{try_number}"
+        answer = self._request("GET", path, headers={"Accept": "application/json"}).json()
+        lines: list[Any] | str = answer.get("content", [])
+        return lines.splitlines() if isinstance(lines, str) else lines
 
     def _check_alive(self) -> None:
         for component, process in self._processes.items():
@@ -96,6 +159,8 @@ class LocalAirflow:
                 raise RuntimeError(f"Airflow's {component} has ended. {log} says:\n{log.read_text()[-2000:]}")
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
+        if AIRFLOW_2:
+            return self._session.request(method, f"{self.url}/api/v1{path}", timeout=30, **options)
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
@@ -116,7 +181,10 @@ def local_airflow(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home.mkdir(parents=True, exist_ok=True)
     full = airflow_environment(home, dags_folder, free_port()) | dict(environment or {})
-    processes: dict[str, subprocess.Popen[bytes]] = {}
+    if AIRFLOW_2:
+        full |= _environment_of_2(full)
+        (home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
+    airflow = LocalAirflow(home, full)
     try:
         subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
@@ -126,17 +194,10 @@ def local_airflow(
             stderr=subprocess.DEVNULL,
         )
         for component in COMPONENTS:
-            with (home / f"{component}.log").open("w") as log:
-                processes[component] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", component],
-                    env=full,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        yield LocalAirflow(full["AIRFLOW__API__BASE_URL"], processes, home)
+            airflow.start(component)
+        yield airflow
     finally:
-        end(processes.values())
+        airflow.end()
 
 
 def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
@@ -163,6 +224,23 @@ def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, s
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _environment_of_2(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what Airflow 2 needs besides; on SQLite it runs one task at a time."""
+    return {
+        "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.default",
+        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+        "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "5",
+        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__WEBSERVER__BASE_URL": environment["AIRFLOW__API__BASE_URL"],
+        "AIRFLOW__WEBSERVER__SECRET_KEY": environment["AIRFLOW__API__SECRET_KEY"],
+        "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": environment["AIRFLOW__API__HOST"],
+        "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": environment["AIRFLOW__API__PORT"],
+        "AIRFLOW__WEBSERVER__WORKERS": "1",
+        # Its executor looks for Airflow on the path.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
     }
 
 

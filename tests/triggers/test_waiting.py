@@ -10,7 +10,6 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaigns.transport import aio
@@ -19,6 +18,7 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import (
     CampaignCleanerInboxTestTrigger,
 )
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from tests.airflows import decrypt_kwargs, encrypt_kwargs
 from tests.conftest import KEY
 from tests.scripted_server import Reply, ScriptedServer
 
@@ -78,9 +78,9 @@ def said(status: str) -> dict[str, Any]:
 def test_a_trigger_is_stored_as_airflow_stores_it_and_comes_back(build: Any) -> None:
     trigger = build()
     classpath, arguments = trigger.serialize()
-    stored = Trigger.encrypt_kwargs(arguments)
+    stored = encrypt_kwargs(arguments)
     assert KEY not in stored
-    again = type(trigger)(**Trigger._decrypt_kwargs(stored))
+    again = type(trigger)(**decrypt_kwargs(stored))
     assert again.serialize() == (classpath, arguments)
     assert classpath.startswith("airflow_provider_campaigns.triggers.")
     assert KEY not in repr(trigger)

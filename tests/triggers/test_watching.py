@@ -21,6 +21,7 @@ from airflow_provider_campaigns.transport import aio, pacing
 from airflow_provider_campaigns.triggers import _watching, campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from tests.airflows import needs_connections_without_a_thread
 from tests.conftest import set_connection
 from tests.scripted_server import Reply, Request, ScriptedServer
 
@@ -116,6 +117,7 @@ async def test_a_wait_that_is_alone_uses_the_single_call(cleaner: Cleaner) -> No
     await settled()
 
 
+@needs_connections_without_a_thread
 async def test_any_number_of_waits_costs_one_request_an_interval(cleaner: Cleaner) -> None:
     cleaner.states = {f"c{number}": "processing" for number in range(300)}
     watch = Stopwatch()
@@ -187,6 +189,7 @@ async def test_a_list_that_does_not_work_gives_way_to_single_calls(cleaner: Clea
     await settled()
 
 
+@needs_connections_without_a_thread
 @pytest.mark.parametrize("garbage", [Reply(b"<html>"), Reply({}, status=503), Reply({"error": "down"})])
 async def test_a_service_that_answers_nothing_useful_is_not_stormed(
     connections: ScriptedServer, garbage: Reply
@@ -199,6 +202,7 @@ async def test_a_service_that_answers_nothing_useful_is_not_stormed(
     await settled()
 
 
+@needs_connections_without_a_thread
 async def test_a_bad_key_ends_all_waits_with_a_handful_of_requests(connections: ScriptedServer) -> None:
     connections.play(Reply({"error": "bad key"}, status=401))
     events = await asyncio.gather(*[event_of(wait_for(f"c{number}")) for number in range(200)])
@@ -221,6 +225,7 @@ async def test_a_campaign_that_does_not_exist_ends_its_own_wait_only(cleaner: Cl
     await settled()
 
 
+@needs_connections_without_a_thread
 async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedServer) -> None:
     connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
     watch = Stopwatch()
@@ -427,6 +432,7 @@ async def test_whatever_breaks_while_asking_ends_the_waits(
     await settled()
 
 
+@needs_connections_without_a_thread
 async def test_a_watch_that_breaks_tells_all_who_wait_and_the_next_wait_starts_afresh(
     cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,6 +453,7 @@ async def test_a_watch_that_breaks_tells_all_who_wait_and_the_next_wait_starts_a
     await settled()
 
 
+@needs_connections_without_a_thread
 async def test_trouble_is_told_once_and_so_is_its_end_whoever_waits(
     connections: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:

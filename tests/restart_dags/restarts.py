@@ -1,0 +1,111 @@
+"""Waits of every kind for a test to disturb, with tasks behind them that leave a trace in the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerGetCampaignOperator,
+    CampaignCleanerSubmitCampaignOperator,
+)
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyActivateCampaignOperator,
+    InstantlyAddLeadsOperator,
+    InstantlySendGateOperator,
+)
+from airflow_provider_campaigns.sensors.campaign_cleaner import (
+    CampaignCleanerCampaignSensor,
+    CampaignCleanerInboxTestSensor,
+)
+from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
+
+# Longer than any disturbance; and seconds after which a wait runs out in the middle of one, and behind it.
+LONG = 600
+EARLY = 25
+LATE = 40
+
+
+def sensor(task_id: str, campaign: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
+    return CampaignCleanerCampaignSensor(
+        task_id=task_id,
+        campaign_id=f"{{{{ params.{campaign} }}}}",
+        **{"poke_interval": 1, "timeout": LONG, **arguments},
+    )
+
+
+def fetch(task_id: str, campaign: str, **arguments: Any) -> CampaignCleanerGetCampaignOperator:
+    return CampaignCleanerGetCampaignOperator(
+        task_id=task_id, campaign_id=f"{{{{ params.{campaign} }}}}", **arguments
+    )
+
+
+def gate(task_id: str, campaign: str, **arguments: Any) -> InstantlySendGateOperator:
+    return InstantlySendGateOperator(
+        task_id=task_id,
+        campaign_id=f"{{{{ params.{campaign} }}}}",
+        **{"wait_timeout": LONG, "poke_interval": 1, "deferrable": True, **arguments},
+    )
+
+
+def send(task_id: str, campaign: str) -> InstantlyAddLeadsOperator:
+    return InstantlyAddLeadsOperator(
+        task_id=task_id,
+        campaign_id=f"{{{{ params.{campaign} }}}}",
+        leads=[{"email": f"{task_id}@example.com"}],
+    )
+
+
+quick: dict[str, Any] = {"poke_interval": 1, "deferrable": True}
+names = ("campaign", "campaign_2", "campaign_3", "never", "go", "gated", "shut", "draft", "job", "test")
+with DAG("triggerers_die", schedule=None, params=dict.fromkeys(names, "")):
+    sensor("campaign", "campaign", deferrable=True) >> fetch("fetch", "campaign")
+    gate("gate", "gated") >> send("send", "gated")
+    sensor("begun_there", "campaign_2", start_from_trigger=True) >> fetch("fetch_2", "campaign_2")
+    fetch("fetch_3", "campaign_3", wait_for_completion=True, timeout=LONG, **quick)
+    InstantlyActivateCampaignOperator(
+        task_id="activate", campaign_id="{{ params.draft }}", wait_timeout=LONG, **quick
+    )
+    InstantlyBackgroundJobSensor(task_id="job", job_id="{{ params.job }}", timeout=LONG, **quick)
+    CampaignCleanerInboxTestSensor(task_id="test", job_id="{{ params.test }}", timeout=LONG, **quick)
+    # What has little time begins when all the others wait.
+    early = sensor("early", "never", deferrable=True, timeout=EARLY)
+    late_gate = gate("late_gate", "shut", wait_timeout=LATE)
+    sensor("go", "go", deferrable=True) >> [
+        early,
+        late_gate,
+        sensor("late", "never", deferrable=True, timeout=LATE),
+        sensor("late_begun_there", "never", start_from_trigger=True, timeout=LATE),
+    ]
+    early >> fetch("never_fetch", "never")
+    late_gate >> send("never_send", "shut")
+
+
+with DAG("scheduler_dies", schedule=None, params=dict.fromkeys(("campaign", "never", "go", "gated"), "")):
+    sensor("campaign", "campaign", deferrable=True) >> fetch("fetch", "campaign")
+    gate("gate", "gated") >> send("send", "gated")
+    sensor("go", "go", deferrable=True) >> [
+        sensor("early", "never", deferrable=True, timeout=EARLY),
+        # These look once before the scheduler dies, and not again until there is another one.
+        sensor("rescheduled", "campaign", mode="reschedule", poke_interval=30),
+        sensor("late_rescheduled", "never", mode="reschedule", poke_interval=30, timeout=LATE),
+        # These are on a worker when it dies with the scheduler.
+        sensor("poked", "campaign", mode="poke"),
+        CampaignCleanerSubmitCampaignOperator(
+            task_id="submit", campaign_html="<p>Spring</p>", campaign_name="Spring", retries=0
+        ),
+    ]
+
+
+patient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 9}
+impatient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 3}
+with DAG("service_goes_away", schedule=None, params={"campaign": "", "gated": ""}):
+    sensor("deferred", "campaign", deferrable=True, **patient) >> fetch("fetch", "campaign")
+    sensor("poked", "campaign", mode="poke", **patient)
+    # Airflow on a busy machine may fail a task that comes back much sooner, before the first look is settled.
+    sensor("rescheduled", "campaign", mode="reschedule", **{**patient, "poke_interval": 10})
+    gate("gate", "gated", **patient) >> send("send", "gated")
+    sensor("impatient", "campaign", deferrable=True, soft_fail=True, **impatient)
+    sensor("impatient_poked", "campaign", mode="poke", soft_fail=True, **impatient)
+    gate("impatient_gate", "gated", on_closed="skip", **impatient) >> send("never_send", "gated")
