@@ -38,7 +38,8 @@ cluster: .airflow/cluster-venv/ready  ## 500 launches on a distributed Airflow w
 cluster-small:  ## the same in some minutes; as root it installs PostgreSQL and Redis from Debian, without them it skips
 	scripts/cluster_small.sh
 
-audit: .venv/dev .airflow/audit  ## what is pinned: is it there, withdrawn, as installed, and without known holes
+audit: .venv/dev  ## what is pinned: is it there, withdrawn, as installed, and without known holes
+	@[ -e .airflow/audit/ready ] || $(MAKE) --no-print-directory .airflow/audit/ready || true
 	$(BIN)/python scripts/audit.py
 
 constraints: .venv/dev  ## pin anew what development and the demo install
@@ -85,9 +86,10 @@ clean:  ## forget all that was made here
 	touch $@
 
 # Kept apart, so that nothing of it changes what is audited; without it the audit says what it did not do.
-.airflow/audit: .venv/python
-	$(BIN)/python -m venv $@
-	-$@/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+.airflow/audit/ready: .venv/python
+	$(BIN)/python -m venv .airflow/audit
+	.airflow/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+	touch $@
 
 .venv/dev .venv/docs: .venv/%: .venv/demo
 	$(PIP) --editable '.[$*]'

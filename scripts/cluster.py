@@ -51,12 +51,13 @@ _FINAL = {"success", "failed"}
 _NAMED = 20
 _LOOK_EVERY = 5.0
 _SAY_EVERY = 30.0
+_STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Run it, and say how it went."""
     given = _arguments()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPED_BY:
         signal.signal(number, _stop)
     try:
         check_programs(postgres=given.postgres is None, redis=given.redis is None)
@@ -72,9 +73,14 @@ def main() -> int:
 
 def _stop(number: int, _: Any) -> NoReturn:
     """End by way of all that ends processes, and let nothing stop that."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
+    let_nothing_stop_this()
     sys.exit(128 + number)
+
+
+def let_nothing_stop_this() -> None:
+    """Ignore what would stop this, so that what ends processes comes to its own end."""
+    for each in _STOPPED_BY:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -107,7 +113,10 @@ def _run(given: argparse.Namespace) -> int:
                     airflow.wait_for_dag(dag_id)
                 airflow.wait_for_all()
                 say(f"Airflow is up: {', '.join(airflow.components)}. {since(begun)}")
-                return _launch_all(given, launches, airflow, sandbox, database)
+                try:
+                    return _launch_all(given, launches, airflow, sandbox, database)
+                finally:
+                    let_nothing_stop_this()
         finally:
             forget(broker, prefix)
 

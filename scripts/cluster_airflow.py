@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ from typing import Any
 
 import psutil
 import requests
-from local_airflow import airflow_environment, free_port
+from local_airflow import airflow_environment, free_port, kill_session, lives, session_of
 
 _START_UP = 180.0
 _PAGE = 100
@@ -49,20 +47,16 @@ class Component:
 
     def members(self) -> list[psutil.Process]:
         """Return its processes that live."""
-        return [] if self.process is None else _session(self.process.pid)
+        return [] if self.process is None else session_of(self.process.pid)
 
     def kill(self) -> int:
         """End all of it with SIGKILL; return how many processes that were."""
         if self.process is None:
             return 0
         self.spent = self.cpu()
-        killed = 0
-        _send(self.process.pid, signal.SIGKILL)
-        while members := self.members():
-            for member in members:
-                killed += _send(member.pid, signal.SIGKILL)
-            time.sleep(0.05)
+        killed = kill_session(self.process.pid)
         self.process.wait()
+        self.process = None  # its number may be another's from now on
         return killed
 
     def tasks(self) -> list[tuple[psutil.Process, psutil.Process]]:
@@ -71,7 +65,7 @@ class Component:
         with suppress(psutil.NoSuchProcess):
             for supervisor in psutil.Process(self.process.pid).children() if self.process else ():
                 with suppress(psutil.NoSuchProcess):
-                    found += [(supervisor, task) for task in supervisor.children() if _lives(task)]
+                    found += [(supervisor, task) for task in supervisor.children() if lives(task)]
         return found
 
     def cpu(self) -> float:
@@ -218,7 +212,9 @@ def end(components: Iterable[Component]) -> None:
     """End components the polite way, and then all that is left of them."""
     started = [component for component in components if component.process is not None]
     for component in started:
-        _send(component.process.pid if component.process else 0, signal.SIGTERM)
+        for member in component.members():
+            if component.process is not None and member.pid == component.process.pid:
+                member.terminate()
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and any(component.members() for component in started):
         time.sleep(0.2)
@@ -307,30 +303,6 @@ def cpu_of(processes: Iterable[psutil.Process]) -> float:
         with suppress(psutil.Error):
             taken += sum(process.cpu_times()[:4])
     return taken
-
-
-def _session(leader: int) -> list[psutil.Process]:
-    found = []
-    for pid in psutil.pids():
-        with suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            if os.getsid(pid) == leader:
-                process = psutil.Process(pid)
-                if _lives(process):
-                    found.append(process)
-    return found
-
-
-def _lives(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def _send(pid: int, number: signal.Signals) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-        return True
-    return False
 
 
 def _proportional_size(pid: int) -> int:

@@ -17,14 +17,18 @@ missing() {
     if [ -z "${CLUSTER_REDIS:-}" ]; then have redis-server || echo redis-server; fi
 }
 
-# Installing starts nothing, and makes no database cluster that would stay behind.
+# Installing starts nothing, and makes no database cluster. What says so to Debian goes away again.
+made=()
+clean_up() { [ ${#made[@]} -eq 0 ] || rm -f "${made[@]}"; }
+trap clean_up EXIT
 install() {
     local policy=/usr/sbin/policy-rc.d settings=/etc/postgresql-common/createcluster.conf
     if [ ! -e "$policy" ]; then
-        trap "rm -f $policy" RETURN
+        made+=("$policy")
         printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
     fi
     if [ ! -e "$settings" ]; then
+        made+=("$settings")
         mkdir -p "${settings%/*}" && echo 'create_main_cluster = false' >"$settings"
     fi
     export DEBIAN_FRONTEND=noninteractive
@@ -46,4 +50,5 @@ if [ ${#packages[@]} -gt 0 ]; then
     rm -f "$log"
 fi
 
+clean_up
 exec make --no-print-directory cluster CLUSTER="${CLUSTER:---launches 24 --kills 11 --kill-every 8 --processing 15 --seconds 900}"

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 # Airflow 2 has other components, and an API of its own.
@@ -75,7 +76,7 @@ class LocalAirflow:
     def kill(self, name: str) -> None:
         """Kill a component with all its children, as if its machine had lost its power."""
         process = self._processes.pop(name)
-        _signal(process, signal.SIGKILL)
+        kill_session(process.pid)
         process.wait()
 
     def end(self) -> None:
@@ -259,8 +260,46 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=15)
-        _signal(process, signal.SIGKILL)
+        kill_session(process.pid)
         process.wait()
+
+
+def kill_session(leader: int) -> int:
+    """End all processes of a session with SIGKILL, its leader first; return how many they were.
+
+    Airflow gives a task a process group of its own: a session holds what a group does not.
+    """
+    killed = 0
+    while members := session_of(leader):
+        members.sort(key=lambda member: member.pid != leader)
+        killed += sum(kill(member.pid) for member in members)
+        time.sleep(0.05)
+    return killed
+
+
+def session_of(leader: int) -> list[psutil.Process]:
+    """Return the processes of a session that live, also those whose parent has died."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            if os.getsid(pid) == leader and lives(process := psutil.Process(pid)):
+                found.append(process)
+    return found
+
+
+def lives(process: psutil.Process) -> bool:
+    """Tell whether a process is there, and more than a name that its parent has not asked for yet."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def kill(pid: int) -> bool:
+    """Kill a process; tell whether there was one."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

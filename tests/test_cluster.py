@@ -158,19 +158,19 @@ def test_the_books_are_what_the_sandbox_holds() -> None:
 def test_killing_a_component_ends_all_that_it_started(tmp_path: Path) -> None:
     # The child is in a process group of its own, as Airflow's tasks are.
     child = "import os, time; os.setpgid(0, 0); time.sleep(600)"
-    parent = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid)"
-    script = f"{parent}; sys.stdout.flush(); time.sleep(600)"
+    starts = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid)"
+    script = f"{starts}; sys.stdout.flush(); time.sleep(600)"
     component = Component("any", [], os.environ, tmp_path / "log")
-    component.process = subprocess.Popen(
+    component.process = parent = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True
     )
-    assert component.process.stdout is not None
-    pid = int(component.process.stdout.readline())
-    component.process.stdout.close()
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.stdout.close()
     while os.getpgid(pid) != pid:
         time.sleep(0.01)
     component.kill()
-    assert component.process.returncode == -9
+    assert parent.returncode == -9
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 

@@ -22,7 +22,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
 )
 from airflow_provider_campaigns.transport.retry import Retry
-from tests.driving import Driven
+from tests.driving import Driven, TaskInstance
 from tests.operators.test_send_gate import UUID, gate
 from tests.operators.test_send_gate import said as sending
 from tests.scripted_server import Reply, ScriptedServer
@@ -266,3 +266,23 @@ class TestABackend:
             "instantly.retries": 1,
             "instantly.requests.ok": 1,
         }
+
+
+class TestATriggererThatCannotWait:
+    """Airflow then resumes the task with an error in place of an event."""
+
+    @pytest.mark.parametrize(
+        ("kind", "task"),
+        [
+            ("gates", gate(True, wait_timeout=20)),
+            ("waits", sensor(MODES["deferrable"])),
+            ("waits", CampaignCleanerGetCampaignOperator(task_id="get", campaign_id=ID, deferrable=True)),
+            ("waits", InstantlyActivateCampaignOperator(task_id="on", campaign_id=UUID, wait_timeout=9)),
+        ],
+        ids=["gate", "sensor", "get", "activate"],
+    )
+    def test_is_counted_as_a_failure(self, kind: str, task: Any, backend: Backend) -> None:
+        context = {"ti": TaskInstance(), "task": task}
+        with pytest.raises(Exception, match=r"(?i)trigger"):
+            task.resume_execution("__fail__", {"error": "Trigger failure", "traceback": None}, context)
+        assert backend.of(kind) == {"failed": 1}

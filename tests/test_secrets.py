@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,12 @@ from rich.pretty import pretty_repr
 
 from airflow_provider_campaigns.api import campaign_cleaner, instantly
 from airflow_provider_campaigns.api._call import Call
-from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError, NotConnectedError
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    AuthenticationError,
+    NotConnectedError,
+    UnreachableError,
+)
 from airflow_provider_campaigns.hooks._service import ServiceHook
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -47,6 +53,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.transport import aio, retry
+from airflow_provider_campaigns.transport._outcome import no_answer
 from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.transport.blocking import BlockingClient
 from airflow_provider_campaigns.transport.retry import ONCE
@@ -539,6 +546,18 @@ def test_a_key_that_is_repeated_in_broken_http_gets_nowhere(carry: Carry, broken
     assert str(raised.value).isprintable()
 
 
+def test_no_answer_makes_the_search_for_a_key_last_longer_than_it_is() -> None:
+    """All waits stand still meanwhile: a search that grew faster than the answer would take hours here."""
+    quotes = "' " + "b\"b'" * 200_000
+    told = str(no_answer(CREDITS, account_at("https://localhost.test"), ValueError(quotes)))
+    assert len(told) < 1000
+    key = "abcdefghijkl" + "-_.!" * 20
+    account = replace(account_at("https://localhost.test"), key=f"{key}x")
+    almost = (f"{key}y" * 1000).encode()
+    assert account.scrub(almost) == almost
+    assert account.scrub(b"a" + account.key.encode()) == b"a***"
+
+
 def test_what_urllib3_says_to_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     import requests
 
@@ -573,6 +592,6 @@ def test_the_password_of_a_proxy_is_not_told_however_its_url_is_written(
     with all_logs() as logs, pytest.raises(ApiError) as raised:
         carry(account_at("https://localhost.test"), CREDITS)
     if "socks" not in proxy:
-        assert isinstance(raised.value, NotConnectedError)
+        assert isinstance(raised.value, (NotConnectedError, UnreachableError))
     told = [*logs.lines, *said_by(raised.value)]
     assert not [text for text in told if "s3cret" in text]

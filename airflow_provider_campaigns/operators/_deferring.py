@@ -30,9 +30,9 @@ class DeferringOperator(BaseOperator):
     def _hook(self) -> ServiceHook:
         """The hook on the connection that the wait uses."""
 
-    def count_time_out(self) -> None:
-        """Count a wait that nobody ended."""
-        self._hook.metrics.wait_ended("timed_out")
+    def count_end(self, ending: str) -> None:
+        """Count a wait that did not come back as an event: ``timed_out``, or ``failed`` in the triggerer."""
+        self._hook.metrics.wait_ended(ending)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Tell a deferral that outlived its deadline as what it is: a wait that ran out of time."""
@@ -40,8 +40,10 @@ class DeferringOperator(BaseOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except Exception as error:
             if is_backstop(error):
-                self.count_time_out()
+                self.count_end("timed_out")
                 raise self.timeout_error(
                     f"{self.subject}: the triggerer did not end the wait in time. Is one running?"
                 ) from error
+            if type(error).__name__ == "TaskDeferralError":
+                self.count_end("failed")
             raise

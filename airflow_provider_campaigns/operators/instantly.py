@@ -194,7 +194,7 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
             return look_patiently(lambda: self._judge(ONCE), polling, self._hook.metrics)
         except DeadlinePassedError as error:
             # Not a verdict, so nothing to skip by: nobody knows how the campaign is.
-            self.count_time_out()
+            self.count_end("timed_out")
             raise SendGateTimeoutError(
                 f"{self.subject}: time is up, and Instantly could not be asked: {error}"
             ) from error
@@ -240,7 +240,7 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
     ) -> dict[str, Any]:
         """Stop the run here, or skip what stands behind the gate; the verdict is kept either way."""
         if error is SendGateTimeoutError:
-            self.count_time_out()
+            self.count_end("timed_out")
         else:
             self._hook.metrics.gate("closed")
         self.keep_result(context, verdict.as_dict())
@@ -264,9 +264,9 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
             self._hook.metrics.gate("failed")
             raise
 
-    def count_time_out(self) -> None:
-        """Count a gate that did not open in time."""
-        self._hook.metrics.gate("timed_out")
+    def count_end(self, ending: str) -> None:
+        """Count a gate that neither opened nor closed."""
+        self._hook.metrics.gate(ending)
 
     @property
     def subject(self) -> str:

@@ -19,7 +19,7 @@ from airflow_provider_campaigns.transport.account import Account
 
 CHUNK = 64 * 1024
 # What a library quotes of the bytes that came, perhaps cut off in the middle of a key.
-_QUOTED_BYTES = re.compile(r"""b(['"]).*?\1(?!\w)""", re.DOTALL)
+_QUOTED_BYTES = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z))""", re.DOTALL)
 
 # What to do about an answer that was read, and is none; errors of other kinds say it themselves.
 _ADVICE: dict[type[ApiError], str] = {

@@ -116,7 +116,10 @@ def _as_written(mark: str) -> str:
     escaped = rf"(?i:\\{{1,8}}(?:u00|x){code:02x}|%(?:25){{0,3}}{code:02x}|&#0{{0,4}}(?:{code}|x{code:x});)"
     if mark[0] == "\\":
         return rf"(?:\\{{{len(mark)},{4 * len(mark)}}}|{escaped}{{{len(mark)}}})"
-    return rf"(?:\\{{0,8}}{re.escape(mark)}|{re.escape(html.escape(mark))}|{escaped})"
+    ways = [rf"\\{{0,8}}{re.escape(mark)}", escaped]
+    if html.escape(mark) != mark:  # two ways to read one mark would double the time that a search may take
+        ways.append(re.escape(html.escape(mark)))
+    return f"(?:{'|'.join(ways)})"
 
 
 def check_key(key: str | None, service: Service, conn_id: str) -> str:

@@ -154,12 +154,13 @@ class BlockingClient:
                     response.headers,
                     self._account.scrub(self._body_of(response, call, give_up)),
                 )
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL, TypeError) as cause:
-            # The last two: a proxy's URL that is none, or, which requests does not look at, has no host.
+        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as cause:
+            # The latter: a proxy's URL that is none.
             raise not_connected(call, self._account, cause) from None
         except (requests.Timeout, ReadTimeoutError):
             raise too_slow(call, self._account) from None
-        except (requests.RequestException, HTTPError, OSError, ValueError, LookupError) as cause:
+        except (requests.RequestException, HTTPError, OSError, ValueError, LookupError, TypeError) as cause:
+            # A TypeError: a proxy's URL without a host, at which requests does not look.
             if _found_nobody(cause):
                 raise not_connected(call, self._account, cause) from None
             raise no_answer(call, self._account, cause) from None
