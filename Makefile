@@ -53,7 +53,7 @@ constraints: .venv/dev  ## pin anew what development and the demo install
 
 matrix: .venv/dev  ## pass the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
 	$(PIP) uv
-	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS))
+	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS)) $(if $(PYTEST),-- $(PYTEST))
 
 MATRIX := airflow-2.11 airflow-3.0 airflow-3.1 airflow-3.2
 matrix-constraints: .venv/dev  ## pin anew what the matrix installs

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import Param, dag, task
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings
 from airflow_provider_campaigns.operators.campaign_cleaner import (

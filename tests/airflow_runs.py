@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 
+from tests.airflows import DagBag
 from tests.conftest import EXAMPLE_DAGS, TEST_DAGS
 
 

@@ -62,12 +62,16 @@ needs_rendering_in_the_triggerer = needs(
     RENDERS_IN_THE_TRIGGERER, "the triggerer renders templates from Airflow 3.3 on"
 )
 
-needs_tasks_side_by_side = needs(
-    Version("3") <= AIRFLOW, "on SQLite, Airflow 2 runs one task at a time: workers cannot die side by side"
-)
+_IS_3_0 = AIRFLOW.release[:2] == (3, 0)
+needs_a_dag_to_clear = needs(not _IS_3_0, "dag.test() of Airflow 3.0 leaves no Dag behind to clear a task of")
+_needs_rescheduling = needs(not _IS_3_0, "in dag.test() of Airflow 3.0, no sensor survives a reschedule")
+# The modes of a sensor, as a whole Dag can be in them.
+MODES = ["poke", pytest.param("reschedule", marks=_needs_rescheduling), "deferrable"]
 
 # An operator raises this to tell Airflow what to skip.
-DownstreamTasksSkipped: Any = first_of("airflow.sdk.exceptions.DownstreamTasksSkipped")
+DownstreamTasksSkipped: Any = first_of(
+    "airflow.sdk.exceptions.DownstreamTasksSkipped", "airflow.exceptions.DownstreamTasksSkipped"
+)
 needs_downstream_tasks_skipped = needs(
     DownstreamTasksSkipped, "before Airflow 3, what an operator skips is written into the database"
 )

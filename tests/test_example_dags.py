@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import (
@@ -21,6 +21,7 @@ from airflow_provider_campaigns.sandbox import (
 )
 from airflow_provider_campaigns.sandbox.state import Fault
 from tests.airflow_runs import dag, run
+from tests.airflows import HAS_TASK_STATE_STORE
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -94,10 +95,13 @@ class TestRefill:
         state, states, returned = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path)
         assert (state, states["add_leads"]) == ("success", "success")
         told = returned["add_leads"]
-        assert (told["complete"], told["total_sent"], told["leads_uploaded"]) == (True, 1200, 1200)
+        assert told["complete"]
         assert len(sandbox.state.leads) == 1200
-        # The second try began at the second batch.
-        assert asked(sandbox)["/api/v2/leads/add"] == 2
+        batches = asked(sandbox)["/api/v2/leads/add"]
+        if HAS_TASK_STATE_STORE:  # the second try began at the second batch
+            assert (told["total_sent"], told["leads_uploaded"], batches) == (1200, 1200, 2)
+        else:  # it began anew, and what was there already was not added again
+            assert (told["total_sent"], told["leads_uploaded"], batches) == (1200, 200, 3)
 
     def test_a_broken_file_is_sent_in_no_part(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
         path = tmp_path / "leads.csv"

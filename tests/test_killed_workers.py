@@ -11,6 +11,7 @@ import requests
 from local_airflow import local_airflow
 
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, running
+from tests.airflows import needs_task_state_store
 
 KILL_DAGS = Path(__file__).parent / "kill_dags"
 LEADS = 2500
@@ -24,6 +25,7 @@ SENT_TWICE = {
 }
 
 
+@needs_task_state_store
 @pytest.mark.airflow_processes
 def test_a_worker_that_dies_at_any_point_spends_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
     kills = tmp_path / "kills"

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.models.taskinstance import TaskInstance as StoredTaskInstance
-from airflow.sdk import DAG, BaseOperator
-from airflow.serialization.serialized_objects import DagSerialization
+from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -30,6 +29,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerInboxTestSensor,
 )
 from tests.airflow_runs import dag
+from tests.airflows import MODES, DagSerialization
 from tests.driving import Driven
 from tests.scripted_server import Reply, Request, ScriptedServer
 
@@ -159,7 +159,7 @@ def test_airflow_looks_where_the_task_leaves_the_link(link: Any) -> None:
 
 
 @pytest.mark.usefixtures("database")
-@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+@pytest.mark.parametrize("mode", MODES)
 def test_airflow_shows_it_while_the_task_waits_and_after_but_not_before(
     connections: ScriptedServer, mode: str
 ) -> None:
@@ -175,13 +175,14 @@ def test_airflow_shows_it_while_the_task_waits_and_after_but_not_before(
     def look(_: Request) -> dict[str, Any]:
         with create_session() as session:
             latest = select(StoredTaskInstance).where(StoredTaskInstance.dag_id == built.dag_id)
-            instance = session.scalars(latest.order_by(StoredTaskInstance.id.desc())).first()
+            instance = session.scalars(latest.order_by(StoredTaskInstance.start_date.desc())).first()
             seen.append(shown(instance))
         return cleaner_says("completed" if len(seen) > 2 else "processing")
 
     connections.play(Reply(look))
     (instance,) = built.test(run_conf={"id": ID}).get_task_instances()
-    assert seen == [CLEANER["_link_CampaignCleanerLink"]] * 3
+    assert len(seen) >= 3
+    assert set(seen) == {CLEANER["_link_CampaignCleanerLink"]}
     assert shown(instance) == CLEANER["_link_CampaignCleanerLink"]
 
     (failed,) = built.test(run_conf={"id": "no id"}).get_task_instances()

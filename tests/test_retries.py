@@ -6,9 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.definitions.retry_policy import RetryAction
-from airflow.serialization.serialized_objects import DagSerialization
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaigns import exceptions
 from airflow_provider_campaigns.exceptions import (
@@ -20,9 +18,16 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.operators import campaign_cleaner
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerDeleteCampaignOperator
-from airflow_provider_campaigns.retries import LONGEST_DELAY, CampaignsRetryPolicy
 from tests.airflow_runs import dag
+from tests.airflows import HAS_RETRY_POLICIES, NO_RETRY_POLICIES, DagSerialization
 from tests.scripted_server import Reply, ScriptedServer
+
+if not HAS_RETRY_POLICIES:
+    pytest.skip(NO_RETRY_POLICIES, allow_module_level=True)
+
+from airflow.sdk.definitions.retry_policy import RetryAction
+
+from airflow_provider_campaigns.retries import LONGEST_DELAY, CampaignsRetryPolicy
 
 ERRORS = [
     error

@@ -7,10 +7,10 @@ from typing import Any
 
 import fsspec
 import pytest
-from airflow.sdk.io import attach
 from fsspec import AbstractFileSystem
 
 from airflow_provider_campaigns import storage
+from tests.airflows import attach
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

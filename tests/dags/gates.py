@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, TriggerRule, task, task_group
+from airflow.providers.common.compat.sdk import DAG, TriggerRule, task, task_group
 
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyAddLeadsOperator,

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
     CampaignCleanerSubmitCampaignOperator,
 )
-from airflow_provider_campaigns.retries import CampaignsRetryPolicy
+
+policy: dict[str, Any] = {}
+with suppress(ImportError):  # Airflow before 3.3 has none
+    from airflow_provider_campaigns.retries import CampaignsRetryPolicy
+
+    policy["retry_policy"] = CampaignsRetryPolicy()
 
 with DAG(
     "retried_by_policy",
     schedule=None,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=30), "retry_policy": CampaignsRetryPolicy()},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=30), **policy},
 ):
     CampaignCleanerSubmitCampaignOperator(task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring")
 
@@ -25,5 +32,5 @@ with DAG("retried_at_once", schedule=None):
         campaign_id="some-campaign",
         retries=1,
         retry_delay=timedelta(0),
-        retry_policy=CampaignsRetryPolicy(),
+        **policy,
     )

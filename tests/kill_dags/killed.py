@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from airflow.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
 from airflow_provider_campaigns.operators import campaign_cleaner

@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from airflow.models.trigger import Trigger
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -29,6 +28,7 @@ from airflow_provider_campaigns.operators.instantly import (
 )
 from airflow_provider_campaigns.transport import retry
 from airflow_provider_campaigns.triggers.instantly import InstantlyActivationTrigger
+from tests.airflows import decrypt_kwargs, encrypt_kwargs
 from tests.conftest import KEY
 from tests.driving import Driven
 from tests.scripted_server import Reply, ScriptedServer
@@ -305,7 +305,7 @@ class TestWaitingForSending:
             "max_failures": 3,
         }
         trigger = InstantlyActivationTrigger(**arguments)
-        kept = Trigger._decrypt_kwargs(Trigger.encrypt_kwargs(trigger.serialize()[1]))
+        kept = decrypt_kwargs(encrypt_kwargs(trigger.serialize()[1]))
         assert InstantlyActivationTrigger(**kept).serialize() == (classpath, arguments)
         assert KEY not in json.dumps([stored, driven.events])
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
-from airflow.sdk.execution_time.timeout import TimeoutPosix
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, timeout
 
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import (
@@ -241,7 +240,7 @@ def test_a_retry_goes_on_at_the_batch_that_failed(connections: ScriptedServer) -
 def test_a_try_that_is_cut_off_is_taken_up_again_too(connections: ScriptedServer) -> None:
     store: dict[str, Any] = {}
     connections.play(TAKEN, Reply(all_new, delay=5))
-    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
+    with pytest.raises(AirflowTaskTimeout), timeout(1):
         Driven(store=store).run(add(leads(1200)))
     connections.play(TAKEN)
     assert Driven(store=store).run(add(leads(1200)))["total_sent"] == 1200

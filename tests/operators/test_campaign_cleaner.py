@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, literal
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
-from airflow.sdk.execution_time.timeout import TimeoutPosix
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    literal,
+    timeout,
+)
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -353,7 +357,7 @@ def test_a_submission_that_airflow_cuts_off_takes_no_more_time(
 ) -> None:
     connections.play(Reply(TAKEN, delay=5), path=SEND)
     connections.play(listing(connections), path=LIST)
-    with pytest.raises(error, match=told), TimeoutPosix(0.4):
+    with pytest.raises(error, match=told), timeout(0.4):
         Driven().run(submit(durable=durable))
     assert paths(connections) == [SEND]
 

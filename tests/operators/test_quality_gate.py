@@ -5,14 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TriggerRule, task, task_group
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowSkipException,
+    TriggerRule,
+    task,
+    task_group,
+)
 
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerGetCampaignOperator,
     CampaignCleanerQualityGateOperator,
     QualityGateClosedError,
 )
+from tests.airflows import DownstreamTasksSkipped, needs_downstream_tasks_skipped
 from tests.driving import Driven, TaskInstance
 from tests.scripted_server import ScriptedServer
 
@@ -75,6 +82,7 @@ def test_an_open_gate_skips_nothing(on_closed: str) -> None:
     assert Driven().run(open_gate)["passed"] is True
 
 
+@needs_downstream_tasks_skipped
 def test_a_gate_that_skips_skips_all_behind_it_but_teardowns() -> None:
     with DAG("skips"):
         closed = gate(on_closed="skip")
@@ -95,6 +103,7 @@ def test_a_gate_that_skips_with_nothing_behind_it_returns_its_report() -> None:
     assert Driven().run(closed) == REPORT
 
 
+@needs_downstream_tasks_skipped
 def test_a_mapped_gate_that_skips_is_skipped_itself() -> None:
     """Airflow skips only behind a task that is not mapped."""
     with DAG("mapped"):

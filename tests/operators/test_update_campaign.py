@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, literal
+from airflow.providers.common.compat.sdk import DAG, literal
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,

@@ -8,8 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.models.trigger import Trigger
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -23,6 +26,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.triggers.instantly import InstantlyBackgroundJobTrigger
+from tests.airflows import BAD_ARGUMENT, decrypt_kwargs, encrypt_kwargs
 from tests.conftest import KEY, set_connection
 from tests.driving import Driven
 from tests.scripted_server import Reply, ScriptedServer
@@ -186,7 +190,7 @@ def test_what_is_stored_of_the_wait_is_what_airflow_can_store(connections: Scrip
         "deadline": before + 500,
         "max_failures": 3,
     }
-    kept = Trigger._decrypt_kwargs(Trigger.encrypt_kwargs(arguments))
+    kept = decrypt_kwargs(encrypt_kwargs(arguments))
     assert InstantlyBackgroundJobTrigger(**kept).serialize() == (classpath, arguments)
     assert KEY not in json.dumps([stored, driven.events])
 
@@ -216,7 +220,7 @@ def test_an_id_that_was_not_known_at_parse_time_is_checked_before_anything_is_se
     ],
 )
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(BAD_ARGUMENT, match=named):
         sensor({}, **arguments)
 
 

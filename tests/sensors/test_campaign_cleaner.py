@@ -10,9 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk._shared.module_loading import import_string
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_campaigns.completion import Completion
 from airflow_provider_campaigns.exceptions import (
@@ -31,6 +29,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerCampaignSensor,
     CampaignCleanerInboxTestSensor,
 )
+from tests.airflows import BACKSTOP_WORDS, BAD_ARGUMENT, import_string, needs_rendering_in_the_triggerer
 from tests.conftest import KEY, set_connection
 from tests.driving import Driven
 from tests.scripted_server import Reply, ScriptedServer
@@ -209,7 +208,7 @@ def test_a_trigger_that_airflow_cannot_run_is_no_reason_to_skip() -> None:
     with pytest.raises(ApiError, match="Trigger failure"):
         task.resume_execution("__fail__", {"error": "Trigger failure"}, {})
     with pytest.raises(AirflowSkipException):
-        task.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
+        task.resume_execution("__fail__", {"error": BACKSTOP_WORDS}, {})
 
 
 def test_no_interval_makes_it_hot(mode: dict, driven: Driven, connections: ScriptedServer) -> None:
@@ -274,7 +273,7 @@ def test_an_id_that_was_not_known_at_parse_time_is_checked_before_anything_is_se
     ],
 )
 def test_bad_arguments_are_refused_when_the_dag_is_parsed(arguments: dict, named: str) -> None:
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(BAD_ARGUMENT, match=named):
         sensor({}, **arguments)
 
 
@@ -294,8 +293,12 @@ def test_a_wait_begins_in_the_triggerer_where_airflow_can_do_that() -> None:
         **literal.start_trigger_args.trigger_kwargs
     )
     assert (trigger.campaign_id, trigger.deadline) == (ID, None)
-    assert sensor({}, start_from_trigger=True, campaign_id="{{ params.id }}").start_from_trigger
     assert CampaignCleanerCampaignSensor.start_trigger_args is None  # of this task alone, not of the class
+
+
+@needs_rendering_in_the_triggerer
+def test_a_wait_for_a_template_begins_in_the_triggerer_where_airflow_can_do_that() -> None:
+    assert sensor({}, start_from_trigger=True, campaign_id="{{ params.id }}").start_from_trigger
 
 
 def test_where_airflow_cannot_it_begins_on_a_worker(driven: Driven, connections: ScriptedServer) -> None:
@@ -315,6 +318,7 @@ def test_where_airflow_cannot_it_begins_on_a_worker(driven: Driven, connections:
         assert task.deferrable
 
 
+@needs_rendering_in_the_triggerer
 def test_an_id_that_the_triggerer_renders_to_nothing_fails_the_wait(connections: ScriptedServer) -> None:
     task = sensor({}, start_from_trigger=True, campaign_id="{{ params.id }}")
     arguments = {**task.start_trigger_args.trigger_kwargs, "campaign_id": "None"}
@@ -473,7 +477,7 @@ class TestTheInboxTestSensor:
         assert driven.deferrals == []
 
     def test_it_has_no_timeout_of_its_own(self) -> None:
-        with pytest.raises(TypeError, match="timeout"):
+        with pytest.raises(BAD_ARGUMENT, match="timeout"):
             CampaignCleanerInboxTestSensor(task_id="wait", job_id=JOB)
         task = CampaignCleanerInboxTestSensor(task_id="wait", job_id=JOB, timeout=timedelta(hours=2))
         assert (task.timeout, task.poke_interval, task.deferrable) == (7200, 120, False)
@@ -492,5 +496,5 @@ class TestTheInboxTestSensor:
     def test_bad_arguments_are_refused_when_the_dag_is_parsed(
         self, arguments: dict[str, Any], named: str
     ) -> None:
-        with pytest.raises(ValueError, match=named):
+        with pytest.raises(BAD_ARGUMENT, match=named):
             inbox({}, **arguments)

@@ -1,0 +1,56 @@
+"""What holds on every supported Airflow, and that the page about versions tells of all cells."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from pathlib import Path
+
+import matrix
+import pytest
+
+from tests.airflows import HAS_RETRY_POLICIES, DagBag, needs
+
+PAGE = (Path(__file__).parent.parent / "docs" / "versions.md").read_text()
+
+
+@pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])
+@pytest.mark.parametrize(
+    "module", ["airflow_provider_campaigns.hooks.instantly", "unusual_prefix_12ab_a_dag"]
+)
+def test_what_is_deprecated_fails_the_test_that_uses_it(category: type[Warning], module: str) -> None:
+    with pytest.raises(category, match="old"):
+        warnings.warn_explicit("old", category, "somewhere.py", 1, module=module)
+
+
+@pytest.mark.filterwarnings("ignore:ours to make:DeprecationWarning")
+def test_what_others_use_among_themselves_does_not() -> None:
+    warnings.warn_explicit("ours to make", DeprecationWarning, "somewhere.py", 1, module="requests.sessions")
+
+
+def test_a_dag_that_uses_what_is_deprecated_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_text(
+        "import warnings\nwarnings.warn('old', DeprecationWarning)\n"
+        "from airflow.providers.common.compat.sdk import DAG\nwith DAG('old', schedule=None): ...\n"
+    )
+    (told,) = DagBag(dag_folder=str(tmp_path)).import_errors.values()
+    assert "DeprecationWarning: old" in told
+
+
+@needs(not HAS_RETRY_POLICIES, "there are retry policies")
+def test_without_retry_policies_the_import_says_what_to_use() -> None:
+    with pytest.raises(ImportError, match=r"need Airflow 3\.3 or later; use retries and retry_delay here"):
+        importlib.import_module("airflow_provider_campaigns.retries")
+
+
+@pytest.mark.parametrize("cell", matrix.CELLS, ids=lambda cell: cell.name)
+def test_the_page_names_each_cell_with_its_airflow(cell: matrix.Cell) -> None:
+    cells = (f"`{cell.name}`", matrix.airflow_of(cell), cell.pythons[0])
+    row = "^" + "".join(rf"\| {re.escape(each)} " for each in cells) + r"\|"
+    assert re.search(row, PAGE, re.MULTILINE)
+
+
+def test_the_page_names_no_other_cell() -> None:
+    named = re.findall(r"^\| `([\w.-]+)` \| \d+\.\d+\.\d+ \|", PAGE, re.MULTILINE)
+    assert named == [cell.name for cell in matrix.CELLS]
