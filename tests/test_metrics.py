@@ -71,6 +71,9 @@ def plug(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Backend:
             initialize = importlib.import_module(path).initialize
         except (ImportError, AttributeError):
             continue
+        held = initialize.__globals__
+        for name in {"_factory", "_backend", "_export_legacy_names"} & set(held):
+            monkeypatch.setitem(held, name, held[name])  # so that it is as it was afterwards
         options = {"factory": lambda: backend, "export_legacy_names": False}
         initialize(**{name: options[name] for name in inspect.signature(initialize).parameters})
     for stats in (metrics._stats_of_a_task(), metrics._stats_of_the_triggerer()):
