@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,11 +124,20 @@ class TestTheSensorInEveryMode:
     def test_it_waits_and_returns_the_id(self, mode: str, sandbox: RunningSandbox) -> None:
         wait = dag(f"wait_{mode}")
         campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
-        sandbox.state.set_processing_seconds(campaign_id, 2)
+        sandbox.state.set_processing_seconds(campaign_id, 600)
+
+        def looks() -> int:
+            return [request.path for request in sandbox.state.requests].count("/v1/get_campaign_status")
+
+        def complete_after_a_look() -> None:
+            while not looks():
+                time.sleep(0.05)
+            sandbox.state.set_processing_seconds(campaign_id, 0)
+
+        threading.Thread(target=complete_after_a_look, daemon=True).start()
         state, _, returned = run(wait, id=campaign_id)
         assert (state, returned) == ("success", {"wait": campaign_id})
-        asked = [request.path for request in sandbox.state.requests]
-        assert asked.count("/v1/get_campaign_status") >= 2
+        assert looks() >= 2
 
     def test_a_campaign_that_does_not_exist_fails_even_softly(
         self, mode: str, sandbox: RunningSandbox
