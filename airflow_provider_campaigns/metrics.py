@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KNOWN_CODES = frozenset(code.value for code in SendingCode)
+_CODES = frozenset({"none", *(code.value for code in SendingCode)})
 _WORD_STARTS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -67,7 +67,7 @@ class Metrics(Observer):
     def verdict(self, verdict: Verdict) -> None:
         """Count a verdict on a campaign by its code; what no table knows is ``unknown``."""
         code = "none" if verdict.code is None else verdict.code
-        self._count(f"verdicts.{code if code in _KNOWN_CODES | {'none'} else 'unknown'}")
+        self._count(f"verdicts.{code if code in _CODES else 'unknown'}")
 
     def gate(self, ending: str) -> None:
         """Count a gate: ``opened``, ``closed``, ``timed_out`` or ``failed``."""
@@ -143,9 +143,9 @@ def _stats_of_a_task() -> Any:
 @cache
 def _stats_of_the_triggerer() -> Any:
     try:
-        from airflow.observability import stats
-    except ImportError:  # before Airflow 3.2
-        from airflow.stats import Stats
+        from airflow.observability.stats import Stats
+    except ImportError:
+        from airflow.stats import Stats as StatsBefore32
 
-        return Stats
-    return stats
+        return StatsBefore32
+    return Stats
