@@ -35,7 +35,6 @@ from airflow_provider_campaigns.arguments import (
 )
 from airflow_provider_campaigns.completion import PAUSED_CHOICES, WHEN_LATE, Completion
 from airflow_provider_campaigns.exceptions import (
-    ApiError,
     AuthenticationError,
     BadRequestError,
     BlockedAtEdgeError,
@@ -62,8 +61,7 @@ from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.storage import check_path
 from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP
-from airflow_provider_campaigns.triggers._watching import Ending
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP, said_in
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 
 if TYPE_CHECKING:
@@ -377,12 +375,7 @@ class CampaignCleanerGetCampaignOperator(DeferringOperator):
         """Act on how the trigger's wait ended, and fetch."""
         keep_campaign_cleaner_link(context)
         with self._hook.metrics.wait():
-            ending = Ending(event["ending"])
-            if ending is Ending.FAILED:
-                raise ApiError.from_dict(event["error"])
-            if ending is Ending.TIMED_OUT:
-                self._time_out(event["said"], (event["error"] or {}).get("message"))
-            self._completion.is_reached(event["said"])
+            self._completion.is_reached(said_in(event, self._time_out))
         return self._fetch()
 
     def _wait(self, deadline: float) -> None:

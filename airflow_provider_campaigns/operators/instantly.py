@@ -54,7 +54,7 @@ from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.storage import open_text, read_text
 from airflow_provider_campaigns.transport.retry import ONCE, Retry
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP, said_in
 from airflow_provider_campaigns.triggers._watching import Ending
 from airflow_provider_campaigns.triggers.instantly import (
     InstantlyActivationTrigger,
@@ -395,12 +395,8 @@ class InstantlyActivateCampaignOperator(DeferringOperator):
         """Act on how the trigger's wait ended."""
         keep_instantly_link(context, self.campaign_id)
         with self._hook.metrics.wait():
-            ending = Ending(event["ending"])
-            if ending is Ending.FAILED:
-                raise ApiError.from_dict(event["error"])
-            if ending is Ending.TIMED_OUT:
-                self._time_out(event["said"], (event["error"] or {}).get("message"))
-        return self._result(event["said"])
+            code = said_in(event, self._time_out)
+        return self._result(code)
 
     def _wait(self, deadline: float) -> str | None:
         polling = Polling(self.poke_interval, deadline, self.max_failures)

@@ -27,8 +27,7 @@ from airflow_provider_campaigns.exceptions import ApiError, DeadlinePassedError
 from airflow_provider_campaigns.hooks._service import ServiceHook
 from airflow_provider_campaigns.patience import look_patiently
 from airflow_provider_campaigns.polling import MAX_FAILURES, SHORTEST_SLEEP, Polling
-from airflow_provider_campaigns.triggers._waiting import BACKSTOP, WaitTrigger, is_backstop
-from airflow_provider_campaigns.triggers._watching import Ending
+from airflow_provider_campaigns.triggers._waiting import BACKSTOP, WaitTrigger, is_backstop, said_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -115,12 +114,7 @@ class WaitSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Act on how the trigger's wait ended."""
         self.keep_link(context)
-        ending = Ending(event["ending"])
-        if ending is Ending.FAILED:
-            raise ApiError.from_dict(event["error"])
-        if ending is Ending.TIMED_OUT:
-            self._time_out(event["said"], (event["error"] or {}).get("message"))
-        self.check_is_done(event["said"])
+        self.check_is_done(said_in(event, self._time_out))
         return self.result()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

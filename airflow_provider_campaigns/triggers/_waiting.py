@@ -17,8 +17,8 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import AsyncIterator
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Generic, NoReturn, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -46,6 +46,21 @@ def is_backstop(error: BaseException | None) -> bool:
     return name == "TaskDeferralTimeout" or (
         name == "TaskDeferralError" and str(error) == "Trigger/execution timeout"
     )
+
+
+def said_in(event: Mapping[str, Any], time_out: Callable[[Any, str | None], NoReturn]) -> Any:
+    """Return what was said at the end of a wait that an event tells of.
+
+    :param event: what the trigger fired.
+    :param time_out: raises, where time was up, given what was said last and what went wrong at the last look.
+    :raises ApiError: the service could not be asked.
+    """
+    ending = Ending(event["ending"])
+    if ending is Ending.FAILED:
+        raise ApiError.from_dict(event["error"])
+    if ending is Ending.TIMED_OUT:
+        time_out(event["said"], (event["error"] or {}).get("message"))
+    return event["said"]
 
 
 class WaitTrigger(BaseTrigger, Generic[T]):
