@@ -40,6 +40,7 @@ os.environ.update(
 )
 
 from airflow_provider_campaigns.sandbox import RunningSandbox, running  # noqa: E402
+from tests.carrying import Carry, asynchronous, blocking  # noqa: E402
 from tests.scripted_server import ScriptedServer  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
@@ -58,6 +59,12 @@ def connections(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Scri
     for conn_type in ("campaign_cleaner", "instantly"):
         set_connection(monkeypatch, conn_type, host=server.url, extra={"max_requests_per_second": 1000})
     return server
+
+
+@pytest.fixture(params=[blocking, asynchronous])
+def carry(request: pytest.FixtureRequest) -> Carry:
+    """Send a call once, with either transport."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import json
 import re
@@ -47,11 +46,9 @@ from airflow_provider_campaigns.operators.instantly import (
 from airflow_provider_campaigns.sandbox import running
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
-from airflow_provider_campaigns.transport import aio
 from airflow_provider_campaigns.transport.account import Account
-from airflow_provider_campaigns.transport.blocking import BlockingClient
-from airflow_provider_campaigns.transport.retry import ONCE
 from tests.airflows import attach, first_of
+from tests.carrying import Carry
 from tests.conftest import KEY, set_connection
 from tests.driving import Driven
 from tests.hooks.test_every_campaign_cleaner_call import ROWS as CLEANER_ROWS
@@ -64,30 +61,6 @@ PACKAGE = Path(inspect.getfile(airflow_provider_campaigns)).parent
 ResolveMixin: Any = first_of(
     "airflow.sdk.definitions._internal.mixins.ResolveMixin", "airflow.utils.mixins.ResolveMixin"
 )
-
-Carry = Callable[[Account, Call[Any]], Any]
-
-
-def _blocking(account: Account, call: Call[Any]) -> Any:
-    client = BlockingClient(account)
-    try:
-        return client.send(call, ONCE)
-    finally:
-        client.close()
-
-
-def _asynchronous(account: Account, call: Call[Any]) -> Any:
-    async def send() -> Any:
-        async with aio.client(account) as client:
-            return await client.send(call, ONCE)
-
-    return asyncio.run(send())
-
-
-@pytest.fixture(params=[_blocking, _asynchronous])
-def carry(request: pytest.FixtureRequest) -> Carry:
-    """Send a call once, with either transport."""
-    return request.param
 
 
 def account_at(url: str, call: Call[Any]) -> Account:

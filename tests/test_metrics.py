@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -79,6 +80,8 @@ def plug(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Backend:
     for stats in (metrics._stats_of_a_task(), metrics._stats_of_the_triggerer()):
         if isinstance(stats, type) and hasattr(type(stats), "factory"):
             monkeypatch.setattr(stats, "instance", backend, raising=False)
+            # Airflow 3.2 asks whose instance it is, and forgets one of another process.
+            monkeypatch.setattr(stats, "_instance_pid", os.getpid(), raising=False)
     return backend
 
 

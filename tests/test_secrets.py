@@ -23,7 +23,6 @@ import pytest
 from rich.pretty import pretty_repr
 
 from airflow_provider_campaigns.api import campaign_cleaner, instantly
-from airflow_provider_campaigns.api._call import Call
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     AuthenticationError,
@@ -55,11 +54,10 @@ from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobS
 from airflow_provider_campaigns.transport import aio, retry
 from airflow_provider_campaigns.transport._outcome import no_answer
 from airflow_provider_campaigns.transport.account import Account
-from airflow_provider_campaigns.transport.blocking import BlockingClient
-from airflow_provider_campaigns.transport.retry import ONCE
 from airflow_provider_campaigns.triggers import campaign_cleaner as cleaner_triggers
 from airflow_provider_campaigns.triggers import instantly as instantly_triggers
 from airflow_provider_campaigns.triggers._waiting import WaitTrigger
+from tests.carrying import Carry
 from tests.conftest import KEY, set_connection
 from tests.driving import Driven
 from tests.scripted_server import Reply, Request, ScriptedServer
@@ -368,30 +366,6 @@ def test_a_connection_test_tells_no_key(connections: ScriptedServer) -> None:
 
 
 # Both transports, without what stands above them.
-
-Carry = Callable[[Account, Call[Any]], Any]
-
-
-def _blocking(account: Account, call: Call[Any]) -> Any:
-    client = BlockingClient(account)
-    try:
-        return client.send(call, ONCE)
-    finally:
-        client.close()
-
-
-def _asynchronous(account: Account, call: Call[Any]) -> Any:
-    async def send() -> Any:
-        async with aio.client(account) as client:
-            return await client.send(call, ONCE)
-
-    return asyncio.run(send())
-
-
-@pytest.fixture(params=[_blocking, _asynchronous])
-def carry(request: pytest.FixtureRequest) -> Carry:
-    """Send a call once, with either transport."""
-    return request.param
 
 
 def account_at(url: str, key: str = KEY, service: Any = campaign_cleaner.SERVICE) -> Account:
