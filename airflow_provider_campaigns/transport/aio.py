@@ -11,6 +11,7 @@ import os
 import random
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ T = TypeVar("T")
 
 # A call that has waited out this many pauses of its account goes, and hears for itself.
 _LONGEST_QUEUE_OF_PAUSES = 3
+
+# How answers may be packed. What is asked for is gzip; zlib tells by itself which of these it is.
+_PACKED = {"gzip", "x-gzip", "deflate"}
+_UNPACKED_BY_ITS_HEADER = zlib.MAX_WBITS | 32
 
 
 @dataclass
@@ -136,7 +141,7 @@ class AioClient:
             raise not_connected(call, self._account, cause) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise too_slow(call, self._account) from None
-        except (aiohttp.ClientError, OSError, ValueError, LookupError) as cause:
+        except (aiohttp.ClientError, zlib.error, OSError, ValueError, LookupError) as cause:
             raise no_answer(call, self._account, cause) from None
         return read(call, answer, now=datetime.now(timezone.utc))
 
@@ -154,13 +159,20 @@ class AioClient:
                 await self._sleep(pause)
 
     async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
+        """Read an answer, and unpack no more of it than may be read; aiohttp before 3.14 unpacks it whole."""
+        packed = response.headers.get("Content-Encoding", "").strip().lower() in _PACKED
         length = response.content_length
-        if length is not None and length <= call.max_bytes and "Content-Encoding" not in response.headers:
+        if length is not None and length <= call.max_bytes and not packed:
             return await response.read()
+        unpacker = zlib.decompressobj(_UNPACKED_BY_ITS_HEADER)
         body = bytearray()
         async for piece in response.content.iter_chunked(CHUNK):
-            body += piece
+            body += unpacker.decompress(piece, call.max_bytes + 1 - len(body)) if packed else piece
             if len(body) > call.max_bytes:
+                if response.content.is_eof():
+                    # All of it has arrived and the connection is free for the next call, which with aiohttp
+                    # 3.10 would hear nothing there until this answer is out of the way.
+                    response.content.read_nowait()
                 raise too_large(call)
         return bytes(body)
 
@@ -179,6 +191,8 @@ async def client(
         shared = sessions[account.identity] = _SharedSession(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_authorities(account)),
+                auto_decompress=False,
+                headers={"Accept-Encoding": "gzip"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Content-Type",),
                 timeout=aiohttp.ClientTimeout(total=account.timeout),

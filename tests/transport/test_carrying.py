@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -479,6 +480,23 @@ async def test_one_session_serves_all_of_an_account_and_the_last_closes_it(serve
         assert len(aio._sessions[asyncio.get_running_loop()]) == 1
     assert server.connections <= aio.MAX_CONNECTIONS
     assert not aio._sessions[asyncio.get_running_loop()]
+
+
+@pytest.mark.parametrize("packed", [60_000, 100_000, 200_000, 300_000])
+async def test_an_answer_that_is_not_read_holds_up_nobody(server: ScriptedServer, packed: int) -> None:
+    """All of it may have arrived by then, and its connection be free for the next call."""
+    space = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    bomb = space.compress(b" " * (packed * 1000)) + space.flush()
+    noise = gzip.compress(os.urandom(packed))
+    call = Call(campaign_cleaner.SERVICE, "GET", "/v1/x", lambda it: it, max_bytes=50_000)
+    account = account_at(server.url)
+    async with aio.client(account) as client:
+        for body in (bomb, noise):
+            server.play(Reply(body, headers={"Content-Encoding": "gzip"}))
+            with pytest.raises(MalformedAnswerError, match="50,000 bytes"):
+                await client.send(call, ONCE)
+            server.play({"credits": 3})
+            assert await client.send(CREDITS, ONCE) == 3
 
 
 async def test_accounts_with_other_keys_share_nothing(server: ScriptedServer) -> None:
