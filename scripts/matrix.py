@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,7 @@ class Outcome:
 
 def main() -> int:
     """Run the cells that were asked for, and print the table; 1 where one has failed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cells, pytest_options = arguments()
     if not cells:
         for cell in CELLS:
@@ -123,15 +125,7 @@ def run(cell: Cell, pytest_options: Sequence[str]) -> Outcome:
     instead = f" (in place of {cell.pythons[0]}, which is not here)" if version != cell.pythons[0] else ""
     say(f"{cell.name}: Airflow {airflow_of(cell)} on Python {exact}{instead} ...")
     report(cell).unlink(missing_ok=True)
-    with log(cell).open("w") as output:
-        ended = subprocess.run(
-            [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report(cell)}", *pytest_options],
-            cwd=CHECKOUT,
-            env=os.environ | {"AIRFLOW_HOME": str(FOLDER / f"{cell.name}.home")},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+    code = run_tests(cell, python, pytest_options)
     seconds = time.monotonic() - begun
     lines = log(cell).read_text(errors="replace").splitlines()
     for line in lines:
@@ -139,10 +133,32 @@ def run(cell: Cell, pytest_options: Sequence[str]) -> Outcome:
             say(f"  {line}")
     counted = counts(cell)
     trouble = ""
-    if ended.returncode and not counted[2]:
-        trouble = f"pytest ended with {ended.returncode}: {lines[-1] if lines else 'it said nothing'}"
+    if code and not counted[2]:
+        trouble = f"pytest ended with {code}: {lines[-1] if lines else 'it said nothing'}"
     say(f"  {lines[-1].strip(' =') if lines else ''}")
     return Outcome(cell, exact, counted, seconds, trouble)
+
+
+def run_tests(cell: Cell, python: str, pytest_options: Sequence[str]) -> int:
+    """Run pytest, and return how it ended; interrupted, it has the time to end what it has started."""
+    with (
+        log(cell).open("w") as output,
+        subprocess.Popen(
+            [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report(cell)}", *pytest_options],
+            cwd=CHECKOUT,
+            env=os.environ | {"AIRFLOW_HOME": str(FOLDER / f"{cell.name}.home")},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that an interrupt reaches it once: a second one would cut it short
+        ) as tests,
+    ):
+        try:
+            return tests.wait()
+        except KeyboardInterrupt:
+            say("  stopping ...")
+            tests.send_signal(signal.SIGINT)
+            tests.wait()
+            raise
 
 
 def environment(cell: Cell, python: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -36,6 +38,42 @@ def test_a_dag_that_uses_what_is_deprecated_cannot_be_loaded(tmp_path: Path) -> 
     )
     (told,) = DagBag(dag_folder=str(tmp_path)).import_errors.values()
     assert "DeprecationWarning: old" in told
+
+
+# At its import Airflow puts filters for warnings in front of those that hold while tests are collected: what
+# begins with its name is shown, and no error. So all is imported once more, where our filters come last.
+_IMPORT_ALL = """
+import importlib, pkgutil, sys, warnings
+import airflow, airflow.configuration
+import airflow_provider_campaigns as package
+
+for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+    warnings.filterwarnings("error", category=category, module=package.__name__)
+names = [module.name for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for name in sys.argv[1:] or [name for name in names if not name.endswith(".__main__")]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        assert "Airflow 3.3 or later" in str(error), error
+"""
+
+
+def _import_all(*names: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _IMPORT_ALL, *names], capture_output=True, text=True, check=False
+    )
+
+
+def test_no_module_uses_what_is_deprecated_at_its_import() -> None:
+    imported = _import_all()
+    assert imported.returncode == 0, imported.stderr
+
+
+def test_a_module_that_did_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "airflow_provider_campaigns_would"
+    (tmp_path / f"{name}.py").write_text("import warnings\nwarnings.warn('old', DeprecationWarning)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "DeprecationWarning: old" in _import_all(name).stderr
 
 
 @needs(not HAS_RETRY_POLICIES, "there are retry policies")

@@ -98,7 +98,7 @@ with DAG("scheduler_dies", schedule=None, params=dict.fromkeys(("campaign", "nev
     ]
 
 
-patient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 9}
+patient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 200}
 impatient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 3}
 with DAG("service_goes_away", schedule=None, params={"campaign": "", "gated": ""}):
     sensor("deferred", "campaign", deferrable=True, **patient) >> fetch("fetch", "campaign")
