@@ -129,6 +129,10 @@ class WaitSensor(BaseSensorOperator):
                 if self.soft_fail and broke:
                     raise ApiError(f"The triggerer cannot wait: {cause}") from cause
                 raise
+            except AirflowSensorTimeout as timeout:
+                if self.soft_fail:  # Airflow 3.0 does not think of it where it ends a deferral itself
+                    raise AirflowSkipException(str(timeout)) from timeout
+                raise
             except Exception as error:
                 if is_backstop(error):  # Airflow 2 does not call it a sensor's timeout
                     raise AirflowSensorTimeout(str(error)) from error
