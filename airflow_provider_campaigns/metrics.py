@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CODES = frozenset({"none", *(code.value for code in SendingCode)})
+_GOES_ON = {"TaskDeferred", "AirflowRescheduleException"}
 _WORD_STARTS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -81,8 +82,8 @@ class Metrics(Observer):
         """
         try:
             yield
-        except Exception as error:
-            if type(error).__name__ != "AirflowRescheduleException":
+        except BaseException as error:  # Airflow's own end of a task among them
+            if type(error).__name__ not in _GOES_ON:
                 self.wait_ended(ending_of(error))
             raise
         self.wait_ended("done")

@@ -520,6 +520,16 @@ def test_a_key_that_is_repeated_in_broken_http_gets_nowhere(carry: Carry, broken
     assert str(raised.value).isprintable()
 
 
+@pytest.mark.parametrize("before", [b"", b"'", b'"', b"'\"", b"\\'"])
+def test_half_a_key_is_not_told_however_often_it_is_quoted(before: bytes) -> None:
+    quoting = ValueError(f"unexpected: {before + KEY[:20].encode()!r}")
+    for _ in range(4):
+        told = str(no_answer(CREDITS, account_at("https://localhost.test"), quoting))
+        assert "unexpected" in told
+        assert KEY[:6] not in told
+        quoting = ValueError(repr(quoting))
+
+
 def test_no_answer_makes_the_search_for_a_key_last_longer_than_it_is() -> None:
     """All waits stand still meanwhile: a search that grew faster than the answer would take hours here."""
     quotes = "' " + "b\"b'" * 200_000

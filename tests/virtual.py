@@ -246,6 +246,9 @@ class _Socket:
         self._exchange.plan = _plan(reply, self._exchange)
         return io.BufferedReader(_Answer(self._exchange, self._worker, lambda: self._timeout))
 
+    def dup(self) -> _Socket:
+        return self
+
     def shutdown(self, _: int) -> None:
         pass
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -79,6 +80,7 @@ class Call(Generic[T]):
     :param binary: what comes back is a PDF, so ``parse`` gets the answer as it is.
     :param of_each: what to make of each JSON object while the answer is decoded, so that a long one is never
         in memory as a whole; None leaves them as they are.
+    :param unambiguous: an answer that names a member of an object twice is refused.
     """
 
     service: Service
@@ -91,6 +93,7 @@ class Call(Generic[T]):
     max_bytes: int = MAX_JSON_BYTES
     binary: bool = False
     of_each: Callable[[dict[str, Any]], Any] | None = None
+    unambiguous: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -112,7 +115,10 @@ class Call(Generic[T]):
     @property
     def headers(self) -> dict[str, str]:
         """What the call itself has to say in its headers; a content type only where there is content."""
-        accepted = {"Accept": "application/pdf, application/json" if self.binary else "application/json"}
+        accepted = {
+            "Accept": "application/pdf, application/json" if self.binary else "application/json",
+            "Accept-Encoding": "gzip",
+        }
         return accepted if self.body is None else {**accepted, "Content-Type": "application/json"}
 
     def encoded_body(self) -> bytes | None:
@@ -143,6 +149,10 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     :param now: the time of the answer, to which a ``Retry-After`` date is relative.
     :raises ApiError: the answer is a failure, or cannot be read.
     """
+    if answer.status < HTTPStatus.OK or answer.status == HTTPStatus.PARTIAL_CONTENT:
+        raise MalformedAnswerError(
+            f"{call} was answered {answer.status}, which is no whole answer to it.", status_code=answer.status
+        )
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise _failure(call, answer, now)
     if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -155,6 +165,8 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     if call.binary:
         return call.parse(answer)
     try:
+        if call.unambiguous:
+            json.loads(answer.body, object_pairs_hook=partial(_check_each_is_there_once, call))
         payload = decoded(answer.body, call.of_each) if answer.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedAnswerError(
@@ -177,6 +189,11 @@ def decoded(body: bytes, of_each: Callable[[dict[str, Any]], Any] | None = None)
         told = json.dumps(json.loads(text, parse_constant=_refuse), ensure_ascii=False)
         text = _NOUGHT.sub(r"\1\\ufffd", told.encode("utf-8", "replace").decode())
     return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_hook=of_each)
+
+
+def _check_each_is_there_once(call: Call[Any], members: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in members}) < len(members):
+        raise MalformedAnswerError(f"{call}: the answer says a thing twice, and nobody knows which counts.")
 
 
 def _refuse(constant: str) -> None:

@@ -671,15 +671,17 @@ def _figures(path: str, filters: Mapping[str, Any]) -> Call[Sequence[Mapping[str
 
 def _sending_status(collection: str, checked_id: str, with_ai_summary: bool) -> Call[SendingStatus]:  # noqa: FBT001
     """One request for both kinds: the flag is sent only where it is wanted."""
-    return _get(
+    own_id = "campaign_id" if collection == "campaigns" else "subsequence_id"
+    call = _get(
         f"/{collection}/{checked_id}/sending-status",
-        lambda answer: _status_of(answer, checked_id),
+        lambda answer: _status_of(answer, own_id, checked_id),
         params={"with_ai_summary": True} if with_ai_summary else None,
         max_bytes=MAX_STATUS_BYTES,
     )
+    return replace(call, unambiguous=True)
 
 
-def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
+def _status_of(answer: Mapping[str, Any], own_id: str, asked_id: str) -> SendingStatus:
     if any(member.lower() == "error" and value for member, value in answer.items()):
         # Whatever else it says: an answer that speaks of an error opens no gate.
         raise MalformedAnswerError(
@@ -687,9 +689,10 @@ def _status_of(answer: Mapping[str, Any], asked_id: str) -> SendingStatus:
         )
     diagnostics = _part(answer, "diagnostics")
     summary = _part(answer, "summary")
-    ids = (diagnostics.get("campaign_id"), diagnostics.get("subsequence_id"))
-    about = {str(found).lower() for found in ids if found is not None}
-    if about and asked_id.lower() not in about:
+    ids = [part.get(own_id) for part in (diagnostics, summary, answer)]
+    if ids[0] is None:  # then it may be about something of the other kind
+        ids += [diagnostics.get(name) for name in ("campaign_id", "subsequence_id")]
+    if any(found is not None and str(found).lower() != asked_id.lower() for found in ids):
         raise MalformedAnswerError(f"sending-status: asked about {asked_id}, got an answer about another id.")
     tracking = _part(diagnostics, "issue_tracking")
     return SendingStatus(

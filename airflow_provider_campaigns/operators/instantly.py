@@ -32,6 +32,7 @@ from airflow_provider_campaigns.arguments import (
 )
 from airflow_provider_campaigns.exceptions import (
     ApiError,
+    CampaignsError,
     DeadlinePassedError,
     LeadsNotTakenError,
     MalformedAnswerError,
@@ -257,11 +258,13 @@ class InstantlySendGateOperator(GateOperator, DeferringOperator):
 
     @contextmanager
     def _counting_failures(self) -> Iterator[None]:
-        """Count a gate that could not ask, and so did neither open nor close."""
+        """Count a gate that could not ask, or not to the end, and so did neither open nor close."""
         try:
             yield
-        except ApiError:
-            self._hook.metrics.gate("failed")
+        except BaseException as error:
+            out_of_time = type(error).__name__ == "AirflowTaskTimeout"
+            if isinstance(error, (CampaignsError, ValueError)) or out_of_time:
+                self._hook.metrics.gate("failed")
             raise
 
     def count_end(self, ending: str) -> None:
@@ -857,6 +860,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
                 if pause is None:
                     raise
                 self.log.warning("A batch was not taken, next attempt in %.1f s: %s", pause, error)
+                self._hook.metrics.retry()
             time.sleep(pause)
 
     def _source(self) -> Callable[[], Iterator[Lead]]:

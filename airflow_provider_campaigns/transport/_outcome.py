@@ -17,9 +17,9 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.transport.account import Account
 
-CHUNK = 64 * 1024
-# What a library quotes of the bytes that came, perhaps cut off in the middle of a key.
-_QUOTED_BYTES = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z))""", re.DOTALL)
+# What a library quotes of the bytes that came, perhaps cut off in the middle of a key. Once it has been
+# quoted again its end is not to be seen, so all behind it goes.
+_QUOTED_BYTES = re.compile(r"""\bb\\*['"].*""", re.DOTALL)
 
 # What to do about an answer that was read, and is none; errors of other kinds say it themselves.
 _ADVICE: dict[type[ApiError], str] = {

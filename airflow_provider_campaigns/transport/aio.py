@@ -7,11 +7,11 @@ to its last, and is closed by the last, however that one ends.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import random
 import ssl
 import time
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,12 +25,14 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 from yarl import URL
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
 from airflow_provider_campaigns.exceptions import ApiError, RateLimitedError
+from airflow_provider_campaigns.transport._body import CHUNK, read_body
 from airflow_provider_campaigns.transport._outcome import (
-    CHUNK,
     log_retry,
     no_answer,
     not_connected,
@@ -48,10 +50,6 @@ T = TypeVar("T")
 
 # A call that has waited out this many pauses of its account goes, and hears for itself.
 _LONGEST_QUEUE_OF_PAUSES = 3
-
-# How answers may be packed. What is asked for is gzip; zlib tells by itself which of these it is.
-_PACKED = {"gzip", "x-gzip", "deflate"}
-_UNPACKED_BY_ITS_HEADER = zlib.MAX_WBITS | 32
 
 
 @dataclass
@@ -89,6 +87,8 @@ class AioClient:
         self._observer = observer
         self._sleep = sleep
         self._pace = pace_of(account)
+        # Not the session's either: who shares it may have set another.
+        self._timeout = aiohttp.ClientTimeout(total=account.timeout)
         # Not the session's own headers: those aiohttp would tell a proxy too.
         self._headers = account.headers()
 
@@ -129,6 +129,7 @@ class AioClient:
                 headers={**call.headers, **self._headers},
                 allow_redirects=False,
                 proxy=self._proxy,
+                timeout=self._timeout,
             ) as response:
                 answer = Answer(
                     response.status,
@@ -141,7 +142,7 @@ class AioClient:
             raise not_connected(call, self._account, cause) from None
         except (TimeoutError, asyncio.TimeoutError):
             raise too_slow(call, self._account) from None
-        except (aiohttp.ClientError, zlib.error, OSError, ValueError, LookupError) as cause:
+        except (aiohttp.ClientError, HTTPError, OSError, ValueError, LookupError) as cause:
             raise no_answer(call, self._account, cause) from None
         return read(call, answer, now=datetime.now(timezone.utc))
 
@@ -159,22 +160,20 @@ class AioClient:
                 await self._sleep(pause)
 
     async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
-        """Read an answer, and unpack no more of it than may be read; aiohttp before 3.14 unpacks it whole."""
-        packed = response.headers.get("Content-Encoding", "").strip().lower() in _PACKED
-        length = response.content_length
-        if length is not None and length <= call.max_bytes and not packed:
-            return await response.read()
-        unpacker = zlib.decompressobj(_UNPACKED_BY_ITS_HEADER)
         body = bytearray()
         async for piece in response.content.iter_chunked(CHUNK):
-            body += unpacker.decompress(piece, call.max_bytes + 1 - len(body)) if packed else piece
+            body += piece
             if len(body) > call.max_bytes:
                 if response.content.is_eof():
                     # All of it has arrived and the connection is free for the next call, which with aiohttp
                     # 3.10 would hear nothing there until this answer is out of the way.
                     response.content.read_nowait()
                 raise too_large(call)
-        return bytes(body)
+        packing = ", ".join(response.headers.getall("Content-Encoding", ()))
+        if not packing:
+            return bytes(body)
+        arrived = HTTPResponse(io.BytesIO(body), headers={"Content-Encoding": packing}, preload_content=False)
+        return read_body(arrived, call)
 
 
 @asynccontextmanager
@@ -191,11 +190,10 @@ async def client(
         shared = sessions[account.identity] = _SharedSession(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_authorities(account)),
+                # What is compressed is unpacked as on a worker, and no further than it may be long.
                 auto_decompress=False,
-                headers={"Accept-Encoding": "gzip"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Content-Type",),
-                timeout=aiohttp.ClientTimeout(total=account.timeout),
             ),
             _proxy_for(account),
         )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from urllib3.exceptions import (
@@ -24,15 +24,15 @@ from urllib3.exceptions import (
 
 from airflow_provider_campaigns.api._call import Answer, Call, read
 from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.transport._body import read_body
 from airflow_provider_campaigns.transport._outcome import (
-    CHUNK,
     log_retry,
     no_answer,
     not_connected,
     told_of,
-    too_large,
     too_slow,
 )
+from airflow_provider_campaigns.transport._time_limit import Adapter, TimeLimit
 from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.transport.observing import NOBODY, Observer
 from airflow_provider_campaigns.transport.pacing import pace_of
@@ -73,6 +73,8 @@ class _Session(requests.Session):
         self.auth = self._authorise
         self.trust_env = account.may_use_proxy
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Say that there is none."""
@@ -135,10 +137,16 @@ class BlockingClient:
         url, body = self._account.url(call), call.encoded_body()
         if pause := self._pace.reserve(time.monotonic()):
             self._sleep(pause)
-        give_up = time.monotonic() + self._account.timeout
+        give_up, limit = time.monotonic() + self._account.timeout, TimeLimit(self._account.timeout)
+
+        def check_the_time() -> None:
+            if limit.over or time.monotonic() > give_up:
+                raise too_slow(call, self._account)
+
         try:
             with (
                 _quietly(),
+                limit,
                 self._session.request(
                     call.method,
                     url,
@@ -152,7 +160,7 @@ class BlockingClient:
                 answer = Answer(
                     response.status_code,
                     response.headers,
-                    self._account.scrub(self._body_of(response, call, give_up)),
+                    self._account.scrub(read_body(response.raw, call, check_the_time)),
                 )
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as cause:
             # The latter: a proxy's URL that is none.
@@ -161,21 +169,14 @@ class BlockingClient:
             raise too_slow(call, self._account) from None
         except (requests.RequestException, HTTPError, OSError, ValueError, LookupError, TypeError) as cause:
             # A TypeError: a proxy's URL without a host, at which requests does not look.
+            if limit.over:
+                raise too_slow(call, self._account) from None
             if _found_nobody(cause):
                 raise not_connected(call, self._account, cause) from None
             raise no_answer(call, self._account, cause) from None
+        if limit.over:  # perhaps within the headers, and what came before them looks like an answer
+            raise too_slow(call, self._account)
         return read(call, answer, now=datetime.now(timezone.utc))
-
-    def _body_of(self, response: requests.Response, call: Call[Any], give_up: float) -> bytes:
-        """Read what has arrived, piece by piece, so that a body that drips is given up in time."""
-        body = bytearray()
-        while piece := response.raw.read1(CHUNK, decode_content=True):
-            body += piece
-            if len(body) > call.max_bytes:
-                raise too_large(call)
-            if time.monotonic() > give_up:
-                raise too_slow(call, self._account)
-        return bytes(body)
 
 
 def _found_nobody(cause: BaseException) -> bool:

@@ -16,7 +16,7 @@ for name, mode in {
             task_id="wait",
             campaign_id="{{ params.id }}",
             poke_interval=0.2,
-            timeout=3,
+            timeout=8,
             max_failures=2,
             soft_fail=True,
             **mode,

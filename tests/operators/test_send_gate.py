@@ -27,6 +27,9 @@ from tests.scripted_server import Reply, ScriptedServer
 UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 
 
+ANOTHER = "019e18e2-9617-78c8-b2bf-2f764ab33d2b"
+
+
 def said(code: Any, *, age: float = 0, **diagnostics: Any) -> dict[str, Any]:
     updated = (datetime.now(timezone.utc) - timedelta(seconds=age)).isoformat().replace("+00:00", "Z")
     return {
@@ -97,7 +100,12 @@ UNFIT = {
     "number": said(1),
     "list": [],
     "not JSON": Reply(b"<html>healthy</html>"),
-    "about another": said("healthy", campaign_id="019e18e2-9617-78c8-b2bf-2f764ab33d2b"),
+    "about another": said("healthy", campaign_id=ANOTHER),
+    "about a subsequence of another": said("healthy", campaign_id=ANOTHER, subsequence_id=UUID),
+    "about two": {"campaign_id": ANOTHER, **said("healthy")},
+    "this and that": Reply(
+        json.dumps(said("healthy")).replace("{", '{"status": "campaign_paused", ').encode()
+    ),
 }
 
 

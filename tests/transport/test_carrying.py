@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -237,6 +238,72 @@ def test_an_answer_that_takes_too_long_is_given_up(carry: Carry, server: Scripte
     assert time.monotonic() - begun < 8
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+COMPRESSED = OK + b"Content-Encoding: gzip\r\nContent-Length: 90000\r\n\r\n"
+# What comes at once, and what comes again and again.
+DRIPS = {
+    "within the status line": (b"HTTP/1.1 200 ", b"a"),
+    "within a header": (OK + b"X-A: ", b"a"),
+    "header by header": (OK, b"X-A: a\r\n"),
+    "going to answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "within the body": (OK + b"Content-Length: 900\r\n\r\n", b" "),
+    "to the end of the connection": (OK + b"Connection: close\r\n\r\n", b" "),
+    "within the length of a piece": (CHUNKED + b"2;", b"a"),
+    "trailer by trailer": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-A: b\r\n"),
+    "empty blocks of gzip": (COMPRESSED + gzip.compress(b"")[:10], b"\0\0\0\xff\xff"),
+    "within a name that gzip keeps": (COMPRESSED + b"\x1f\x8b\x08\x08\0\0\0\0\0\xff", b"n"),
+}
+
+
+@contextlib.contextmanager
+def dripping(at_once: bytes, again: bytes, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server that answers its one request for as long as anybody listens, and its port."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with context.wrap_socket(connection, server_side=True) if context else connection as line:
+                line.recv(65536)
+                line.sendall(at_once)
+                while not over.wait(0.1):
+                    line.sendall(again)
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            over.set()
+            server.join()
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_an_answer_that_drips_is_given_up_wherever_it_drips(carry: Carry, where: str) -> None:
+    begun = time.monotonic()
+    with (
+        dripping(*DRIPS[where]) as port,
+        pytest.raises(UnreachableError, match=r"within 0\.5 s, the timeout"),
+    ):
+        carry(account_at(f"http://127.0.0.1:{port}", timeout=0.5), CREDITS, retry=ONCE)
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("where", ["within a header", "to the end of the connection", "trailer by trailer"])
+def test_so_it_is_behind_tls(
+    carry: Carry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    context = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+    with (
+        dripping(*DRIPS[where], context) as port,
+        pytest.raises(UnreachableError, match="within 1 s, the timeout"),
+    ):
+        carry(account_at(f"https://localhost:{port}", timeout=1.0), CREDITS, retry=ONCE)
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -295,20 +362,76 @@ def test_a_compressed_answer_is_read_and_a_bomb_is_not(carry: Carry, server: Scr
         carry(account_at(server.url), bomb)
 
 
+def test_a_bomb_takes_little_memory(carry: Carry, server: ScriptedServer) -> None:
+    server.play(Reply(gzip.compress(b" " * 300_000_000), headers={"Content-Encoding": "gzip"}))
+    bomb = Call(campaign_cleaner.SERVICE, "GET", "/v1/x", lambda it: it, max_bytes=1_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedAnswerError, match="1,000,000 bytes"):
+            carry(account_at(server.url), bomb)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_compressed_answer_may_be_as_long_as_a_plain_one(
+    carry: Carry, server: ScriptedServer, beyond: int
+) -> None:
+    text = b'{"padding": "' + b"x" * 500_000 + b'"}'
+    call = Call(campaign_cleaner.SERVICE, "GET", "/v1/x", len, max_bytes=len(text) - beyond)
+    server.play(Reply(gzip.compress(text), headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(MalformedAnswerError) if beyond else contextlib.nullcontext():
+        assert carry(account_at(server.url), call) == 1
+
+
+TEXT = b'{"credits": 3}'
+RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+PACKED = {
+    "gzip": ("gzip", gzip.compress(TEXT)),
+    "in capitals": ("GZIP", gzip.compress(TEXT)),
+    "by its old name": ("x-gzip", gzip.compress(TEXT)),
+    "twice": ("gzip, gzip", gzip.compress(gzip.compress(TEXT))),
+    "in parts": ("gzip", gzip.compress(TEXT[:9]) + gzip.compress(b"") + gzip.compress(TEXT[9:])),
+    "deflate": ("deflate", zlib.compress(TEXT)),
+    "raw deflate": ("deflate", RAW_DEFLATE.compress(TEXT) + RAW_DEFLATE.flush()),
+    "not at all": ("identity", TEXT),
+}
+
+
+@pytest.mark.parametrize(("packing", "body"), PACKED.values(), ids=PACKED)
+def test_both_sides_unpack_alike(carry: Carry, server: ScriptedServer, packing: str, body: bytes) -> None:
+    server.play(Reply(body, headers={"Content-Encoding": packing}))
+    assert carry(account_at(server.url), CREDITS) == 3
+
+
+@pytest.mark.parametrize("status", [103, 199, 206])
+def test_what_is_no_whole_answer_is_none(carry: Carry, server: ScriptedServer, status: int) -> None:
+    server.play(Reply({"credits": 3}, status=status))
+    with pytest.raises((MalformedAnswerError, UnreachableError)):
+        carry(account_at(server.url, timeout=2.0), CREDITS, retry=ONCE)
+
+
 def test_an_answer_that_lies_about_its_compression(carry: Carry, server: ScriptedServer) -> None:
     server.play(Reply(b'{"credits": 3}', headers={"Content-Encoding": "gzip"}))
     with pytest.raises(ApiError, match="my_conn"):
         carry(account_at(server.url), CREDITS, retry=ONCE)
 
 
+@pytest.mark.parametrize("over_tls", [False, True])
 def test_a_netrc_does_not_replace_the_key(
-    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    carry: Carry, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, over_tls: bool
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.write_text("machine localhost login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
+    url = server.url.replace("127.0.0.1", "localhost")
+    if over_tls:  # only then has the environment a say at all
+        server.wrap(make_certificate(tmp_path))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        url = url.replace("http:", "https:")
     server.play({"diagnostics": None, "summary": None})
-    carry(account_at(server.url, instantly.SERVICE), STATUS)
+    carry(account_at(url, instantly.SERVICE), STATUS)
     assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
@@ -497,6 +620,15 @@ async def test_an_answer_that_is_not_read_holds_up_nobody(server: ScriptedServer
                 await client.send(call, ONCE)
             server.play({"credits": 3})
             assert await client.send(CREDITS, ONCE) == 3
+
+
+async def test_who_shares_a_session_keeps_a_timeout_of_its_own(server: ScriptedServer) -> None:
+    server.play(Reply({"credits": 3}, delay=1))
+    impatient, patient = (account_at(server.url, timeout=seconds) for seconds in (0.3, 20.0))
+    async with aio.client(impatient) as first, aio.client(patient) as second:
+        with pytest.raises(UnreachableError, match=r"within 0\.3 s"):
+            await first.send(CREDITS, ONCE)
+        assert await second.send(CREDITS, ONCE) == 3
 
 
 async def test_accounts_with_other_keys_share_nothing(server: ScriptedServer) -> None:
