@@ -31,7 +31,10 @@ COMPONENTS = (
     else ("api-server", "scheduler", "dag-processor", "triggerer")
 )
 _NO_DATE: dict[str, Any] = {} if AIRFLOW_2 else {"logical_date": None}
-_XCOM_AS_JSON = "stringify=false" if AIRFLOW_2 else "deserialize=true"
+# Airflow 3.0 deserialises nothing for its API unless it is configured to.
+_XCOM_AS_JSON = (
+    "stringify=false" if version("apache-airflow").startswith(("2.", "3.0.")) else "deserialize=true"
+)
 _START_UP = 120.0
 _TERMINAL = {"success", "failed"}
 

@@ -165,7 +165,7 @@ def read(call: Call[T], answer: Answer, *, now: datetime) -> T:
     if call.binary:
         return call.parse(answer)
     try:
-        if call.unambiguous:
+        if call.unambiguous and answer.body.strip():
             json.loads(answer.body, object_pairs_hook=partial(_check_each_is_there_once, call))
         payload = decoded(answer.body, call.of_each) if answer.body.strip() else None
     except (ValueError, RecursionError):

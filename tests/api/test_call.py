@@ -60,6 +60,10 @@ def documented(status: int, error: str, message: str) -> Answer:
         (answer(500, b"<html>"), ServiceUnavailableError, "500"),
         (answer(599, b"\xff\xfe"), ServiceUnavailableError, "599"),
         (answer(302, b"", location="https://elsewhere.example"), RedirectRefusedError, "redirect"),
+        (answer(0, b'{"diagnostics": null}'), MalformedAnswerError, "no whole answer"),
+        (answer(103, b""), MalformedAnswerError, "no whole answer"),
+        (answer(206, b'{"diagnostics": null}'), MalformedAnswerError, "no whole answer"),
+        (answer(200, b'{"summary": {"status": "a", "status": "b"}}'), MalformedAnswerError, "a thing twice"),
         (answer(200, b"<html>"), MalformedAnswerError, "not JSON"),
         (answer(200, b""), MalformedAnswerError, "got nothing"),
         (answer(200, b'{"diagnostics": {'), MalformedAnswerError, "not JSON"),
@@ -168,7 +172,8 @@ def test_a_parameter_that_is_a_list_is_repeated() -> None:
     ],
 )
 def test_a_call_says_what_it_accepts_and_what_it_brings(call: dict, headers: dict) -> None:
-    assert Call(instantly.SERVICE, "POST", "/x", lambda it: it, **call).headers == headers
+    expected = {**headers, "Accept-Encoding": "gzip"}
+    assert Call(instantly.SERVICE, "POST", "/x", lambda it: it, **call).headers == expected
 
 
 def test_objects_can_be_reduced_while_they_are_read_whatever_is_in_them() -> None:
