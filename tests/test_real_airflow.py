@@ -177,7 +177,7 @@ def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) ->
             assert set(states.values()) == {"success"}, states
             tries = {each["task_id"]: each["try_number"] for each in airflow.task_instances(dag_run)}
             for deferred in ("wait_until_completed", "send_gate"):
-                # On a busy machine Airflow may call a short deferral failed; behind that a gate need not wait.
+                # A busy Airflow may call a short deferral failed; behind that a gate need not wait.
                 logs = [airflow.log_of(dag_run, deferred, each + 1) for each in range(tries[deferred])]
                 assert "Pausing task as DEFERRED" in "".join(logs) or len(logs) > 1
             assert airflow.xcom(dag_run, "send_gate")["open"] is True
