@@ -40,10 +40,17 @@ os.environ.update(
 )
 
 from airflow_provider_campaigns.sandbox import RunningSandbox, running  # noqa: E402
+from airflow_provider_campaigns.transport import pacing  # noqa: E402
 from tests.carrying import Carry, asynchronous, blocking  # noqa: E402
 from tests.scripted_server import ScriptedServer  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
+
+
+@pytest.fixture(autouse=True)
+def _a_pace_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a new process: a port may have been another test's, whose budget or pause would still hold."""
+    monkeypatch.setattr(pacing, "_paces", {})
 
 
 @pytest.fixture

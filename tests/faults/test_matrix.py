@@ -34,7 +34,6 @@ from airflow_provider_campaigns.exceptions import (
     UntrustedServerError,
 )
 from airflow_provider_campaigns.operators.instantly import SendGateTimeoutError
-from airflow_provider_campaigns.transport import pacing
 from tests.conftest import KEY, set_connection
 from tests.faults import render
 from tests.faults.certificates import Certificates
@@ -121,10 +120,8 @@ def shown(
 ) -> Iterator[list[str]]:
     """What a test has made visible, beyond what was logged and printed; no key may be in any of it."""
     caplog.set_level(logging.DEBUG)
-    pacing._paces.clear()  # what a service asked of an earlier test
     collected: list[str] = []
     yield collected
-    pacing._paces.clear()
     assert elsewhere.connections == 0
     printed = capsys.readouterr()
     # A part of the key would be as bad.

@@ -18,7 +18,6 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
     SendGateTimeoutError,
 )
-from airflow_provider_campaigns.transport import pacing
 from tests.airflows import BACKSTOP_WORDS
 from tests.conftest import KEY
 from tests.driving import Driven
@@ -246,7 +245,6 @@ def test_a_wait_that_runs_out_while_the_service_fails_ends_in_time(
     with pytest.raises(SendGateTimeoutError, match="could not be asked"):
         driven.run(gate(deferrable, wait_timeout=1, poke_interval=0.3, on_closed="skip"))
     assert 0.9 < time.monotonic() - begun < 15
-    pacing._paces.clear()
 
 
 def test_a_deferral_without_a_triggerer_is_a_gate_that_did_not_open(driven: Driven) -> None:

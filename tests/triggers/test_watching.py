@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_campaigns.transport import aio, pacing
+from airflow_provider_campaigns.transport import aio
 from airflow_provider_campaigns.triggers import _watching, campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
@@ -298,7 +298,6 @@ async def test_a_pause_that_one_is_asked_for_is_kept_by_all(connections: Scripte
     assert len(connections.requests) == 1
     await asyncio.gather(*waits)
     assert time.monotonic() - begun >= 2
-    pacing._paces.clear()
     await settled()
 
 
@@ -363,7 +362,6 @@ async def test_a_call_that_is_queued_when_a_pause_begins_keeps_it(
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
-    pacing._paces.clear()
     await settled()
 
 
