@@ -16,26 +16,27 @@ LONGEST_HOLD = 300.0
 
 
 class Pace:
-    """Hands out the moments at which requests may leave, one after another, evenly spaced.
+    """Hands out the moments at which requests may leave, one after another, evenly spaced."""
 
-    :param per_second: requests a second.
-    """
-
-    def __init__(self, per_second: float) -> None:
-        self._gap = 1.0 / per_second
+    def __init__(self) -> None:
+        self._gaps: dict[str, float] = {}
         self._next = 0.0
         self._held_until = 0.0
         self._lock = threading.Lock()
 
-    def slow_down_to(self, per_second: float) -> None:
-        """Keep to a budget if it is smaller than the one kept to so far."""
-        self._gap = max(self._gap, 1.0 / per_second)
+    def keep_to(self, conn_id: str, per_second: float) -> None:
+        """Take note of the budget that a connection names now; of those of all connections the smallest holds.
+
+        :param per_second: requests a second.
+        """
+        with self._lock:
+            self._gaps[conn_id] = 1.0 / per_second
 
     def reserve(self, now: float) -> float:
         """Take the next moment, and say how many seconds after ``now`` it lies."""
         with self._lock:
             moment = max(self._next, now)
-            self._next = moment + self._gap
+            self._next = moment + max(self._gaps.values())
             return moment - now
 
     def hold(self, now: float, seconds: float) -> None:
@@ -58,9 +59,10 @@ _paces_lock = threading.Lock()
 def pace_of(account: Account) -> Pace:
     """Return the pace that everybody in this process keeps towards an account.
 
-    Where two connections to the same account name different budgets, the smaller one holds.
+    Where two connections to the same account name different budgets, the smaller one holds; what a connection
+    named before it was changed does not.
     """
     with _paces_lock:
-        pace = _paces.setdefault(account.identity, Pace(account.max_requests_per_second))
-    pace.slow_down_to(account.max_requests_per_second)
+        pace = _paces.setdefault(account.identity, Pace())
+    pace.keep_to(account.conn_id, account.max_requests_per_second)
     return pace

@@ -479,5 +479,5 @@ def join(account: Account, question: Question[T]) -> Watch[T]:
     name = (account.identity, question.kind)
     if name not in watches:
         watches[name] = Watch(question, account)
-    pace_of(account)  # a connection that joins may name a smaller budget
+    pace_of(account)  # a connection that joins may name another budget
     return watches[name]

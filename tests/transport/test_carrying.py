@@ -558,6 +558,29 @@ def test_requests_are_spaced(carry: Carry, server: ScriptedServer, pauses: list[
     assert 0.5 < pauses[-1] <= 1.5
 
 
+def test_of_two_connections_to_one_account_the_smaller_budget_holds(
+    carry: Carry, server: ScriptedServer, pauses: list[float]
+) -> None:
+    server.play({"credits": 3})
+    account = account_at(server.url)
+    carry(replace(account, conn_id="slow", max_requests_per_second=2.0), CREDITS)
+    carry(account, *[CREDITS] * 3)
+    assert len(pauses) == 3
+    assert 0.5 < pauses[-1] <= 1.5
+
+
+def test_a_budget_that_was_raised_holds_at_once(
+    carry: Carry, server: ScriptedServer, pauses: list[float]
+) -> None:
+    """A triggerer lives for weeks, and nobody restarts it to have an extra of a connection obeyed."""
+    server.play({"credits": 3})
+    account = account_at(server.url, max_requests_per_second=2.0)
+    carry(account, CREDITS)
+    carry(replace(account, max_requests_per_second=1e9), *[CREDITS] * 3)
+    # The first had reserved its half second; no other is made.
+    assert all(pause <= 0.5 for pause in pauses)
+
+
 def test_the_key_shows_nowhere(
     carry: Carry, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
