@@ -25,7 +25,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def keep_to(self, conn_id: str, per_second: float) -> None:
-        """Take note of the budget that a connection names now; of those of all connections the smallest holds.
+        """Take note of the budget that a connection names now; the smallest of all connections holds.
 
         :param per_second: requests a second.
         """
