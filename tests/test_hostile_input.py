@@ -558,12 +558,15 @@ def opened_files() -> Iterator[dict[str, list[str]]]:
     if not _listens:
         sys.addaudithook(_audit)
         _listens = True
-    _seen = {"read": [], "written": []}
     objects = set(fsspec.filesystem("memory").store)
+    # What a first import compiles is Python's to write, and nothing that a task was told.
+    compiles_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    _seen = {"read": [], "written": []}
     try:
         yield _seen
     finally:
         found, _seen = _seen, None
+        sys.dont_write_bytecode = compiles_nothing
         found["written"] += sorted(
             f"memory:/{path}" for path in set(fsspec.filesystem("memory").store) - objects
         )
