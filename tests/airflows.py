@@ -12,7 +12,7 @@ from typing import Any
 import airflow
 import pytest
 from airflow.models.trigger import Trigger
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.triggers.base import BaseTrigger
 from packaging.version import Version
 
@@ -74,12 +74,6 @@ DownstreamTasksSkipped: Any = first_of(
 )
 needs_downstream_tasks_skipped = needs(
     DownstreamTasksSkipped, "before Airflow 3, what an operator skips is written into the database"
-)
-
-# Airflow 3.1 does without a thread what it asks a supervisor for, but not what stands in the environment.
-needs_connections_without_a_thread = needs(
-    hasattr(BaseHook, "aget_connection") and AIRFLOW.release[:2] > (3, 1),
-    "waits that start together look their connections up one by one, where a thread does that",
 )
 
 # What Airflow 2 raises where Airflow 3 raises a ValueError or a TypeError.
