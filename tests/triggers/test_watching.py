@@ -128,8 +128,11 @@ async def test_a_wait_that_is_alone_uses_the_single_call(cleaner: Cleaner) -> No
 
 async def test_any_number_of_waits_costs_one_request_an_interval(cleaner: Cleaner) -> None:
     cleaner.states = {f"c{number}": "processing" for number in range(300)}
+    beginning = Stopwatch()
     waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
     await all_begun(300)
+    # Those that begin apart are gathered for a tenth of a second.
+    assert cleaner.asked()[LIST] <= beginning.turns(0.1) + 1
     watch, before = Stopwatch(), cleaner.asked()
     await asyncio.sleep(3.2)
     # The first wait is alone for a moment, and the others are gathered: then one list each 0.5 s.
@@ -198,18 +201,20 @@ async def test_a_list_that_does_not_work_gives_way_to_single_calls(cleaner: Clea
 
 
 @pytest.mark.parametrize("garbage", [Reply(b"<html>"), Reply({}, status=503), Reply({"error": "down"})])
-async def test_a_service_that_answers_nothing_useful_is_not_stormed(
-    connections: ScriptedServer, garbage: Reply
-) -> None:
-    connections.play(garbage)
-    events = await asyncio.gather(*[event_of(wait_for(f"c{n}", poke_interval=0.05)) for n in range(200)])
-    assert {event["ending"] for event in events} == {"failed"}
+async def test_a_service_that_answers_nothing_useful_is_not_stormed(cleaner: Cleaner, garbage: Reply) -> None:
+    cleaner.states = {f"c{number}": "processing" for number in range(200)}
+    waits = [asyncio.create_task(event_of(wait_for(each, poke_interval=0.2))) for each in cleaner.states]
+    await all_begun(200)
+    before = len(cleaner.server.requests)
+    for path in (LIST, STATUS):
+        cleaner.server.play(garbage, path=path)
+    assert {event["ending"] for event in await asyncio.gather(*waits)} == {"failed"}
     # Each wait by itself would have asked five times, which is a thousand requests in all.
-    assert len(connections.requests) < 100
+    assert len(cleaner.server.requests) - before < 200
     await settled()
 
 
-async def test_a_bad_key_ends_all_waits_with_a_handful_of_requests(cleaner: Cleaner) -> None:
+async def test_a_key_that_goes_bad_ends_all_waits_with_a_handful_of_requests(cleaner: Cleaner) -> None:
     cleaner.states = {f"c{number}": "processing" for number in range(200)}
     waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
     await all_begun(200)
@@ -246,6 +251,26 @@ async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedSer
     assert len(connections.requests) - before <= watch.turns(0.45) + 2
     connections.play({"diagnostics": None, "summary": {"status": "campaign_paused"}})
     assert {event["said"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
+    await settled()
+
+
+async def test_a_wait_that_begins_brings_what_its_connection_says_by_now(
+    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
+    waits = []
+    for number, budget in enumerate((1, 1000)):
+        extra = {"max_requests_per_second": budget}
+        set_connection(monkeypatch, "instantly", host=connections.url, extra=extra)
+        waits.append(asyncio.create_task(event_of(gate_of(number, poke_interval=0.2))))
+        await all_begun(number + 1)
+    watch, before = Stopwatch(), len(connections.requests)
+    await asyncio.sleep(3)
+    # With the first budget it would be one a second.
+    assert len(connections.requests) - before > 2 * watch.turns(1)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
     await settled()
 
 
