@@ -446,6 +446,7 @@ async def test_thousands_of_waits_come_and_go_and_leave_nothing(cleaner: Cleaner
             asyncio.get_running_loop().call_later(0.05, wait.cancel)
         await asyncio.gather(*waits, return_exceptions=True)
         await settled()
+    del wait, waits  # a task that was cancelled may keep its traceback
     assert not [thing for thing in waits_and_watches() if id(thing) not in of_others]
 
 
