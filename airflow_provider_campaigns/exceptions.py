@@ -1,44 +1,44 @@
-"""What goes wrong with a service, as one tree.
+"""The errors that this provider raises about a service.
 
 ::
 
     CampaignsError
-    ├── ApiError                     a call failed; says which call, and what to do
-    │   ├── BadRequestError            400 and every other 4xx without a class of its own
-    │   ├── AuthenticationError        401: the key is wrong, revoked or missing
-    │   ├── PermissionDeniedError      401 or 403: the key is right and may not do this
-    │   ├── BlockedAtEdgeError         403 that the service's front door wrote, not the service
-    │   ├── PaymentRequiredError       402: the plan does not include this
+    ├── ApiError                     a call failed; the message names the call and says what to do
+    │   ├── BadRequestError            400, and every other 4xx without a class of its own
+    │   ├── AuthenticationError        401: the API key is wrong, revoked or missing
+    │   ├── PermissionDeniedError      401 or 403: the API key is valid but lacks a permission
+    │   ├── BlockedByProxyError        403 from a proxy in front of the service
+    │   ├── PaymentRequiredError       402: the plan does not include the call
     │   ├── NotFoundError              404: wrong id, wrong workspace or wrong base URL
-    │   ├── RedirectRefusedError       3xx: a key does not follow a redirect
-    │   ├── RejectedError              200 with an error inside
-    │   ├── MalformedAnswerError       200 that cannot be read, or is too large
-    │   ├── RateLimitedError           429, with how long the service asks to wait
+    │   ├── RedirectRefusedError       3xx: following it would send the API key elsewhere
+    │   ├── RejectedError              200 with an error in the body
+    │   ├── MalformedResponseError     200 that cannot be parsed, or is too large
+    │   ├── RateLimitedError           429, with the wait that the service asks for
     │   ├── ServiceUnavailableError    5xx or 408
-    │   ├── UntrustedServerError       TLS: the certificate is not the service's
-    │   ├── NotConnectedError          no connection: refused, no such host; nothing was sent
-    │   └── UnreachableError           no complete answer: reset, or too slow
-    ├── DeadlinePassedError          a wait ran out while the service was failing
-    ├── SubmissionLostError          a submission was not answered, and Campaign Cleaner does not list it
-    ├── CampaignPausedError          Campaign Cleaner paused the campaign that was waited for
-    ├── UnknownStatusError           a service reports a state that nobody has described
-    ├── NotActivatedError            Instantly took the activation, and the campaign is not active
-    ├── NotPausedError               Instantly took the pause, and the campaign is still active
-    ├── NotUpdatedError              Instantly took an update, and the campaign does not show it
-    ├── BackgroundJobFailedError     a background job of Instantly's failed or was cancelled
-    ├── LeadsNotTakenError           Instantly took a batch of leads, and not all that is in it
-    └── SendsInterruptedError        the gate closed between two batches of leads, and may open by itself
+    │   ├── CertificateError           TLS: the certificate is not valid for the service
+    │   ├── ConnectError               no connection: refused, or no such host; nothing was sent
+    │   └── IncompleteResponseError    no complete response: connection reset, or timed out
+    ├── DeadlineExceededError        a wait timed out
+    ├── SubmissionUnconfirmedError   a submission got no response, and Campaign Cleaner does not list it
+    ├── CampaignPausedError          Campaign Cleaner paused the campaign that a task waits for
+    ├── UnknownStatusError           a service reports an undocumented status
+    ├── NotActivatedError            Instantly accepted the activation, but the campaign is not active
+    ├── NotPausedError               Instantly accepted the pause, but the campaign is still active
+    ├── NotUpdatedError              Instantly accepted an update, but the campaign does not show it
+    ├── BackgroundJobFailedError     a background job of Instantly failed or was cancelled
+    ├── LeadsUnaccountedError        Instantly does not account for every lead of a batch
+    └── SendsInterruptedError        the gate closed between two batches of leads, and may open again
 
-None of these is an ``AirflowException``: ``soft_fail`` turns a wait that ran out into a skip, never a bad
-key. What Airflow has to act on (a gate that is closed, a submission that must not be repeated) derives from
-Airflow's own exceptions and stands with the operator that raises it.
+None of these is an ``AirflowException``: ``soft_fail`` skips a wait that timed out, never a bad API key. Errors
+that Airflow has to act on (a closed gate, a submission that must not be repeated) derive from Airflow's own
+exceptions and are defined beside the tasks that raise them.
 
-Two questions are asked of an error, and its class answers them:
+Two attributes of the class say what to do about an error:
 
 ``retryable``
-    Is the same request worth sending again, a moment later? (Whether it is *safe* is the call's affair.)
+    Sending the same request again may help. Whether that is safe depends on the call.
 ``final``
-    Will no amount of waiting help? A wait ends at once on a final error and survives a single other one.
+    Waiting does not help. A final error ends a wait at once; a wait survives other errors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from typing import Any, ClassVar
 
 
 class CampaignsError(Exception):
-    """Base of everything that this provider raises about a service."""
+    """Base of every error that this provider raises about a service."""
 
     final: ClassVar[bool] = False
 
@@ -56,9 +56,9 @@ class CampaignsError(Exception):
 class ApiError(CampaignsError):
     """A call to a service failed.
 
-    :param message: what happened and what to do about it, for a person. Never holds a key.
-    :param status_code: the HTTP status, where there was an answer.
-    :param retry_after: seconds that the service asked to be left alone, where it did.
+    :param message: what happened and what to do about it. It never holds an API key.
+    :param status_code: the HTTP status; None without a response.
+    :param retry_after: seconds that the service asks to wait; None where it does not.
     """
 
     retryable: ClassVar[bool] = False
@@ -72,7 +72,7 @@ class ApiError(CampaignsError):
         self.retry_after = retry_after
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the error as plain JSON values, to travel in a trigger's event."""
+        """Return the error as plain JSON values, for a trigger's event."""
         return {
             "class": type(self).__name__,
             "message": str(self),
@@ -81,30 +81,30 @@ class ApiError(CampaignsError):
         }
 
     @classmethod
-    def from_dict(cls, described: Mapping[str, Any]) -> ApiError:
-        """Return the error that :meth:`as_dict` described."""
+    def from_dict(cls, stored: Mapping[str, Any]) -> ApiError:
+        """Return the error that :meth:`as_dict` stored."""
         known = {subclass.__name__: subclass for subclass in cls.__subclasses__()}
-        return known.get(described["class"], cls)(
-            described["message"],
-            status_code=described.get("status_code"),
-            retry_after=described.get("retry_after"),
+        return known.get(stored["class"], cls)(
+            stored["message"],
+            status_code=stored.get("status_code"),
+            retry_after=stored.get("retry_after"),
         )
 
 
 class BadRequestError(ApiError):
-    """The service refused the request as it was written."""
+    """The service refused the request."""
 
 
 class AuthenticationError(ApiError):
-    """The service does not know the key."""
+    """The API key is wrong, revoked or missing."""
 
 
 class PermissionDeniedError(ApiError):
-    """The service knows the key, and the key may not do this."""
+    """The API key is valid but lacks a permission."""
 
 
-class BlockedAtEdgeError(ApiError):
-    """A proxy in front of the service refused the client before the service saw it."""
+class BlockedByProxyError(ApiError):
+    """A proxy in front of the service refused the client."""
 
 
 class PaymentRequiredError(ApiError):
@@ -112,27 +112,27 @@ class PaymentRequiredError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """The service knows no such thing, or not for this account."""
+    """The object does not exist, or not for this account."""
 
 
 class RedirectRefusedError(ApiError):
-    """The service answered with a redirect, which is not followed: the key would travel along."""
+    """The service returned a redirect, which is not followed: it would send the API key elsewhere."""
 
 
 class RejectedError(ApiError):
-    """The service answered 200 and described an error in the body."""
+    """The service returned 200 with an error in the body."""
 
     final = False
 
 
-class MalformedAnswerError(ApiError):
-    """The answer cannot be read as what was asked for."""
+class MalformedResponseError(ApiError):
+    """The response cannot be parsed, or is too large."""
 
     final = False
 
 
 class RateLimitedError(ApiError):
-    """Too many requests; ``retry_after`` holds what the service asked for, if it did."""
+    """Too many requests; ``retry_after`` holds the wait that the service asks for, if any."""
 
     retryable = True
     final = False
@@ -145,67 +145,76 @@ class ServiceUnavailableError(ApiError):
     final = False
 
 
-class UntrustedServerError(ApiError):
-    """The server could not prove, by its certificate, that it is the service."""
+class CertificateError(ApiError):
+    """The server's TLS certificate is not valid for the service."""
 
 
-class NotConnectedError(ApiError):
-    """No connection came about, so that nothing was sent."""
-
-    retryable = True
-    final = False
-
-
-class UnreachableError(ApiError):
-    """No complete answer came; the service may have got the request."""
+class ConnectError(ApiError):
+    """No connection could be made; nothing was sent."""
 
     retryable = True
     final = False
 
 
-class DeadlinePassedError(CampaignsError):
-    """A wait reached its deadline while its looks were failing."""
+class IncompleteResponseError(ApiError):
+    """No complete response arrived; the service may have received the request."""
+
+    retryable = True
+    final = False
+
+
+class DeadlineExceededError(CampaignsError):
+    """A wait timed out.
+
+    :param status: what the last successful poll returned; None where no poll succeeded.
+    :param error: the error of the last poll; None where it succeeded.
+    """
+
+    def __init__(self, *, status: Any = None, error: ApiError | None = None) -> None:
+        super().__init__("the wait timed out" if error is None else str(error))
+        self.status = status
+        self.error = error
 
 
 class CampaignPausedError(CampaignsError):
-    """Campaign Cleaner reports the campaign as paused; who pauses and resumes is not documented."""
+    """Campaign Cleaner reports the campaign as paused."""
 
     final = True
 
 
 class UnknownStatusError(CampaignsError):
-    """A service reports a state outside the documented ones."""
+    """A service reports an undocumented status."""
 
     final = True
 
 
 class NotActivatedError(CampaignsError):
-    """A campaign is not active although its activation was accepted."""
+    """Instantly accepted the activation of a campaign, but the campaign is not active."""
 
     final = True
 
 
 class NotPausedError(CampaignsError):
-    """A campaign is still active although its pause was accepted."""
+    """Instantly accepted the pause of a campaign, but the campaign is still active."""
 
 
 class NotUpdatedError(CampaignsError):
-    """A campaign does not show what an accepted update wrote."""
+    """Instantly accepted the update of a campaign, but the campaign does not show it."""
 
 
 class BackgroundJobFailedError(CampaignsError):
-    """A background job ended, and not well."""
+    """A background job of Instantly failed or was cancelled."""
 
     final = True
 
 
-class SubmissionLostError(CampaignsError):
-    """Campaign Cleaner may have taken a campaign without saying so, and does not list it now."""
+class SubmissionUnconfirmedError(CampaignsError):
+    """A submission got no response, and Campaign Cleaner does not list the campaign."""
 
 
-class LeadsNotTakenError(CampaignsError):
-    """Instantly does not say what became of some leads of a batch, as where the plan has no room for them."""
+class LeadsUnaccountedError(CampaignsError):
+    """Instantly does not account for every lead of a batch, for example because the plan is full."""
 
 
 class SendsInterruptedError(CampaignsError):
-    """A campaign became unfit to send while leads were being added, for a reason that heals by itself."""
+    """The gate closed between two batches of leads, for a reason that resolves without a person."""

@@ -1,13 +1,10 @@
-"""What this provider counts, told through Airflow's own metrics: StatsD, Datadog or OpenTelemetry.
+"""The metrics of this provider, sent through Airflow's own: StatsD, Datadog or OpenTelemetry.
 
-The rules of this room:
-
-- A name is the connection's type, what is counted, and one of a fixed few words:
-  ``instantly.gates.opened``. No id, and no word of a service's making, so that the series are few. The words
-  stand in the name, since plain StatsD knows no tags; the connection is a tag.
-- Airflow sets its metrics up for a task in one module and for the triggerer in another, which know nothing
-  of each other. So whoever counts says where it runs.
-- A count is never worth a wait: whatever a metrics backend does, the work goes on.
+- A name consists of the connection type, what is counted, and one of a fixed set of words:
+  ``instantly.gates.opened``. It never holds an id or a word from a service, so that there are few series. The
+  words are in the name because plain StatsD has no tags; the connection is a tag.
+- Airflow configures metrics separately for tasks and for the triggerer, so the caller says where it runs.
+- An error of the metrics backend never stops the work.
 """
 
 from __future__ import annotations
@@ -17,32 +14,35 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-
+from airflow_provider_campaigns.airflow_compat import (
+    AirflowSensorTimeout,
+    continues_elsewhere,
+    task_stats,
+    triggerer_stats,
+)
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, RateLimitedError
-from airflow_provider_campaigns.transport.observing import Observer
-from airflow_provider_campaigns.transport.pacing import LONGEST_HOLD
+from airflow_provider_campaigns.transport.observer import Observer
+from airflow_provider_campaigns.transport.rate_limit import MAX_PAUSE
 
 if TYPE_CHECKING:
-    from airflow_provider_campaigns.gate import Verdict
+    from airflow_provider_campaigns.rules.send_gate import Verdict
 
 log = logging.getLogger(__name__)
 
 _CODES = frozenset({"none", *(code.value for code in SendingCode)})
-_GOES_ON = {"TaskDeferred", "AirflowRescheduleException"}
 _WORD_STARTS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Metrics(Observer):
-    """Counts for one connection. Made by :func:`on_worker` and :func:`in_triggerer`.
+    """The metrics of one connection. Use :func:`on_worker` or :func:`in_triggerer` to get them.
 
     :param conn_type: the first part of every name.
     :param conn_id: the tag.
-    :param triggerer: count where the triggerer runs, not a task.
+    :param triggerer: whether this process is the triggerer.
     """
 
     def __init__(self, conn_type: str, conn_id: str, *, triggerer: bool) -> None:
@@ -51,102 +51,84 @@ class Metrics(Observer):
         self._triggerer = triggerer
 
     def request(self, error: ApiError | None) -> None:
-        """Count a request by what came of it, and the pause that the service may have asked for."""
-        self._count(f"requests.{outcome_of(error)}")
+        """Count a request by its outcome, and the pause that the service asks for."""
+        self._count(f"requests.{request_outcome(error)}")
         if isinstance(error, RateLimitedError) and error.retry_after:
             self._count("rate_limit_pauses")
-            self._tell("timing", "rate_limit_pause", timedelta(seconds=min(error.retry_after, LONGEST_HOLD)))
+            self._send("timing", "rate_limit_pause", timedelta(seconds=min(error.retry_after, MAX_PAUSE)))
 
     def poll(self) -> None:
-        """Count a request that a wait made."""
+        """Count a poll."""
         self._count("polls")
 
     def retry(self) -> None:
-        """Count a request that failed and is sent again, or a wait's look that failed and is repeated."""
+        """Count a failed request or poll that is repeated."""
         self._count("retries")
 
     def verdict(self, verdict: Verdict) -> None:
-        """Count a verdict on a campaign by its code; what no table knows is ``unknown``."""
+        """Count a verdict by its code; an undocumented code counts as ``unknown``."""
         code = "none" if verdict.code is None else verdict.code
         self._count(f"verdicts.{code if code in _CODES else 'unknown'}")
 
-    def gate(self, ending: str) -> None:
-        """Count a gate: ``opened``, ``closed``, ``timed_out`` or ``failed``."""
-        self._count(f"gates.{ending}")
+    def gate(self, outcome: str) -> None:
+        """Count the end of a gate: ``opened``, ``closed``, ``timed_out`` or ``failed``."""
+        self._count(f"gates.{outcome}")
 
     @contextmanager
     def wait(self) -> Iterator[None]:
-        """Count a wait that ends here: ``done``, ``bad_state``, ``timed_out`` or ``failed``.
+        """Count the wait in this block when it ends: ``done``, ``bad_state``, ``timed_out`` or ``failed``.
 
-        One that goes on elsewhere, deferred or rescheduled, has not ended.
+        A wait that is deferred or rescheduled has not ended.
         """
         try:
             yield
-        except BaseException as error:  # Airflow's own end of a task among them
-            if type(error).__name__ not in _GOES_ON:
-                self.wait_ended(ending_of(error))
+        except BaseException as error:  # AirflowTaskTimeout is one
+            if not continues_elsewhere(error):
+                self.wait_ended(wait_outcome(error))
             raise
         self.wait_ended("done")
 
-    def wait_ended(self, ending: str) -> None:
-        """Count a wait that ended; see :meth:`wait`."""
-        self._count(f"waits.{ending}")
+    def wait_ended(self, outcome: str) -> None:
+        """Count the end of a wait; see :meth:`wait`."""
+        self._count(f"waits.{outcome}")
 
     def _count(self, name: str) -> None:
-        self._tell("incr", name)
+        self._send("incr", name)
 
-    def _tell(self, kind: str, name: str, *values: Any) -> None:
+    def _send(self, kind: str, name: str, *values: Any) -> None:
         try:
-            stats = _stats_of_the_triggerer() if self._triggerer else _stats_of_a_task()
+            stats = triggerer_stats() if self._triggerer else task_stats()
             getattr(stats, kind)(f"{self._conn_type}.{name}", *values, tags=self._tags)
         except Exception:
-            log.debug("A metric could not be told.", exc_info=True)
+            log.debug("A metric could not be sent.", exc_info=True)
 
 
 @lru_cache(maxsize=1024)
 def on_worker(conn_type: str, conn_id: str) -> Metrics:
-    """Return what counts for a connection in the process of a task."""
+    """Return the metrics of a connection in the process of a task."""
     return Metrics(conn_type, conn_id, triggerer=False)
 
 
 @lru_cache(maxsize=1024)
 def in_triggerer(conn_type: str, conn_id: str) -> Metrics:
-    """Return what counts for a connection in the triggerer."""
+    """Return the metrics of a connection in the triggerer."""
     return Metrics(conn_type, conn_id, triggerer=True)
 
 
-def outcome_of(error: ApiError | None) -> str:
-    """Return one word for what came of a request: ``ok``, or ``rate_limited`` for a RateLimitedError."""
+def request_outcome(error: ApiError | None) -> str:
+    """Return ``ok``, or the class of an error in snake case: ``rate_limited_error``."""
     if error is None:
         return "ok"
-    return _WORD_STARTS.sub("_", type(error).__name__.removesuffix("Error")).lower()
+    return _WORD_STARTS.sub("_", type(error).__name__).lower()
 
 
-def ending_of(error: BaseException | None) -> str:
-    """Return one word for how a wait ended that raised an error."""
+def wait_outcome(error: BaseException | None) -> str:
+    """Return one word for the outcome of a wait that raised an error."""
     while error is not None:
         if isinstance(error, AirflowSensorTimeout):
             return "timed_out"
         if isinstance(error, CampaignsError):
             return "failed" if isinstance(error, ApiError) else "bad_state"
-        # Airflow's flags of a sensor may have made a skip of any of these.
+        # Airflow's sensor flags may have turned the error into a skip.
         error = error.__cause__ or error.__context__
     return "failed"
-
-
-@cache
-def _stats_of_a_task() -> Any:
-    from airflow.providers.common.compat.sdk import Stats
-
-    return Stats
-
-
-@cache
-def _stats_of_the_triggerer() -> Any:
-    try:
-        from airflow.observability.stats import Stats
-    except ImportError:
-        from airflow.stats import Stats as StatsBefore32
-
-        return StatsBefore32
-    return Stats

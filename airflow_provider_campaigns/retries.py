@@ -1,6 +1,7 @@
 """A retry policy for the tasks of this provider, for Airflow 3.3 and later.
 
-``retry_policy=CampaignsRetryPolicy()`` on a task, or in a Dag's ``default_args``, with ``retries`` as usual.
+Set ``retry_policy=CampaignsRetryPolicy()`` on a task or in a Dag's ``default_args``, together with
+``retries``.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from airflow_provider_campaigns.exceptions import CampaignsError, RateLimitedErr
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# What a service may ask to be left alone; a retry that is to come later than this is a matter for a person.
-LONGEST_DELAY = timedelta(hours=6)
+# The longest delay between two tries, whatever the service asks for.
+MAX_DELAY = timedelta(hours=6)
 
 
 class CampaignsRetryPolicy(RetryPolicy):
-    """Retries what a retry can heal.
+    """Retries a task only after errors that a retry can resolve.
 
-    - A final error (a bad key, a missing plan, a 404, a campaign that is paused) fails the task at once.
-    - A rate limit is retried when the service asked to be asked again, up to six hours later.
-    - Everything else is left to the task's own ``retries`` and ``retry_delay``.
+    - A final error (a bad key, a missing plan, a 404, a paused campaign) fails the task at once.
+    - After a rate limit, the next try comes when the service allows it, at most six hours later.
+    - For everything else, the task's own ``retries`` and ``retry_delay`` apply.
     """
 
     def evaluate(
@@ -39,12 +40,12 @@ class CampaignsRetryPolicy(RetryPolicy):
         max_tries: int,
         context: Context | None = None,
     ) -> RetryDecision:
-        """Decide by what failed."""
+        """Return the decision for an error."""
         if isinstance(exception, RateLimitedError) and exception.retry_after:
-            delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY.total_seconds()))
-            return RetryDecision.retry(delay, f"The service asked for {delay.total_seconds():g} s of rest.")
+            delay = timedelta(seconds=min(exception.retry_after, MAX_DELAY.total_seconds()))
+            return RetryDecision.retry(delay, f"The service asks to wait {delay.total_seconds():g} s.")
         if isinstance(exception, CampaignsError) and exception.final:
-            return RetryDecision.fail(f"{type(exception).__name__}: no retry can help.")
+            return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot help.")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:

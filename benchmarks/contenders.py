@@ -70,7 +70,7 @@ def _campaign_cleaner(interval: float, _: str) -> Wait:
             CampaignCleanerCampaignTrigger(
                 campaign_id=cleaner_id(number),
                 campaign_cleaner_conn_id="campaign_cleaner_default",
-                waiting_states=["processing"],
+                paused=["processing"],
                 poke_interval=interval,
                 deadline=time.time() + _HOUR,
             )

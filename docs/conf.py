@@ -10,7 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-# Importing Airflow makes a home folder; without this it would be the reader's own.
+# Importing Airflow creates its home folder; without this it would be the user's own.
 os.environ.setdefault("AIRFLOW_HOME", str(HERE / "_build" / "airflow"))
 
 from docutils import nodes  # noqa: E402
@@ -19,9 +19,9 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_campaigns import __version__  # noqa: E402
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
-from airflow_provider_campaigns.gate import RULES  # noqa: E402
+from airflow_provider_campaigns.rules.send_gate import RULES  # noqa: E402
 
-# What stands in a cell: text as it is, or nodes.
+# The content of a table cell: a string, or nodes.
 Cell = str | Sequence[nodes.Node]
 
 project = "airflow-provider-campaigns"
@@ -31,7 +31,7 @@ release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
-# A console session with JSON that is quoted over several lines is right for a shell, and not for its lexer.
+# A console session with JSON quoted over several lines is valid for a shell, but not for the lexer.
 suppress_warnings = ["misc.highlighting_failure"]
 
 myst_enable_extensions = ["colon_fence"]
@@ -49,7 +49,7 @@ html_title = f"{project} {release}"
 
 
 class SendingCodes(SphinxDirective):
-    """The rules of the gate as a table, out of the code, so that the page cannot fall behind it."""
+    """Render the rules of the send gate as a table, from the code, so that the page stays up to date."""
 
     def run(self) -> list[nodes.Node]:
         rows = [([_code(code.value)], rule.disposition.value, rule.advice) for code, rule in RULES.items()]
@@ -57,7 +57,7 @@ class SendingCodes(SphinxDirective):
 
 
 class ApiErrors(SphinxDirective):
-    """What each failed call means for a repetition and for a wait, out of the code likewise."""
+    """Render a table of what each failed call means for retries and for a wait, from the code."""
 
     def run(self) -> list[nodes.Node]:
         rows = [
@@ -74,7 +74,7 @@ class ApiErrors(SphinxDirective):
 
 
 class OtherErrors(SphinxDirective):
-    """What stands beside a failed call in the tree: what it means for Airflow's retries, likewise."""
+    """Render a table of the other exceptions and what they mean for Airflow's retries, from the code."""
 
     def run(self) -> list[nodes.Node]:
         rows = [
@@ -107,7 +107,7 @@ def _code(text: str) -> nodes.literal:
 
 
 def _drop_docstring_of_type(_app: Sphinx, what: str, *described: Any) -> None:
-    """A constant without words of its own would show what its type says about itself."""
+    """Drop the docstring of a constant that has none of its own: autodoc shows its type's."""
     _name, value, _options, lines = described
     if what == "data" and value.__doc__ == type(value).__doc__:
         lines.clear()

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
+
 # Before anything imports Airflow, which reads its configuration once.
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
-EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+EXAMPLE_DAGS = ROOT / "example_dags"
 TEST_DAGS = Path(__file__).parent / "dags"
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ.update(
@@ -40,9 +42,9 @@ os.environ.update(
 )
 
 from airflow_provider_campaigns.sandbox import RunningSandbox, running  # noqa: E402
-from airflow_provider_campaigns.transport import pacing  # noqa: E402
-from tests.carrying import Carry, asynchronous, blocking  # noqa: E402
-from tests.scripted_server import ScriptedServer  # noqa: E402
+from airflow_provider_campaigns.transport import rate_limit  # noqa: E402
+from tests.support.fake_server import ScriptedServer  # noqa: E402
+from tests.support.transports import Carry, asynchronous, blocking  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
 
@@ -50,7 +52,7 @@ KEY = "k3y-that-must-not-leak"
 @pytest.fixture(autouse=True)
 def _a_pace_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process: a port may have been another test's, whose budget or pause would still hold."""
-    monkeypatch.setattr(pacing, "_paces", {})
+    monkeypatch.setattr(rate_limit, "_limiters", {})
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from airflow_provider_campaigns.api.campaign_cleaner import (
     InboxTest,
     InboxTestResults,
 )
-from airflow_provider_campaigns.hooks._service import ServiceHook, form_behaviour, form_widgets
+from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.transport.retry import Retry
 
 
 class CampaignCleanerHook(ServiceHook):
-    """Talks to Campaign Cleaner.
+    """Calls Campaign Cleaner.
 
-    Reads are attempted up to five times after a 429, a 5xx or a broken connection; a submission is sent once,
-    since it spends a credit, and attempted again only if no connection came about. Every method raises an
-    :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
+    By default, a read is sent up to five times after a 429, a 5xx or a broken connection. A submission spends
+    a credit, so it is sent once, and again only if no connection was made. ``retry`` changes how often. Every
+    method raises an :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
 
     https://docs.campaigncleaner.com/api-reference/introduction
 
@@ -47,17 +47,18 @@ class CampaignCleanerHook(ServiceHook):
         custom_info: str | None = None,
         webhook_url: str | None = None,
         settings: CampaignSettings | Mapping[str, Any] | None = None,
+        retry: Retry | None = None,
     ) -> str:
-        """Submit HTML for cleaning; spends a credit, mails nobody, and is sent once.
+        """Submit HTML for cleaning. This spends a credit and sends no mail.
 
         :param campaign_html: the complete HTML.
-        :param campaign_name: the name to submit it under.
-        :param custom_info: free text of at most 500 characters that comes back with the result.
+        :param campaign_name: the name of the campaign.
+        :param custom_info: a string of at most 500 characters that comes back with the result.
         :param webhook_url: absolute URL that receives the result.
         :param settings: what to do to the HTML, as ``CampaignSettings`` or as a mapping with the vendor's
             names.
         :returns: the campaign's id.
-        :raises ValueError: an argument cannot be sent as it is; nothing was sent.
+        :raises ValueError: an argument is not valid; nothing was sent.
         """
         call = api.send_campaign(
             campaign_html,
@@ -66,81 +67,84 @@ class CampaignCleanerHook(ServiceHook):
             webhook_url=webhook_url,
             settings=settings,
         )
-        return self.send(call)
+        return self.send(call, retry)
 
     def get_campaign_status(self, campaign_id: str, *, retry: Retry | None = None) -> CampaignStatus:
-        """Ask how far a campaign is.
-
-        :param retry: how often to attempt the call.
-        """
+        """Fetch the status of a campaign."""
         return self.send(api.get_campaign_status(campaign_id), retry)
 
     async def aget_campaign_status(self, campaign_id: str, *, retry: Retry | None = None) -> CampaignStatus:
-        """Ask how far a campaign is, from an event loop."""
+        """Fetch the status of a campaign, from an event loop."""
         return await self.asend(api.get_campaign_status(campaign_id), retry)
 
-    def get_campaign(self, campaign_id: str, *, minimize_html: bool = True) -> Campaign:
+    def get_campaign(
+        self, campaign_id: str, *, minimize_html: bool = True, retry: Retry | None = None
+    ) -> Campaign:
         """Fetch the cleaned HTML and the analysis of a completed campaign.
 
-        :param minimize_html: let the service squeeze the white space out of the HTML.
+        :param minimize_html: have the service remove white space from the HTML.
         """
-        return self.send(api.get_campaign(campaign_id, minimize_html=minimize_html))
+        return self.send(api.get_campaign(campaign_id, minimize_html=minimize_html), retry)
 
-    def get_campaign_list(self) -> list[CampaignStatus]:
+    def get_campaign_list(self, *, retry: Retry | None = None) -> list[CampaignStatus]:
         """List the account's campaigns, as far as the service lists them."""
-        return self.send(api.get_campaign_list())
+        return self.send(api.get_campaign_list(), retry)
 
-    def find_campaign(self, word: str) -> str | None:
-        """Look for a campaign by a word in its name.
+    def get_campaign_ids(self, *, retry: Retry | None = None) -> frozenset[str]:
+        """List the ids of the account's campaigns, in lower case.
 
-        :returns: the campaign's id; None where the service lists none with that word.
-        :raises MalformedAnswerError: the service did not answer with a list.
+        :raises MalformedResponseError: the response is not a list.
         """
-        return self.send(api.find_campaign(word))
+        return self.send(api.get_campaign_ids(), retry)
 
-    def get_campaign_pdf_analysis(self, campaign_id: str) -> bytes:
+    def find_campaign(self, word: str, *, retry: Retry | None = None) -> str | None:
+        """Find a campaign by a word in its name.
+
+        :returns: the campaign's id; None where the service lists no campaign with that word.
+        :raises MalformedResponseError: the response is not a list.
+        """
+        return self.send(api.find_campaign(word), retry)
+
+    def get_campaign_pdf_analysis(self, campaign_id: str, *, retry: Retry | None = None) -> bytes:
         """Fetch the analysis of a completed campaign as a PDF, up to 64 MiB."""
-        return self.send(api.get_campaign_pdf_analysis(campaign_id))
+        return self.send(api.get_campaign_pdf_analysis(campaign_id), retry)
 
-    def delete_campaign(self, campaign_id: str) -> None:
-        """Delete a campaign, for good.
+    def delete_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> None:
+        """Delete a campaign permanently.
 
-        :raises RejectedError: the service did not, as where it knows no such campaign.
+        :raises RejectedError: the service did not delete it, for example because it does not exist.
         """
-        self.send(api.delete_campaign(campaign_id))
+        self.send(api.delete_campaign(campaign_id), retry)
 
-    def create_inbox_test(self, test_name: str | None = None, **options: Any) -> InboxTest:
-        """Create an inbox test: its addresses are to be mailed the campaign from your own service.
+    def create_inbox_test(
+        self, test_name: str | None = None, *, retry: Retry | None = None, **options: Any
+    ) -> InboxTest:
+        """Create an inbox test; then send the campaign to its addresses with your own service.
 
         :param test_name: a name for the test.
-        :param options: whatever else the service takes, by the vendor's names.
+        :param options: other fields that the service takes, by the vendor's names.
         """
-        return self.send(api.create_inbox_test(test_name, **options))
+        return self.send(api.create_inbox_test(test_name, **options), retry)
 
     def get_inbox_test_results(self, job_id: str, *, retry: Retry | None = None) -> InboxTestResults:
-        """Ask where the mails of an inbox test have landed so far.
-
-        :param retry: how often to attempt the call.
-        """
+        """Fetch where the mails of an inbox test have arrived so far."""
         return self.send(api.get_inbox_test_results(job_id), retry)
 
-    def get_credits(self) -> int:
-        """Ask for the number of credits left; costs none."""
-        return self.send(api.get_credits())
+    def get_credits(self, *, retry: Retry | None = None) -> int:
+        """Fetch the number of credits left; this spends none."""
+        return self.send(api.get_credits(), retry)
 
-    # Before 3.2, Airflow asks the hook for its form, and only one that defines these two itself.
+    # Before 3.2, Airflow reads the form from the hook class, which has to define these two methods itself.
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the standard fields of the connection form."""
+        """Return the standard fields of the connection form."""
         return form_behaviour(cls.conn_type)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Describe the connection form's own fields."""
+        """Return the further fields of the connection form."""
         return form_widgets(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the credits, once and briefly, and say in plain words what came of it."""
-        return self._probe(
-            api.get_credits(), lambda left: f"Campaign Cleaner knows this key. Credits left: {left:,}."
-        )
+        """Fetch the credits, and return whether that succeeded and a message."""
+        return self._probe(api.get_credits(), lambda left: f"The API key is valid. Credits left: {left:,}.")

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_campaigns.api import instantly as api
-from airflow_provider_campaigns.api._call import Call
+from airflow_provider_campaigns.api.call import Call
 from airflow_provider_campaigns.api.instantly import (
     AccountVitals,
     AddedLeads,
@@ -16,16 +16,16 @@ from airflow_provider_campaigns.api.instantly import (
     Page,
     SendingStatus,
 )
-from airflow_provider_campaigns.hooks._service import ServiceHook, form_behaviour, form_widgets
+from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.transport.retry import Retry
 
 
 class InstantlyHook(ServiceHook):
-    """Talks to Instantly, API v2.
+    """Calls Instantly, API v2.
 
-    Reads are attempted up to five times after a 429, a 5xx or a broken connection; what changes anything is
-    sent once, and attempted again only if no connection came about. Every method raises an
-    :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
+    By default, a read is sent up to five times after a 429, a 5xx or a broken connection. A call that changes
+    something is sent once, and again only if no connection was made. ``retry`` changes how often. Every
+    method raises an :class:`~airflow_provider_campaigns.exceptions.ApiError` that says what to do.
 
     https://developer.instantly.ai/api-reference
 
@@ -45,21 +45,20 @@ class InstantlyHook(ServiceHook):
     def get_sending_status(
         self, campaign_id: str, *, with_ai_summary: bool = False, retry: Retry | None = None
     ) -> SendingStatus:
-        """Ask whether a campaign sends, and if not why. Scope: ``campaigns:read``.
+        """Fetch the sending status of a campaign. Scope: ``campaigns:read``.
 
-        :param with_ai_summary: also ask for the summary in prose; what it costs is not documented.
-        :param retry: how often to attempt the call.
+        :param with_ai_summary: also fetch a summary as prose; its price is not documented.
         """
         return self.send(api.get_sending_status(campaign_id, with_ai_summary=with_ai_summary), retry)
 
     async def aget_sending_status(self, campaign_id: str, *, retry: Retry | None = None) -> SendingStatus:
-        """Ask whether a campaign sends, from an event loop."""
+        """Fetch the sending status of a campaign, from an event loop."""
         return await self.asend(api.get_sending_status(campaign_id), retry)
 
     def get_subsequence_sending_status(
         self, subsequence_id: str, *, with_ai_summary: bool = False, retry: Retry | None = None
     ) -> SendingStatus:
-        """Ask whether a subsequence sends, and if not why. Scope: ``subsequences:read``."""
+        """Fetch the sending status of a subsequence. Scope: ``subsequences:read``."""
         return self.send(
             api.get_subsequence_sending_status(subsequence_id, with_ai_summary=with_ai_summary), retry
         )
@@ -67,184 +66,199 @@ class InstantlyHook(ServiceHook):
     async def aget_subsequence_sending_status(
         self, subsequence_id: str, *, retry: Retry | None = None
     ) -> SendingStatus:
-        """Ask whether a subsequence sends, from an event loop."""
+        """Fetch the sending status of a subsequence, from an event loop."""
         return await self.asend(api.get_subsequence_sending_status(subsequence_id), retry)
 
-    def get_campaign(self, campaign_id: str) -> Mapping[str, Any]:
-        """Fetch a campaign as the service describes it. Scope: ``campaigns:read``."""
-        return self.send(api.get_campaign(campaign_id))
+    def get_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
+        """Fetch a campaign. Scope: ``campaigns:read``."""
+        return self.send(api.get_campaign(campaign_id), retry)
 
-    def list_campaigns(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        """List the campaigns, page by page as they are asked for. Scope: ``campaigns:read``.
+    def list_campaigns(self, *, retry: Retry | None = None, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List the campaigns, one page at a time as they are consumed. Scope: ``campaigns:read``.
 
         :param filters: ``search`` (part of the name), ``status`` and ``exclude_status`` (numbers, see
             :class:`~airflow_provider_campaigns.api.instantly.LifecycleStatus`), ``tag_ids`` (separated by
             commas), ``ai_sales_agent_id``.
         """
-        return self._pages(api.list_campaigns, filters)
+        return self._pages(api.list_campaigns, filters, retry)
 
     def create_campaign(
-        self, name: str, campaign_schedule: Mapping[str, Any], **fields: Any
+        self, name: str, campaign_schedule: Mapping[str, Any], *, retry: Retry | None = None, **fields: Any
     ) -> Mapping[str, Any]:
         """Create a campaign, which is a draft and sends nothing. Scope: ``campaigns:create``.
 
         :param campaign_schedule: ``schedules`` as the vendor describes them; time zones are a closed list.
-        :param fields: other members of a campaign, such as ``sequences`` or ``email_list``.
+        :param fields: other fields of a campaign, such as ``sequences`` or ``email_list``.
         :returns: the campaign.
         """
-        return self.send(api.create_campaign(name, campaign_schedule, **fields))
+        return self.send(api.create_campaign(name, campaign_schedule, **fields), retry)
 
-    def update_campaign(self, campaign_id: str, **fields: Any) -> Mapping[str, Any]:
-        """Change members of a campaign; each replaces all that was there. Scope: ``campaigns:update``.
+    def update_campaign(
+        self, campaign_id: str, *, retry: Retry | None = None, **fields: Any
+    ) -> Mapping[str, Any]:
+        """Change fields of a campaign; each value replaces the old one as a whole. Scope:
+        ``campaigns:update``.
 
         :returns: the campaign.
         """
-        return self.send(api.update_campaign(campaign_id, **fields))
+        return self.send(api.update_campaign(campaign_id, **fields), retry)
 
-    def delete_campaign(self, campaign_id: str) -> Mapping[str, Any]:
+    def delete_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Delete a campaign. Scope: ``campaigns:delete``.
 
-        :returns: what it was.
+        :returns: the deleted campaign.
         """
-        return self.send(api.delete_campaign(campaign_id))
+        return self.send(api.delete_campaign(campaign_id), retry)
 
-    def duplicate_campaign(self, campaign_id: str, *, name: str | None = None) -> Mapping[str, Any]:
+    def duplicate_campaign(
+        self, campaign_id: str, *, name: str | None = None, retry: Retry | None = None
+    ) -> Mapping[str, Any]:
         """Copy a campaign. Scope: ``campaigns:create``.
 
-        :param name: of the copy; by default the vendor makes one.
+        :param name: the name of the copy; by default Instantly chooses one.
         :returns: the copy, a draft.
         """
-        return self.send(api.duplicate_campaign(campaign_id, name=name))
+        return self.send(api.duplicate_campaign(campaign_id, name=name), retry)
 
-    def activate_campaign(self, campaign_id: str) -> Mapping[str, Any]:
+    def activate_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Start or resume a campaign. Scope: ``campaigns:update``.
 
-        :returns: the campaign; only its ``status`` tells whether it is active now.
+        :returns: the campaign; its ``status`` says whether it is active.
         """
-        return self.send(api.activate_campaign(campaign_id))
+        return self.send(api.activate_campaign(campaign_id), retry)
 
-    def pause_campaign(self, campaign_id: str) -> Mapping[str, Any]:
+    def pause_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Pause a campaign. Scope: ``campaigns:update``.
 
         :returns: the campaign.
         """
-        return self.send(api.pause_campaign(campaign_id))
+        return self.send(api.pause_campaign(campaign_id), retry)
 
-    def get_campaign_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
-        """Fetch the figures of one campaign, some or all; one that has not sent yet is missing.
+    def get_campaign_analytics(
+        self, *, retry: Retry | None = None, **filters: Any
+    ) -> Sequence[Mapping[str, Any]]:
+        """Fetch the analytics of one campaign, some or all; a campaign that has not sent yet is missing.
 
         :param filters: ``id``, ``ids``, ``start_date``, ``end_date``, ``exclude_total_leads_count``.
         """
-        return self.send(api.get_campaign_analytics(**filters))
+        return self.send(api.get_campaign_analytics(**filters), retry)
 
-    def get_campaign_analytics_overview(self, **filters: Any) -> Mapping[str, Any]:
-        """Fetch the figures of one campaign, some or all, added up.
+    def get_campaign_analytics_overview(
+        self, *, retry: Retry | None = None, **filters: Any
+    ) -> Mapping[str, Any]:
+        """Fetch the summed analytics of one campaign, some or all.
 
         :param filters: ``id``, ``ids``, ``start_date``, ``end_date``, ``campaign_status``,
             ``expand_crm_events``.
         """
-        return self.send(api.get_campaign_analytics_overview(**filters))
+        return self.send(api.get_campaign_analytics_overview(**filters), retry)
 
-    def get_daily_campaign_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
-        """Fetch figures per day.
+    def get_daily_campaign_analytics(
+        self, *, retry: Retry | None = None, **filters: Any
+    ) -> Sequence[Mapping[str, Any]]:
+        """Fetch analytics per day.
 
         :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``campaign_status``.
         """
-        return self.send(api.get_daily_campaign_analytics(**filters))
+        return self.send(api.get_daily_campaign_analytics(**filters), retry)
 
-    def get_campaign_steps_analytics(self, **filters: Any) -> Sequence[Mapping[str, Any]]:
-        """Fetch figures per step and variant.
+    def get_campaign_steps_analytics(
+        self, *, retry: Retry | None = None, **filters: Any
+    ) -> Sequence[Mapping[str, Any]]:
+        """Fetch analytics per step and variant.
 
         :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``include_opportunities_count``.
         """
-        return self.send(api.get_campaign_steps_analytics(**filters))
+        return self.send(api.get_campaign_steps_analytics(**filters), retry)
 
-    def list_subsequences(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        """List the subsequences, page by page as they are asked for. Scope: ``subsequences:read``.
+    def list_subsequences(self, *, retry: Retry | None = None, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List the subsequences, one page at a time as they are consumed. Scope: ``subsequences:read``.
 
         :param filters: ``parent_campaign``, ``parent_campaign_not``, ``search``.
         """
-        return self._pages(api.list_subsequences, filters)
+        return self._pages(api.list_subsequences, filters, retry)
 
-    def get_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+    def get_subsequence(self, subsequence_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Fetch a subsequence. Scope: ``subsequences:read``."""
-        return self.send(api.get_subsequence(subsequence_id))
+        return self.send(api.get_subsequence(subsequence_id), retry)
 
-    def pause_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+    def pause_subsequence(self, subsequence_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Pause a subsequence. Scope: ``subsequences:update``.
 
         :returns: the subsequence.
         """
-        return self.send(api.pause_subsequence(subsequence_id))
+        return self.send(api.pause_subsequence(subsequence_id), retry)
 
-    def resume_subsequence(self, subsequence_id: str) -> Mapping[str, Any]:
+    def resume_subsequence(self, subsequence_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Resume a subsequence. Scope: ``subsequences:update``.
 
         :returns: the subsequence.
         """
-        return self.send(api.resume_subsequence(subsequence_id))
+        return self.send(api.resume_subsequence(subsequence_id), retry)
 
-    def list_leads(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        """List leads, page by page as they are asked for. Scope: ``leads:read``.
+    def list_leads(self, *, retry: Retry | None = None, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List leads, one page at a time as they are consumed. Scope: ``leads:read``.
 
         :param filters: ``campaign`` (one id), ``list_id``, ``ids``, ``contacts``, ``excluded_ids``,
             ``search``, ``filter``, ``in_campaign``, ``in_list``, ``distinct_contacts``.
         """
-        return self._pages(api.list_leads, filters)
+        return self._pages(api.list_leads, filters, retry)
 
-    def move_leads(self, **what: Any) -> BackgroundJob:
+    def move_leads(self, *, retry: Retry | None = None, **options: Any) -> BackgroundJob:
         """Move or copy leads to another campaign or list, in a background job. Scope: ``leads:update``.
 
-        :param what: ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``, or
-            the filters of :meth:`list_leads`; ``copy_leads`` and the vendor's other options.
-        """
-        return self.send(api.move_leads(**what))
+        :param options: ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``,
+            or the filters of :meth:`list_leads`; ``copy_leads`` and the vendor's other options."""
+        return self.send(api.move_leads(**options), retry)
 
     def get_background_job(
         self, job_id: str, *, data_fields: Iterable[str] = (), retry: Retry | None = None
     ) -> BackgroundJob:
-        """Ask how far a background job is. Scope: ``background-jobs:read``.
+        """Fetch a background job. Scope: ``background-jobs:read``.
 
-        :param data_fields: members of the job's data to fetch; all by default.
-        :param retry: how often to attempt the call.
+        :param data_fields: fields of the job's data to fetch; all by default.
         """
         return self.send(api.get_background_job(job_id, data_fields=data_fields), retry)
 
-    def list_accounts(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        """List the sending accounts, page by page as they are asked for. Scope: ``accounts:read``.
+    def list_accounts(self, *, retry: Retry | None = None, **filters: Any) -> Iterator[Mapping[str, Any]]:
+        """List the sending accounts, one page at a time as they are consumed. Scope: ``accounts:read``.
 
         :param filters: ``status``, ``provider_code``, ``search``, ``tag_ids``, ``include_tags``.
         """
-        return self._pages(api.list_accounts, filters)
+        return self._pages(api.list_accounts, filters, retry)
 
-    def get_account(self, email: str) -> Mapping[str, Any]:
+    def get_account(self, email: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Fetch a sending account. Scope: ``accounts:read``."""
-        return self.send(api.get_account(email))
+        return self.send(api.get_account(email), retry)
 
-    def check_account_vitals(self, emails: Iterable[str]) -> AccountVitals:
+    def check_account_vitals(self, emails: Iterable[str], *, retry: Retry | None = None) -> AccountVitals:
         """Check the DNS records of the senders' domains. Scope: ``accounts:read``."""
-        return self.send(api.check_account_vitals(emails))
+        return self.send(api.check_account_vitals(emails), retry)
 
     def _pages(
-        self, ask: Callable[..., Call[Page]], filters: Mapping[str, Any]
+        self, list_call: Callable[..., Call[Page]], filters: Mapping[str, Any], retry: Retry | None
     ) -> Iterator[Mapping[str, Any]]:
-        """Give the items of a list, page by page; what is wrong with the filters is said at once."""
-        first = ask(**filters)
-        return self._items(first, ask, filters)
+        """Return an iterator over the items of a list; invalid filters raise at once."""
+        first = list_call(**filters)
+        return self._items(first, list_call, filters, retry)
 
     def _items(
-        self, call: Call[Page], ask: Callable[..., Call[Page]], filters: Mapping[str, Any]
+        self,
+        call: Call[Page],
+        list_call: Callable[..., Call[Page]],
+        filters: Mapping[str, Any],
+        retry: Retry | None,
     ) -> Iterator[Mapping[str, Any]]:
         seen = set()
         while True:
-            page = self.send(call)
+            page = self.send(call, retry)
             yield from page.items
             cursor = page.next_starting_after
-            # The last page may carry a cursor too, and a cursor that comes twice would never end.
+            # The last page may also have a cursor; a repeated cursor would never end.
             if not page.items or cursor is None or cursor in seen:
                 return
             seen.add(cursor)
-            call = ask(**{**filters, "starting_after": cursor})
+            call = list_call(**{**filters, "starting_after": cursor})
 
     def add_leads(
         self,
@@ -257,54 +271,65 @@ class InstantlyHook(ServiceHook):
         """Add up to 1,000 leads to a campaign. Scope: ``leads:create``.
 
         :param leads: each with an ``email``.
-        :param retry: how often to attempt the call.
         :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
             ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``.
-        :raises ValueError: a lead cannot be sent as it is; nothing was sent.
+        :raises ValueError: a lead is not valid; nothing was sent.
         """
         return self.send(api.add_leads(campaign_id, leads, **options), retry)
 
     def add_leads_in_batches(
-        self, campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any
+        self,
+        campaign_id: str,
+        leads: Iterable[Mapping[str, Any]],
+        *,
+        retry: Retry | None = None,
+        **options: Any,
     ) -> Iterator[AddedLeads]:
-        """Add any number of leads, 1,000 a call, and give what became of each batch once it is sent.
+        """Add any number of leads, 1,000 a call, and yield the result of each batch.
 
-        The leads are taken one batch at a time, so that they may come out of a generator. What was sent stays
-        where a later batch fails.
+        The leads are consumed one batch at a time, so that they may come from a generator. Batches that were
+        sent are kept if a later one fails.
 
         :param leads: each with an ``email``.
         :param options: as for :meth:`add_leads`.
         """
         remaining = iter(leads)
         while batch := list(islice(remaining, api.MAX_LEADS_PER_CALL)):
-            yield self.add_leads(campaign_id, batch, **options)
+            yield self.add_leads(campaign_id, batch, retry=retry, **options)
 
     def request(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        retry: Retry | None = None,
     ) -> Any:
         """Call any other endpoint, with the same key, limits, retries and errors.
 
-        :param method: HTTP method; only GET is attempted more than once.
-        :param path: path below ``/api/v2``; percent-encode what you put into it.
-        :returns: the decoded JSON body; None where the answer has none.
+        :param method: HTTP method; only GET counts as safe to repeat.
+        :param path: path below ``/api/v2``, percent-encoded.
+        :returns: the decoded JSON body; None where the response has none.
         """
-        return self.send(api.request(method, path, params=params, json_body=json))
+        return self.send(api.request(method, path, params=params, json_body=json), retry)
 
-    # Before 3.2, Airflow asks the hook for its form, and only one that defines these two itself.
+    # Before 3.2, Airflow reads the form from the hook class, which has to define these two methods itself.
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Describe the standard fields of the connection form."""
+        """Return the standard fields of the connection form."""
         return form_behaviour(cls.conn_type)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Describe the connection form's own fields."""
+        """Return the further fields of the connection form."""
         return form_widgets(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one campaign, once and briefly, and say in plain words what came of it."""
+        """List one campaign, and return whether that succeeded and a message."""
         return self._probe(
-            api.list_campaigns(limit=1), lambda _: "Instantly knows this key, and the key may read campaigns."
+            api.list_campaigns(limit=1),
+            lambda _: "The API key is valid and has permission to read campaigns.",
         )
 
     def _extra_headers(self, extra: Mapping[str, Any]) -> dict[str, str]:
@@ -313,6 +338,6 @@ class InstantlyHook(ServiceHook):
             return {}
         if not isinstance(workspace_id, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", workspace_id):
             raise ValueError(
-                f"Connection {self._conn_id!r}: the extra 'workspace_id' must be a workspace's id."
+                f"Connection {self._conn_id!r}: the extra 'workspace_id' must be the id of a workspace."
             )
         return {api.WORKSPACE_HEADER: workspace_id}

@@ -1,1 +1,5 @@
-"""Operators: what changes something, and the gate that stands before it."""
+"""Operators: tasks that change something at a service, or that decide whether a run goes on.
+
+The rule of this package: one operator a module, and every request through a hook method. The import paths for
+users are ``operators.campaign_cleaner`` and ``operators.instantly``.
+"""

@@ -22,9 +22,9 @@ JSON_TYPE = "application/json"
 class Asked:
     """One request, as far as a service looks at it.
 
-    :param params: the parts of the path that vary, decoded.
+    :param params: the parts of the path that vary, decode_json.
     :param query: the query parameters; those of one name are joined by commas.
-    :param body: the decoded JSON body; None where there is none.
+    :param body: the decode_json JSON body; None where there is none.
     :param noted: what the service wants the request log to say beside the usual.
     """
 

@@ -17,7 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def is_of(value: Any, types: str) -> bool:
-    """Say whether a decoded JSON value has one of the types, which are separated by bars."""
+    """Say whether a decode_json JSON value has one of the types, which are separated by bars."""
     names = types.split("|")
     if isinstance(value, bool):
         return "boolean" in names

@@ -1,1 +1,5 @@
-"""Sensors: tasks that wait until a service is ready for the next one."""
+"""Sensors: tasks that wait for a service.
+
+The rule of this package: a sensor names its target and its rule. The loops are in
+:mod:`airflow_provider_campaigns.waits`.
+"""

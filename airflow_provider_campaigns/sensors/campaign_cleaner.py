@@ -8,18 +8,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import BaseTrigger, StartTriggerArgs
+from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaigns.api._values import check_opaque_id
-from airflow_provider_campaigns.api.campaign_cleaner import InboxTestState
-from airflow_provider_campaigns.arguments import check_choice, check_if_literal, is_rendered_later
-from airflow_provider_campaigns.completion import PAUSED_CHOICES, WHEN_LATE, Completion
-from airflow_provider_campaigns.exceptions import UnknownStatusError
+from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
+from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.links import CampaignCleanerLink, keep_campaign_cleaner_link
-from airflow_provider_campaigns.polling import MAX_FAILURES
-from airflow_provider_campaigns.sensors._waiting import WaitSensor
-from airflow_provider_campaigns.transport.retry import ONCE
+from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES
+from airflow_provider_campaigns.rules.statuses import (
+    CAMPAIGN_TIMEOUT_ADVICE,
+    PAUSED_CHOICES,
+    CampaignRule,
+    InboxTestRule,
+)
+from airflow_provider_campaigns.sensors.base import WaitSensor
+from airflow_provider_campaigns.tasks.arguments import check_choice, check_unless_templated, is_templated
+from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import (
     CampaignCleanerCampaignTrigger,
     CampaignCleanerInboxTestTrigger,
@@ -35,13 +39,14 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     The result is the same in the modes ``poke`` and ``reschedule`` and with ``deferrable=True``:
 
     - ``completed`` ends the wait well.
-    - ``paused`` raises :class:`~airflow_provider_campaigns.exceptions.CampaignPausedError`, or is waited out.
-    - A state that is not documented raises
-      :class:`~airflow_provider_campaigns.exceptions.UnknownStatusError`.
-    - Campaign Cleaner knows no failed state, so ``timeout`` carries that burden: ``AirflowSensorTimeout``.
-    - What waiting cannot heal (a bad key, a missing plan, a 404) raises an
-      :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request; other failures, an error
-      described in a 200 among them, do so after ``max_failures`` in a row. ``soft_fail`` skips none of these.
+    - ``paused`` raises :class:`~airflow_provider_campaigns.exceptions.CampaignPausedError`, or the wait goes
+      on.
+    - An undocumented status raises :class:`~airflow_provider_campaigns.exceptions.UnknownStatusError`.
+    - Campaign Cleaner has no failed status, so only ``timeout`` ends the wait for a campaign that failed:
+      ``AirflowSensorTimeout``.
+    - An error that waiting cannot resolve (a bad key, a missing plan, a 404) raises an
+      :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request. Other errors do so after
+      ``max_failures`` in a row. ``soft_fail`` skips none of these.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
@@ -50,19 +55,18 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
-    :param start_from_trigger: begin the wait in the triggerer, without the seconds that a worker takes to
-        start a task. Airflow can do that for a literal ``campaign_id``, and from 3.3 on for a template such
-        as ``{{ params.id }}``; not for another task's output, nor for a mapped task. Where it cannot, the
-        wait begins on a worker and moves to the triggerer.
-    :param poke_interval: seconds between two looks, or up to a tenth less.
+    :param start_from_trigger: begin the wait in the triggerer, without starting a worker. Airflow can do that
+        for a literal ``campaign_id``, and from 3.3 on for a template such as ``{{ params.id }}``, but not for
+        another task's output or for a mapped task. Where it cannot, the wait begins on a worker.
+    :param poke_interval: seconds between two polls, or up to a tenth less.
     :param timeout: seconds that the wait may take in all.
-    :param max_failures: how many failed looks in a row end the wait.
+    :param max_failures: how many failed polls in a row end the wait.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
-    when_late = WHEN_LATE
+    advice = CAMPAIGN_TIMEOUT_ADVICE
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_if_literal(check_opaque_id, campaign_id, "campaign_id")
+        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
@@ -97,56 +101,56 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         return f"Campaign {self.campaign_id}"
 
     def check_arguments(self) -> None:
-        """Refuse what cannot be an id."""
+        """Check the rendered id."""
         check_opaque_id(self.campaign_id, "campaign_id")
 
     def hook(self) -> CampaignCleanerHook:
         """Return the hook."""
         return self._hook
 
-    def look(self) -> str:
-        """Ask how far the campaign is."""
-        return self._hook.get_campaign_status(self.campaign_id, retry=ONCE).status
+    def rule(self) -> CampaignRule:
+        """Return what each status of the campaign means."""
+        return CampaignRule(self.campaign_id, self.paused)
 
-    def check_is_done(self, state: str) -> bool:
-        """Tell whether the campaign is completed."""
-        return self._completion.is_reached(state)
+    def fetch(self) -> str:
+        """Fetch the campaign's status."""
+        return self._hook.get_campaign_status(self.campaign_id, retry=NO_RETRY).status
 
     def result(self) -> str:
         """Return the campaign's id."""
         return self.campaign_id
 
-    def trigger(self, deadline: float) -> CampaignCleanerCampaignTrigger:
+    def trigger(self, *, deadline: float, first_poll_at: float) -> CampaignCleanerCampaignTrigger:
         """Return the trigger that waits for the campaign."""
         return CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
-            waiting_states=self._completion.waiting_states,
+            paused=self.paused,
             poke_interval=self.poke_interval,
             deadline=deadline,
             max_failures=self.max_failures,
+            first_poll_at=first_poll_at,
         )
 
-    def keep_link(self, context: Context) -> None:
-        """Leave a link to Campaign Cleaner behind."""
-        keep_campaign_cleaner_link(context)
+    def save_link(self, context: Context) -> None:
+        """Save the link to Campaign Cleaner."""
+        save_campaign_cleaner_link(context)
 
     def _start_from_trigger(self) -> None:
-        """Tell Airflow how to begin the wait without a worker, if it can; on this task alone, not the class.
+        """Set what Airflow needs to begin the wait without a worker, where that is possible.
 
-        The deadline is not known when the Dag is parsed, so Airflow keeps it: a fixed moment, set when the
-        scheduler starts the trigger.
+        The deadline is not known when the Dag is parsed, so Airflow keeps it, from the start of the trigger.
         """
         for value in (self.campaign_id, self.campaign_cleaner_conn_id):
-            if is_rendered_later(value) and not _can_be_rendered_by_the_triggerer(value):
+            if is_templated(value) and not _triggerer_can_render(value):
                 return
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=f"{CampaignCleanerCampaignTrigger.__module__}.{CampaignCleanerCampaignTrigger.__name__}",
+            trigger_cls=CampaignCleanerCampaignTrigger.class_path,
             trigger_kwargs={
                 "campaign_id": self.campaign_id,
                 "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
-                "waiting_states": self._completion.waiting_states,
+                "paused": self.paused,
                 "poke_interval": self.poke_interval,
                 "deadline": None,
                 "max_failures": self.max_failures,
@@ -159,17 +163,13 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     def _hook(self) -> CampaignCleanerHook:
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
-    @property
-    def _completion(self) -> Completion:
-        return Completion(self.campaign_id, self.paused)
-
 
 class CampaignCleanerInboxTestSensor(WaitSensor):
-    """Waits until the mails of an inbox test have landed; its XCom is where.
+    """Waits until the mails of an inbox test have arrived; its XCom is the summary of their placement.
 
-    A test whose mails do not all arrive stays in processing for ever, so ``timeout`` has to be given: it
-    raises ``AirflowSensorTimeout``, or skips with ``soft_fail=True``. The XCom holds ``job_id``, ``status``,
-    ``test_name`` and the counts and rates of the summary; the placement of each seed is not in it.
+    A test whose mails do not all arrive stays in process for ever, so ``timeout`` is required: it raises
+    ``AirflowSensorTimeout``, or skips with ``soft_fail=True``. The XCom holds ``job_id``, ``status``,
+    ``test_name`` and the counts and rates of the summary, without the placement of each seed.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-inbox-test-results
 
@@ -178,16 +178,14 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
-    :param poke_interval: seconds between two looks, or up to a tenth less; results come in over minutes.
-    :param max_failures: how many failed looks in a row end the wait.
+    :param poke_interval: seconds between two polls, or up to a tenth less; results arrive over minutes.
+    :param max_failures: how many failed polls in a row end the wait.
     """
 
     template_fields: Sequence[str] = ("job_id", "campaign_cleaner_conn_id")
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
-    when_late = (
-        "A test never ends unless all its mails arrive: were they sent to all addresses that the test named?"
-    )
+    advice = "A test ends only when all its mails have arrived: were they sent to every address of the test?"
 
     def __init__(
         self,
@@ -207,7 +205,7 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_if_literal(check_opaque_id, job_id, "job_id")
+        check_unless_templated(check_opaque_id, job_id, "job_id")
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
@@ -217,28 +215,20 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         return f"Inbox test {self.job_id}"
 
     def check_arguments(self) -> None:
-        """Refuse what cannot be an id."""
+        """Check the rendered id."""
         check_opaque_id(self.job_id, "job_id")
 
     def hook(self) -> CampaignCleanerHook:
         """Return the hook."""
         return self._hook
 
-    def look(self) -> str:
-        """Ask how far the test is."""
-        return self._hook.get_inbox_test_results(self.job_id, retry=ONCE).status
+    def rule(self) -> InboxTestRule:
+        """Return what each status of the test means."""
+        return InboxTestRule(self.job_id)
 
-    def check_is_done(self, state: str) -> bool:
-        """Tell whether all mails have landed.
-
-        :raises UnknownStatusError: nobody has described this state.
-        """
-        if state not in {each.value for each in InboxTestState}:
-            raise UnknownStatusError(
-                f"Campaign Cleaner reports inbox test {self.job_id} as {state!r}, which is none of its "
-                f"documented states ({', '.join(each.value for each in InboxTestState)})."
-            )
-        return state == InboxTestState.COMPLETED.value
+    def fetch(self) -> str:
+        """Fetch the test's status."""
+        return self._hook.get_inbox_test_results(self.job_id, retry=NO_RETRY).status
 
     def result(self) -> dict[str, Any]:
         """Return the summary of the test."""
@@ -249,7 +239,7 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
             if name not in {"results", "raw"} and value is not None
         }
 
-    def trigger(self, deadline: float) -> CampaignCleanerInboxTestTrigger:
+    def trigger(self, *, deadline: float, first_poll_at: float) -> CampaignCleanerInboxTestTrigger:
         """Return the trigger that waits for the test."""
         return CampaignCleanerInboxTestTrigger(
             job_id=self.job_id,
@@ -257,20 +247,21 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
             poke_interval=self.poke_interval,
             deadline=deadline,
             max_failures=self.max_failures,
+            first_poll_at=first_poll_at,
         )
 
-    def keep_link(self, context: Context) -> None:
-        """Leave a link to Campaign Cleaner behind."""
-        keep_campaign_cleaner_link(context)
+    def save_link(self, context: Context) -> None:
+        """Save the link to Campaign Cleaner."""
+        save_campaign_cleaner_link(context)
 
     @cached_property
     def _hook(self) -> CampaignCleanerHook:
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
 
-def _can_be_rendered_by_the_triggerer(value: Any) -> bool:
-    """Tell whether the triggerer can render a template: from Airflow 3.3 on, unless it pulls an XCom.
+def _triggerer_can_render(value: Any) -> bool:
+    """Return whether the triggerer can render a template: from Airflow 3.3 on, unless it pulls an XCom.
 
-    Airflow 3.3.2 leaves a trigger whose template pulls an XCom waiting for an answer that never comes.
+    In Airflow 3.3.2, a trigger whose template pulls an XCom waits for ever.
     """
-    return isinstance(value, str) and "xcom" not in value and hasattr(BaseTrigger, "render_template_fields")
+    return isinstance(value, str) and "xcom" not in value and TRIGGERER_RENDERS_TEMPLATES

@@ -9,32 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_campaigns.api._values import check_path_id
-from airflow_provider_campaigns.api.instantly import JOB_COUNTS, JobStatus
-from airflow_provider_campaigns.arguments import check_if_literal
-from airflow_provider_campaigns.exceptions import BackgroundJobFailedError, UnknownStatusError
+from airflow_provider_campaigns.api.instantly import JOB_COUNTS
+from airflow_provider_campaigns.api.values import check_path_id
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
-from airflow_provider_campaigns.links import InstantlyCampaignLink, keep_instantly_link
-from airflow_provider_campaigns.polling import MAX_FAILURES
-from airflow_provider_campaigns.sensors._waiting import WaitSensor
-from airflow_provider_campaigns.transport.retry import ONCE
-from airflow_provider_campaigns.triggers.instantly import (
-    ENDED_JOBS,
-    WAITING_JOBS,
-    InstantlyBackgroundJobTrigger,
-)
+from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES
+from airflow_provider_campaigns.rules.statuses import BackgroundJobRule
+from airflow_provider_campaigns.sensors.base import WaitSensor
+from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.transport.retry import NO_RETRY
+from airflow_provider_campaigns.triggers.instantly import InstantlyBackgroundJobTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class InstantlyBackgroundJobSensor(WaitSensor):
-    """Waits until a background job of Instantly's has ended well, such as a move of leads.
+    """Waits until a background job of Instantly has succeeded, such as a move of leads.
 
     ``success`` ends the wait well; ``failed`` and ``cancelled`` raise
-    :class:`~airflow_provider_campaigns.exceptions.BackgroundJobFailedError`. A job that is paused waits for
-    something such as a quota, so the wait goes on until ``timeout``. The XCom holds ``job_id``, ``type``,
-    ``status`` and the counts of the job.
+    :class:`~airflow_provider_campaigns.exceptions.BackgroundJobFailedError`. A paused job waits for a quota,
+    for example, so the wait goes on until ``timeout``. The XCom holds ``job_id``, ``type``, ``status`` and
+    the counts of the job.
 
     https://developer.instantly.ai/api-reference/schemas/background-job
 
@@ -42,15 +38,15 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
-    :param poke_interval: seconds between two looks, or up to a tenth less.
+    :param poke_interval: seconds between two polls, or up to a tenth less.
     :param timeout: seconds that the wait may take in all.
-    :param max_failures: how many failed looks in a row end the wait.
+    :param max_failures: how many failed polls in a row end the wait.
     """
 
     template_fields: Sequence[str] = ("job_id", "instantly_conn_id")
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#e2ecfc"
-    when_late = "Look at the job in Instantly, or raise the sensor's timeout."
+    advice = "Look at the job in Instantly, or raise the sensor's timeout."
 
     def __init__(
         self,
@@ -70,7 +66,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_if_literal(check_path_id, job_id, "job_id")
+        check_unless_templated(check_path_id, job_id, "job_id")
         self.job_id = job_id
         self.instantly_conn_id = instantly_conn_id
 
@@ -80,35 +76,20 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         return f"Background job {self.job_id}"
 
     def check_arguments(self) -> None:
-        """Refuse what cannot be an id."""
+        """Check the rendered id."""
         check_path_id(self.job_id, "job_id")
 
     def hook(self) -> InstantlyHook:
         """Return the hook."""
         return self._hook
 
-    def look(self) -> str:
-        """Ask how far the job is."""
-        return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS, retry=ONCE).status
+    def rule(self) -> BackgroundJobRule:
+        """Return what each status of the job means."""
+        return BackgroundJobRule(self.job_id)
 
-    def check_is_done(self, state: str) -> bool:
-        """Tell whether the job has ended well.
-
-        :raises BackgroundJobFailedError: it has ended, and not well.
-        :raises UnknownStatusError: nobody has described this state.
-        """
-        if state in {each.value for each in WAITING_JOBS}:
-            return False
-        if state not in {each.value for each in ENDED_JOBS}:
-            raise UnknownStatusError(
-                f"Instantly reports background job {self.job_id} as {state!r}, which is none of its "
-                f"documented states ({', '.join(each.value for each in JobStatus)})."
-            )
-        if state != JobStatus.SUCCESS.value:
-            raise BackgroundJobFailedError(
-                f"Background job {self.job_id} is {state}. Look at it in Instantly, then start it again."
-            )
-        return True
+    def fetch(self) -> str:
+        """Fetch the job's status."""
+        return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS, retry=NO_RETRY).status
 
     def result(self) -> dict[str, Any]:
         """Return the job's counts."""
@@ -116,7 +97,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
         return {**counts, "job_id": job.id, "type": job.type, "status": job.status}
 
-    def trigger(self, deadline: float) -> InstantlyBackgroundJobTrigger:
+    def trigger(self, *, deadline: float, first_poll_at: float) -> InstantlyBackgroundJobTrigger:
         """Return the trigger that waits for the job."""
         return InstantlyBackgroundJobTrigger(
             job_id=self.job_id,
@@ -124,11 +105,12 @@ class InstantlyBackgroundJobSensor(WaitSensor):
             poke_interval=self.poke_interval,
             deadline=deadline,
             max_failures=self.max_failures,
+            first_poll_at=first_poll_at,
         )
 
-    def keep_link(self, context: Context) -> None:
-        """Leave a link to Instantly's campaigns behind."""
-        keep_instantly_link(context, None)
+    def save_link(self, context: Context) -> None:
+        """Save the link to Instantly's campaigns."""
+        save_instantly_link(context, None)
 
     @cached_property
     def _hook(self) -> InstantlyHook:

@@ -1,1 +1,4 @@
-"""How a call travels: one account, two transports, one set of rules. I/O, no Airflow."""
+"""How a call is sent: one account, two transports, the same rules.
+
+The rule of this package: all network I/O of the package happens here, and nothing here imports Airflow.
+"""

@@ -1,13 +1,12 @@
-"""Whom a transport speaks for: an address, a key, and how hard the service may be asked.
+"""Base URL, API key and rate limit of one account.
 
-The key is handed out by :meth:`Account.headers` alone, to be sent to the account's own address; it stands
-in no repr, and :meth:`Account.redact` takes it out of whatever a service may have echoed.
+Only :meth:`Account.headers` returns the key, to be sent to the account's own address. No repr shows it, and
+:meth:`Account.redact` removes it from whatever a service may have echoed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import html
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -16,16 +15,15 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_campaigns.api._call import Call, Service
+from airflow_provider_campaigns.api.call import Call, Service
+from airflow_provider_campaigns.transport.redaction import Redaction
 
 DEFAULT_TIMEOUT = 30.0
-# How many connections one account may have open at once in the triggerer, however many wait.
+# How many connections to one account the triggerer opens at most.
 MAX_CONNECTIONS = 20
-# A tenth of what Instantly allows a workspace, and within what every known client of it gets along with.
+# A tenth of Instantly's limit for a workspace.
 DEFAULT_MAX_REQUESTS_PER_SECOND = 10.0
 
-_SHORTEST_REAL_KEY = 12
-_USER_INFO = re.compile(r"//[^/@\s]+@")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -33,14 +31,14 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 class Account:
     """One account of one service.
 
-    :param service: which service.
-    :param conn_id: the Airflow connection, to name in errors.
+    :param service: the service.
+    :param conn_id: the Airflow connection, named in errors.
     :param key: the API key.
-    :param user_agent: what the requests say they come from.
-    :param base_url: where the service answers, without a trailing slash.
-    :param timeout: seconds to wait for the answer to one request.
-    :param max_requests_per_second: how often this process may ask.
-    :param extra_headers: headers that go with every request.
+    :param user_agent: the ``User-Agent`` header.
+    :param base_url: the address of the service, without a trailing slash.
+    :param timeout: seconds to wait for the response to one request.
+    :param max_requests_per_second: the rate limit of this process.
+    :param extra_headers: further headers of every request.
     """
 
     service: Service
@@ -53,11 +51,11 @@ class Account:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def url(self, call: Call[Any]) -> str:
-        """Return the address of a call."""
+        """Return the URL of a call."""
         return f"{self.base_url}{call.target}"
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of every request beyond a call's own, the key among them. They hold a secret."""
+        """Return the headers of every request besides the call's own. They hold the API key."""
         return {
             "User-Agent": self.user_agent,
             **self.extra_headers,
@@ -65,61 +63,31 @@ class Account:
         }
 
     def redact(self, text: str) -> str:
-        """Return a text without the key, and without what a URL in it may hold before its ``@``."""
-        return _USER_INFO.sub("//***@", re.sub(self._echoed, "***", text))
+        """Return a string without the API key and without the user info of URLs."""
+        return self._redaction.text(text)
 
     def scrub(self, body: bytes) -> bytes:
-        """Return an answer without the key, should the service echo it, before anything is made of it.
-
-        A key that is too short to be told from an ordinary word is left to :meth:`redact`.
-        """
-        if len(self.key) < _SHORTEST_REAL_KEY or self._core not in body:
-            return body
-        return self._echoed_bytes.sub(b"***", body)
+        """Return a response body without the API key, in case the service echoes it."""
+        return self._redaction.body(body)
 
     @cached_property
-    def _core(self) -> bytes:
-        """The longest part of the key that nobody writes otherwise; an answer without it needs no search."""
-        parts: list[str] = re.findall("[0-9A-Za-z]*", self.key)
-        return max(parts, key=len).encode()
-
-    @cached_property
-    def _echoed(self) -> str:
-        """The key as a service may repeat it: to the letter, or as JSON, Python, a URL or HTML write it."""
-        return "".join(
-            each if each.isalnum() else _as_written(each) for each in re.findall(r"\\+|.", self.key)
-        )
-
-    @cached_property
-    def _echoed_bytes(self) -> re.Pattern[bytes]:
-        return re.compile(self._echoed.encode())
+    def _redaction(self) -> Redaction:
+        return Redaction(self.key)
 
     @property
     def may_use_proxy(self) -> bool:
-        """Whether requests may go through a proxy: plain http is for this machine, and stays on it."""
+        """Whether requests may use a proxy; plain http is for this machine only and never does."""
         return not self.base_url.startswith("http://")
 
     @cached_property
     def identity(self) -> str:
-        """What accounts have in common exactly if they are the same: a digest that betrays no key."""
+        """A digest that is equal for equal accounts and does not reveal the key."""
         parts = (
             self.base_url,
             self.key,
             *sorted(f"{name}:{value}" for name, value in self.extra_headers.items()),
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _as_written(mark: str) -> str:
-    """Return a pattern of the ways to write a mark, or a run of backslashes, that somebody may escape."""
-    code = ord(mark[0])
-    escaped = rf"(?i:\\{{1,8}}(?:u00|x){code:02x}|%(?:25){{0,3}}{code:02x}|&#0{{0,4}}(?:{code}|x{code:x});)"
-    if mark[0] == "\\":
-        return rf"(?:\\{{{len(mark)},{4 * len(mark)}}}|{escaped}{{{len(mark)}}})"
-    ways = [rf"\\{{0,8}}{re.escape(mark)}", escaped]
-    if html.escape(mark) != mark:  # two ways to read one mark would double the time that a search may take
-        ways.append(re.escape(html.escape(mark)))
-    return f"(?:{'|'.join(ways)})"
 
 
 def check_key(key: str | None, service: Service, conn_id: str) -> str:
@@ -134,8 +102,8 @@ def check_key(key: str | None, service: Service, conn_id: str) -> str:
         )
     if not _HEADER_VALUE.fullmatch(key):
         raise ValueError(
-            f"Connection {conn_id!r}: the password is not an API key of {service.title}, since it holds "
-            f"a space or another character that no key can hold."
+            f"Connection {conn_id!r}: the password is not an API key of {service.title}, because it "
+            f"holds a space or another character that no key contains."
         )
     return key
 

@@ -1,7 +1,6 @@
-"""Carries calls in the triggerer, where nothing may block.
+"""Send calls in the triggerer, where no code may block.
 
-One session serves all that speak for the same account in the same event loop. It lives from its first user
-to its last, and is closed by the last, however that one ends.
+All clients of the same account in the same event loop share one session. The last of them closes it.
 """
 
 from __future__ import annotations
@@ -29,27 +28,28 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 from yarl import URL
 
-from airflow_provider_campaigns.api._call import Answer, Call, read
+from airflow_provider_campaigns.api.call import Call
+from airflow_provider_campaigns.api.response import Response, parse_response
 from airflow_provider_campaigns.exceptions import ApiError, RateLimitedError
-from airflow_provider_campaigns.transport._body import CHUNK, read_body
-from airflow_provider_campaigns.transport._outcome import (
-    log_retry,
-    no_answer,
-    not_connected,
-    told_of,
-    too_large,
-    too_slow,
-)
 from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS, Account
-from airflow_provider_campaigns.transport.observing import NOBODY, Observer
-from airflow_provider_campaigns.transport.pacing import pace_of
+from airflow_provider_campaigns.transport.body import CHUNK, read_body
+from airflow_provider_campaigns.transport.errors import (
+    connect_error,
+    incomplete_response,
+    log_retry,
+    timed_out,
+    too_large,
+    with_connection,
+)
+from airflow_provider_campaigns.transport.observer import NULL_OBSERVER, Observer
+from airflow_provider_campaigns.transport.rate_limit import rate_limiter_for
 from airflow_provider_campaigns.transport.retry import Retry
 
 T = TypeVar("T")
 
 
-# A call that has waited out this many pauses of its account goes, and hears for itself.
-_LONGEST_QUEUE_OF_PAUSES = 3
+# A call is sent after it has waited for this many pauses of its account, even if another one has begun.
+_MAX_PAUSES = 3
 
 
 @dataclass
@@ -63,13 +63,13 @@ _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedSession
 
 
 class AioClient:
-    """Sends calls for one account, over a session that others may use too.
+    """Sends calls for one account, over a shared session.
 
-    :param account: whom to speak for.
+    :param account: the account.
     :param session: the session; :func:`client` opens and closes it.
-    :param proxy: the proxy to go through.
-    :param observer: who keeps count of the requests.
-    :param sleep: how to pause; a test passes its own.
+    :param proxy: the URL of the proxy to use.
+    :param observer: counts the requests.
+    :param sleep: pauses between attempts.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class AioClient:
         session: aiohttp.ClientSession,
         proxy: str | None = None,
         *,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._account = account
@@ -86,15 +86,16 @@ class AioClient:
         self._proxy = proxy
         self._observer = observer
         self._sleep = sleep
-        self._pace = pace_of(account)
-        # Not the session's either: who shares it may have set another.
+        self._rate_limiter = rate_limiter_for(account)
+        # Not the session's timeout: another connection to the account may have another.
         self._timeout = aiohttp.ClientTimeout(total=account.timeout)
-        # Not the session's own headers: those aiohttp would tell a proxy too.
+        # Not the session's headers: aiohttp would send those to a proxy too.
         self._headers = account.headers()
 
     async def send(self, call: Call[T], retry: Retry | None = None) -> T:
-        """Send a call, again if it may be repeated and a moment may help, and return what came of it.
+        """Send a call, again where that is safe and may help, and return its value.
 
+        :param retry: how often to send it; by default up to five times.
         :raises ApiError: it failed.
         """
         retry = retry or Retry()
@@ -104,23 +105,23 @@ class AioClient:
             try:
                 result = await self._attempt(call)
             except ApiError as error:
-                told = told_of(error, self._account)
+                failure = with_connection(error, self._account)
                 if isinstance(error, RateLimitedError) and error.retry_after:
-                    self._pace.hold(time.monotonic(), error.retry_after)
+                    self._rate_limiter.pause(time.monotonic(), error.retry_after)
             else:
                 self._observer.request(None)
                 return result
-            self._observer.request(told)
-            pause = retry.after_failure(call, told, attempt, spread=random.random())
+            self._observer.request(failure)
+            pause = retry.after_failure(failure, attempt, idempotent=call.idempotent, jitter=random.random())
             if pause is None:
-                raise told
-            log_retry(told, attempt, pause)
+                raise failure
+            log_retry(failure, attempt, pause)
             self._observer.retry()
             await self._sleep(pause)
 
     async def _attempt(self, call: Call[T]) -> T:
         url, body = URL(self._account.url(call), encoded=True), call.encoded_body()
-        await self._wait_for_its_turn()
+        await self._wait_for_turn()
         try:
             async with self._session.request(
                 call.method,
@@ -131,32 +132,34 @@ class AioClient:
                 proxy=self._proxy,
                 timeout=self._timeout,
             ) as response:
-                answer = Answer(
+                complete = Response(
                     response.status,
                     response.headers,
                     self._account.scrub(await self._body_of(response, call)),
                 )
         except aiohttp.ClientConnectorCertificateError as cause:
-            raise no_answer(call, self._account, cause) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL) as cause:
-            raise not_connected(call, self._account, cause) from None
+            raise incomplete_response(call, self._account, cause) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as cause:
+            raise connect_error(call, self._account, cause) from None
+        except aiohttp.InvalidURL as cause:  # the URL of a proxy
+            raise connect_error(call, self._account, cause, is_url_error=True) from None
         except (TimeoutError, asyncio.TimeoutError):
-            raise too_slow(call, self._account) from None
+            raise timed_out(call, self._account) from None
         except (aiohttp.ClientError, HTTPError, OSError, ValueError, LookupError) as cause:
-            raise no_answer(call, self._account, cause) from None
-        return read(call, answer, now=datetime.now(timezone.utc))
+            raise incomplete_response(call, self._account, cause) from None
+        return parse_response(call, complete, now=datetime.now(timezone.utc))
 
-    async def _wait_for_its_turn(self) -> None:
-        """Keep the account's pace, and a pause that the service asks somebody for while this call waits."""
-        if pause := self._pace.reserve(time.monotonic()):
+    async def _wait_for_turn(self) -> None:
+        """Keep the account's rate limit, and wait while the service asks for a pause."""
+        if pause := self._rate_limiter.reserve(time.monotonic()):
             await self._sleep(pause)
-        for _ in range(_LONGEST_QUEUE_OF_PAUSES):
-            held = self._pace.held_for(time.monotonic())
-            if not held:
+        for _ in range(_MAX_PAUSES):
+            left = self._rate_limiter.pause_left(time.monotonic())
+            if not left:
                 return
-            await self._sleep(held)
-            # All that were held leave one after another again.
-            if pause := self._pace.reserve(time.monotonic()):
+            await self._sleep(left)
+            # After the pause, requests are spaced again.
+            if pause := self._rate_limiter.reserve(time.monotonic()):
                 await self._sleep(pause)
 
     async def _body_of(self, response: aiohttp.ClientResponse, call: Call[Any]) -> bytes:
@@ -165,32 +168,33 @@ class AioClient:
             body += piece
             if len(body) > call.max_bytes:
                 if response.content.is_eof():
-                    # All of it has arrived and the connection is free for the next call, which with aiohttp
-                    # 3.10 would hear nothing there until this answer is out of the way.
+                    # The connection is free for the next call; aiohttp 3.10 needs the rest to be read first.
                     response.content.read_nowait()
                 raise too_large(call)
-        packing = ", ".join(response.headers.getall("Content-Encoding", ()))
-        if not packing:
+        encoding = ", ".join(response.headers.getall("Content-Encoding", ()))
+        if not encoding:
             return bytes(body)
-        arrived = HTTPResponse(io.BytesIO(body), headers={"Content-Encoding": packing}, preload_content=False)
-        return read_body(arrived, call)
+        compressed = HTTPResponse(
+            io.BytesIO(body), headers={"Content-Encoding": encoding}, preload_content=False
+        )
+        return read_body(compressed, call)
 
 
 @asynccontextmanager
 async def client(
     account: Account,
     *,
-    observer: Observer = NOBODY,
+    observer: Observer = NULL_OBSERVER,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[AioClient]:
-    """Give a client on the session that the account has in this event loop; the last user closes it."""
+    """Yield a client on the account's session in this event loop; the last user closes the session."""
     sessions = _sessions.setdefault(asyncio.get_running_loop(), {})
     shared = sessions.get(account.identity)
     if shared is None:
         shared = sessions[account.identity] = _SharedSession(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_authorities(account)),
-                # What is compressed is unpacked as on a worker, and no further than it may be long.
+                # read_body decompresses, up to the length that the call allows.
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Content-Type",),
@@ -208,9 +212,9 @@ async def client(
 
 
 def _proxy_for(account: Account) -> str | None:
-    """Return the proxy that the environment names, as requests would use it on a worker.
+    """Return the proxy that requests would use on a worker.
 
-    Not aiohttp's own ``trust_env``, which would also let a .netrc replace the key.
+    aiohttp's own ``trust_env`` would also replace the key with an entry of a .netrc file.
     """
     parts = urlsplit(account.base_url)
     if not account.may_use_proxy or proxy_bypass(parts.hostname or ""):
@@ -228,7 +232,7 @@ def _trusted(bundle: str) -> ssl.SSLContext:
 
 
 def _authorities(account: Account) -> ssl.SSLContext | bool:
-    """Return whom to trust: whom requests would on a worker, so that both sides of Airflow agree."""
+    """Return the certificate authorities that requests would trust on a worker."""
     if account.base_url.startswith("http://"):
         return True
     named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")

@@ -1,4 +1,4 @@
-"""Carries calls from a worker, over one kept-alive ``requests`` session."""
+"""Send calls from a worker, over one kept-alive ``requests`` session."""
 
 from __future__ import annotations
 
@@ -22,64 +22,64 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from airflow_provider_campaigns.api._call import Answer, Call, read
+from airflow_provider_campaigns.api.call import Call
+from airflow_provider_campaigns.api.response import Response, parse_response
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.transport._body import read_body
-from airflow_provider_campaigns.transport._outcome import (
-    log_retry,
-    no_answer,
-    not_connected,
-    told_of,
-    too_slow,
-)
-from airflow_provider_campaigns.transport._time_limit import Adapter, TimeLimit
 from airflow_provider_campaigns.transport.account import Account
-from airflow_provider_campaigns.transport.observing import NOBODY, Observer
-from airflow_provider_campaigns.transport.pacing import pace_of
+from airflow_provider_campaigns.transport.body import read_body
+from airflow_provider_campaigns.transport.errors import (
+    connect_error,
+    incomplete_response,
+    log_retry,
+    timed_out,
+    with_connection,
+)
+from airflow_provider_campaigns.transport.observer import NULL_OBSERVER, Observer
+from airflow_provider_campaigns.transport.rate_limit import rate_limiter_for
 from airflow_provider_campaigns.transport.retry import Retry
+from airflow_provider_campaigns.transport.time_limit import Adapter, TimeLimit
 
 T = TypeVar("T")
 
-_asking: ContextVar[bool] = ContextVar("asking", default=False)
+_in_request: ContextVar[bool] = ContextVar("in_request", default=False)
 
 
-def _quotes_no_headers(record: logging.LogRecord) -> bool:
-    """Tell whether urllib3 may say what it wants to: of our answers, it shall not quote broken headers.
+def _may_log(record: logging.LogRecord) -> bool:
+    """Return False for urllib3's warning about invalid headers of our responses, which quotes them.
 
-    A service may repeat the key in them.
+    A service may echo the key in them.
     """
-    return not (_asking.get() and record.exc_info and isinstance(record.exc_info[1], HeaderParsingError))
-
-
-logging.getLogger("urllib3.connection").addFilter(_quotes_no_headers)
+    return not (_in_request.get() and record.exc_info and isinstance(record.exc_info[1], HeaderParsingError))
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    token = _asking.set(True)
+def _without_header_warnings() -> Iterator[None]:
+    token = _in_request.set(True)
     try:
         yield
     finally:
-        _asking.reset(token)
+        _in_request.reset(token)
 
 
 class _Session(requests.Session):
-    """A session that looks at no redirect, since even one that is not followed would be read and parsed."""
+    """A session that ignores redirects: requests parses even one that it does not follow."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
+        # Adding it again changes nothing.
+        logging.getLogger("urllib3.connection").addFilter(_may_log)
         self._headers_of = account.headers
-        # An explicit auth keeps requests from replacing the key by what a .netrc says about the host.
-        self.auth = self._authorise
+        # An explicit auth keeps requests from replacing the key with an entry of a .netrc file.
+        self.auth = self._add_headers
         self.trust_env = account.may_use_proxy
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.mount(scheme, Adapter())
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none."""
+        """Return None: there is no redirect to follow."""
 
-    def _authorise(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    def _add_headers(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         prepared.headers.update(self._headers_of())
         return prepared
 
@@ -87,27 +87,28 @@ class _Session(requests.Session):
 class BlockingClient:
     """Sends calls for one account.
 
-    :param account: whom to speak for.
-    :param observer: who keeps count of the requests.
-    :param sleep: how to pause; a test passes its own.
+    :param account: the account.
+    :param observer: counts the requests.
+    :param sleep: pauses between attempts.
     """
 
     def __init__(
         self,
         account: Account,
         *,
-        observer: Observer = NOBODY,
+        observer: Observer = NULL_OBSERVER,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._account = account
         self._observer = observer
         self._sleep = sleep
         self._session = _Session(account)
-        self._pace = pace_of(account)
+        self._rate_limiter = rate_limiter_for(account)
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
-        """Send a call, again if it may be repeated and a moment may help, and return what came of it.
+        """Send a call, again where that is safe and may help, and return its value.
 
+        :param retry: how often to send it; by default up to five times.
         :raises ApiError: it failed.
         """
         retry = retry or Retry()
@@ -117,15 +118,15 @@ class BlockingClient:
             try:
                 result = self._attempt(call)
             except ApiError as error:
-                told = told_of(error, self._account)
+                failure = with_connection(error, self._account)
             else:
                 self._observer.request(None)
                 return result
-            self._observer.request(told)
-            pause = retry.after_failure(call, told, attempt, spread=random.random())
+            self._observer.request(failure)
+            pause = retry.after_failure(failure, attempt, idempotent=call.idempotent, jitter=random.random())
             if pause is None:
-                raise told
-            log_retry(told, attempt, pause)
+                raise failure
+            log_retry(failure, attempt, pause)
             self._observer.retry()
             self._sleep(pause)
 
@@ -135,17 +136,17 @@ class BlockingClient:
 
     def _attempt(self, call: Call[T]) -> T:
         url, body = self._account.url(call), call.encoded_body()
-        if pause := self._pace.reserve(time.monotonic()):
+        if pause := self._rate_limiter.reserve(time.monotonic()):
             self._sleep(pause)
         give_up, limit = time.monotonic() + self._account.timeout, TimeLimit(self._account.timeout)
 
-        def check_the_time() -> None:
+        def check_time() -> None:
             if limit.over or time.monotonic() > give_up:
-                raise too_slow(call, self._account)
+                raise timed_out(call, self._account)
 
         try:
             with (
-                _quietly(),
+                _without_header_warnings(),
                 limit,
                 self._session.request(
                     call.method,
@@ -157,34 +158,37 @@ class BlockingClient:
                     stream=True,
                 ) as response,
             ):
-                answer = Answer(
+                complete = Response(
                     response.status_code,
                     response.headers,
-                    self._account.scrub(read_body(response.raw, call, check_the_time)),
+                    self._account.scrub(read_body(response.raw, call, check_time)),
                 )
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as cause:
-            # The latter: a proxy's URL that is none.
-            raise not_connected(call, self._account, cause) from None
-        except (requests.Timeout, ReadTimeoutError):
-            raise too_slow(call, self._account) from None
         except (requests.RequestException, HTTPError, OSError, ValueError, LookupError, TypeError) as cause:
-            # A TypeError: a proxy's URL without a host, at which requests does not look.
-            if limit.over:
-                raise too_slow(call, self._account) from None
-            if _found_nobody(cause):
-                raise not_connected(call, self._account, cause) from None
-            raise no_answer(call, self._account, cause) from None
-        if limit.over:  # perhaps within the headers, and what came before them looks like an answer
-            raise too_slow(call, self._account)
-        return read(call, answer, now=datetime.now(timezone.utc))
+            raise self._failure(call, cause, is_over=limit.over) from None
+        if limit.over:  # if that happened within the headers, the part before looks like a response
+            raise timed_out(call, self._account)
+        return parse_response(call, complete, now=datetime.now(timezone.utc))
+
+    def _failure(self, call: Call[T], cause: Exception, *, is_over: bool) -> ApiError:
+        """Return the error of a request that raised one of a library."""
+        if isinstance(cause, requests.ConnectTimeout):
+            return connect_error(call, self._account, cause)
+        if isinstance(cause, requests.exceptions.InvalidURL):  # the URL of a proxy
+            return connect_error(call, self._account, cause, is_url_error=True)
+        if is_over or isinstance(cause, (requests.Timeout, ReadTimeoutError)):
+            return timed_out(call, self._account)
+        if _before_connection(cause):
+            return connect_error(call, self._account, cause)
+        # A TypeError means a proxy's URL without a host, which requests does not check.
+        return incomplete_response(call, self._account, cause, is_url_error=isinstance(cause, TypeError))
 
 
-def _found_nobody(cause: BaseException) -> bool:
-    """Tell whether a failure happened before there was a connection."""
+def _before_connection(cause: BaseException) -> bool:
+    """Return whether a failure happened before there was a connection."""
     wrapped = cause.args[0] if isinstance(cause, requests.ConnectionError) and cause.args else None
     reason = wrapped.reason if isinstance(wrapped, MaxRetryError) else None
     if isinstance(reason, ProxyError):
-        # urllib3 calls it a ProxyError too when the tunnel stood and the connection broke later.
+        # urllib3 raises a ProxyError also where the tunnel existed and the connection broke later.
         reason = reason.original_error
         return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
     return isinstance(reason, NewConnectionError)

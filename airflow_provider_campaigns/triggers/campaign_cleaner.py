@@ -5,81 +5,95 @@ from __future__ import annotations
 from typing import Any, cast
 
 from airflow_provider_campaigns.api import campaign_cleaner as api
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, InboxTestResults, InboxTestState
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, InboxTestResults
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.polling import MAX_FAILURES
-from airflow_provider_campaigns.triggers._waiting import WaitTrigger
-from airflow_provider_campaigns.triggers._watching import Look, Question
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES
+from airflow_provider_campaigns.rules.statuses import CampaignRule, InboxTestRule
+from airflow_provider_campaigns.triggers.base import WaitTrigger
+from airflow_provider_campaigns.waits.events import PollResult
+from airflow_provider_campaigns.waits.shared_poller import StatusQuery
 
-CAMPAIGN_STATUS = Question("campaigns", one=api.get_campaign_status, many=api.get_campaign_states)
-INBOX_TEST = Question("inbox tests", one=api.get_inbox_test_results)
+CAMPAIGN_STATUS = StatusQuery(
+    "campaigns", fetch_one=api.get_campaign_status, fetch_all=api.get_campaign_states
+)
+INBOX_TEST = StatusQuery("inbox tests", fetch_one=api.get_inbox_test_results)
 
 
 class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
-    """Waits until a campaign is no longer being processed.
-
-    The event's ``said`` is the state that ended the wait, or the last one seen; what it means is for the
-    sensor to decide.
+    """Waits until a campaign is no longer in process; the event's ``status`` is the last status.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
     :param campaign_id: the campaign.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner``.
-    :param waiting_states: the states that mean: look again.
-    :param poke_interval: seconds between two looks.
+    :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
+    :param poke_interval: seconds between two polls.
     :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline.
-    :param max_failures: how many failed looks in a row end the wait.
+    :param max_failures: how many failed polls in a row end the wait.
+    :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     """
+
+    class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerCampaignTrigger"
 
     def __init__(
         self,
         *,
         campaign_id: str,
         campaign_cleaner_conn_id: str,
-        waiting_states: list[str],
+        paused: str,
         poke_interval: float,
         deadline: float | None,
         max_failures: int = MAX_FAILURES,
+        first_poll_at: float | None = None,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, deadline=deadline, max_failures=max_failures)
+        super().__init__(
+            poke_interval=poke_interval,
+            deadline=deadline,
+            max_failures=max_failures,
+            first_poll_at=first_poll_at,
+        )
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        self.waiting_states = waiting_states
+        self.paused = paused
 
     def arguments(self) -> dict[str, Any]:
-        """Return what to wait for."""
+        """Return the trigger's own arguments."""
         return {
             "campaign_id": self.campaign_id,
             "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
-            "waiting_states": self.waiting_states,
+            "paused": self.paused,
         }
 
     def hook(self) -> CampaignCleanerHook:
-        """Return a hook on the connection."""
+        """Return a hook of the connection."""
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
-    def question(self) -> tuple[Question[CampaignStatus], str]:
-        """Ask for the campaign's state."""
+    def query(self) -> tuple[StatusQuery[CampaignStatus], str]:
+        """Return the query for the campaign's status."""
         return CAMPAIGN_STATUS, self.campaign_id
 
-    def judge(self, answer: CampaignStatus | ApiError) -> Look:
-        """End the wait at any state that does not mean: look again."""
-        status = cast("CampaignStatus", answer).status
-        return Look(said=status, ends=status not in self.waiting_states)
+    def judge(self, response: CampaignStatus | ApiError) -> PollResult:
+        """End the wait with every status that the rule does not wait for."""
+        status = cast("CampaignStatus", response).status
+        rule = CampaignRule(self.campaign_id, self.paused)
+        return PollResult(status, is_final=not rule.keeps_waiting(status))
 
 
 class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
-    """Waits until an inbox test is no longer in processing; the event's ``said`` is the state.
+    """Waits until an inbox test is no longer in process; the event's ``status`` is the last status.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-inbox-test-results
 
     :param job_id: the test.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner``.
-    :param poke_interval: seconds between two looks.
+    :param poke_interval: seconds between two polls.
     :param deadline: when the wait ends, in seconds since the epoch.
-    :param max_failures: how many failed looks in a row end the wait.
+    :param max_failures: how many failed polls in a row end the wait.
+    :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     """
+
+    class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerInboxTestTrigger"
 
     def __init__(
         self,
@@ -89,24 +103,30 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         poke_interval: float,
         deadline: float,
         max_failures: int = MAX_FAILURES,
+        first_poll_at: float | None = None,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, deadline=deadline, max_failures=max_failures)
+        super().__init__(
+            poke_interval=poke_interval,
+            deadline=deadline,
+            max_failures=max_failures,
+            first_poll_at=first_poll_at,
+        )
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
     def arguments(self) -> dict[str, Any]:
-        """Return what to wait for."""
+        """Return the trigger's own arguments."""
         return {"job_id": self.job_id, "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id}
 
     def hook(self) -> CampaignCleanerHook:
-        """Return a hook on the connection."""
+        """Return a hook of the connection."""
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
-    def question(self) -> tuple[Question[InboxTestResults], str]:
-        """Ask for the test's results."""
+    def query(self) -> tuple[StatusQuery[InboxTestResults], str]:
+        """Return the query for the test's results."""
         return INBOX_TEST, self.job_id
 
-    def judge(self, answer: InboxTestResults | ApiError) -> Look:
-        """End the wait at any state but processing."""
-        status = cast("InboxTestResults", answer).status
-        return Look(said=status, ends=status != InboxTestState.PROCESSING.value)
+    def judge(self, response: InboxTestResults | ApiError) -> PollResult:
+        """End the wait with every status that the rule does not wait for."""
+        status = cast("InboxTestResults", response).status
+        return PollResult(status, is_final=not InboxTestRule(self.job_id).keeps_waiting(status))

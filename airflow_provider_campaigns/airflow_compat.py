@@ -1,0 +1,130 @@
+"""Every difference between the supported versions of Airflow, named once.
+
+The rule of this module: no other module asks for a version of Airflow, or recognises one of its exceptions by
+name. Features are detected. (:mod:`airflow_provider_campaigns.retries` needs Airflow 3.3 as a whole.)
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    BaseOperator,
+    MappedOperator,
+    SkipMixin,
+    TaskDeferred,
+)
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
+from airflow.triggers.base import BaseTrigger
+
+try:  # Airflow 3.1 and later
+    from airflow.sdk import exceptions as airflow_exceptions
+except ImportError:
+    from airflow import exceptions as airflow_exceptions  # type: ignore[no-redef]
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow.sdk import Context
+
+__all__ = [
+    "TRIGGERER_RENDERS_TEMPLATES",
+    "AirflowSensorTimeout",
+    "AirflowTaskTimeout",
+    "continues_elsewhere",
+    "first_try_started_at",
+    "is_deferral_failure",
+    "is_deferral_timeout",
+    "is_mapped",
+    "line_reader",
+    "skip_tasks",
+    "task_stats",
+    "triggerer_stats",
+]
+
+# Airflow 2 has no TaskDeferralTimeout; it raises a TaskDeferralError with this message.
+_DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout"
+
+# Whether the triggerer renders the templates of a task that starts there: Airflow 3.3 and later.
+TRIGGERER_RENDERS_TEMPLATES = hasattr(BaseTrigger, "render_template_fields")
+
+
+def is_deferral_timeout(error: BaseException | None) -> bool:
+    """Return whether Airflow resumed a deferred task with this error because the deferral timed out."""
+    timeout_class = getattr(airflow_exceptions, "TaskDeferralTimeout", None)
+    if timeout_class is not None and isinstance(error, timeout_class):
+        return True
+    is_deferral_error = isinstance(error, airflow_exceptions.TaskDeferralError)
+    return is_deferral_error and str(error) == _DEFERRAL_TIMEOUT_MESSAGE
+
+
+def is_deferral_failure(error: BaseException | None) -> bool:
+    """Return whether Airflow resumed a deferred task with this error because its trigger failed."""
+    return isinstance(error, airflow_exceptions.TaskDeferralError) and not is_deferral_timeout(error)
+
+
+def continues_elsewhere(error: BaseException) -> bool:
+    """Return whether an exception only moves a task: to the triggerer, or to a later attempt."""
+    return isinstance(error, (TaskDeferred, airflow_exceptions.AirflowRescheduleException))
+
+
+def is_mapped(task: Any) -> bool:
+    """Return whether a task is mapped, itself or through its task group."""
+    return isinstance(task, MappedOperator) or next(task.iter_mapped_task_groups(), None) is not None
+
+
+def skip_tasks(gate: SkipMixin, context: Context, tasks: list[Any]) -> None:
+    """Skip tasks of the same Dag run."""
+    ti = context["ti"]
+    if AIRFLOW_V_3_0_PLUS:
+        gate.skip(ti=ti, tasks=tasks)
+    elif tasks:
+        dag_run = context["dag_run"]
+        gate.skip(  # type: ignore[call-arg]
+            dag_run=dag_run, tasks=tasks, execution_date=dag_run.logical_date, map_index=ti.map_index
+        )
+
+
+def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:
+    """Return when a rescheduled task first started in this try; None in that first process itself."""
+    ti: Any = context["ti"]
+    if hasattr(ti, "get_first_reschedule_date"):
+        return cast("datetime | None", ti.get_first_reschedule_date(context))
+    # Airflow 2: the query that its BaseSensorOperator makes.
+    from airflow.sensors.base import _orig_start_date
+
+    first_try = (ti.max_tries or 0) - (task.retries or 0) + 1
+    return cast(
+        "datetime | None", _orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, first_try)
+    )
+
+
+def line_reader(file: Any) -> IO[str]:
+    """Return an opened ``ObjectStoragePath`` as a file that can be read line by line.
+
+    Airflow 2 wraps the file in an object that cannot.
+    """
+    return cast("IO[str]", file if hasattr(type(file), "__iter__") else file._obj)
+
+
+@cache
+def task_stats() -> Any:
+    """Return the object that counts metrics in the process of a task."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats
+
+
+@cache
+def triggerer_stats() -> Any:
+    """Return the object that counts metrics in the triggerer, which Airflow configures separately."""
+    try:  # Airflow 3.2 and later
+        from airflow.observability.stats import Stats
+    except ImportError:
+        from airflow.stats import Stats as StatsBefore32
+
+        return StatsBefore32
+    return Stats

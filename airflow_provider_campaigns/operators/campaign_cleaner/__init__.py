@@ -1,0 +1,29 @@
+"""Operators for Campaign Cleaner."""
+
+from airflow_provider_campaigns.operators.campaign_cleaner.delete_campaign import (
+    CampaignCleanerDeleteCampaignOperator,
+)
+from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import (
+    CampaignCleanerGetCampaignOperator,
+)
+from airflow_provider_campaigns.operators.campaign_cleaner.get_pdf_analysis import (
+    CampaignCleanerGetPdfAnalysisOperator,
+)
+from airflow_provider_campaigns.operators.campaign_cleaner.quality_gate import (
+    CampaignCleanerQualityGateOperator,
+    QualityGateClosedError,
+)
+from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign import (
+    CampaignCleanerSubmitCampaignOperator,
+    SubmissionUncertainError,
+)
+
+__all__ = [
+    "CampaignCleanerDeleteCampaignOperator",
+    "CampaignCleanerGetCampaignOperator",
+    "CampaignCleanerGetPdfAnalysisOperator",
+    "CampaignCleanerQualityGateOperator",
+    "CampaignCleanerSubmitCampaignOperator",
+    "QualityGateClosedError",
+    "SubmissionUncertainError",
+]

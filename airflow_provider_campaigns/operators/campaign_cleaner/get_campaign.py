@@ -1,0 +1,189 @@
+"""Get a completed campaign from Campaign Cleaner."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_campaigns.api.values import check_opaque_id
+from airflow_provider_campaigns.exceptions import MalformedResponseError
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
+from airflow_provider_campaigns.tasks import storage
+from airflow_provider_campaigns.tasks.arguments import (
+    check_choice,
+    check_count,
+    check_unless_templated,
+    seconds,
+)
+from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.storage import check_path
+from airflow_provider_campaigns.tasks.waiting import Wait
+from airflow_provider_campaigns.transport.retry import NO_RETRY
+from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_PATH_FIELDS = ("analysis_path", "html_path")
+
+
+class CampaignCleanerGetCampaignOperator(BaseOperator):
+    """Gets a completed campaign: short values as XCom, the HTML and the lists in files.
+
+    The XCom is the analysis as the service returned it. With ``output_path`` the cleaned HTML is written
+    there, and the XCom holds ``html_path`` instead of ``campaign_html``. With ``analysis_path`` the whole
+    analysis is written there as JSON, and the XCom holds ``analysis_path`` and only the fields that are
+    neither lists nor objects. An XCom of more than 256 KiB is refused: set the paths.
+
+    With ``wait_for_completion`` this task also waits, by the rules of
+    :class:`~airflow_provider_campaigns.sensors.campaign_cleaner.CampaignCleanerCampaignSensor`.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param output_path: where to write the HTML: a file path, or any URL that Airflow's ``ObjectStoragePath``
+        can write, such as ``s3://aws_default@bucket/clean/{{ run_id }}.html`` (templated).
+    :param analysis_path: where to write the whole analysis, likewise (templated).
+    :param minimize_html: have the service remove white space from the HTML.
+    :param wait_for_completion: wait until the campaign is completed.
+    :param paused: for the wait: what a paused campaign does to it, ``"fail"`` or ``"wait"``.
+    :param deferrable: for the wait: wait in the triggerer, without a worker; ``[operators]
+        default_deferrable`` is the default.
+    :param poke_interval: for the wait: how often to poll; a timedelta or seconds.
+    :param timeout: for the wait: how long it may take in all; a timedelta or seconds. A timeout raises
+        ``AirflowSensorTimeout``.
+    :param max_failures: for the wait: how many failed polls in a row end it.
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "campaign_id",
+        "output_path",
+        "analysis_path",
+        "campaign_cleaner_conn_id",
+    )
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#b9e4cb"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        output_path: str | None = None,
+        analysis_path: str | None = None,
+        minimize_html: bool = True,
+        wait_for_completion: bool = False,
+        paused: Literal["fail", "wait"] = "fail",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: timedelta | float = 10,
+        timeout: timedelta | float = 900,
+        max_failures: int = MAX_FAILURES,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
+        for name, path in (("output_path", output_path), ("analysis_path", analysis_path)):
+            if path is not None:
+                check_unless_templated(check_path, path, name)
+        self.campaign_id = campaign_id
+        self.output_path = output_path
+        self.analysis_path = analysis_path
+        self.minimize_html = minimize_html
+        self.wait_for_completion = wait_for_completion
+        self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
+        self.deferrable = deferrable
+        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.timeout = seconds(timeout, "timeout")
+        self.max_failures = check_count(max_failures, "max_failures")
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait if asked to, then get the campaign."""
+        check_opaque_id(self.campaign_id, "campaign_id")
+        for name, path in (("output_path", self.output_path), ("analysis_path", self.analysis_path)):
+            if path is not None:
+                check_path(path, name)
+        save_campaign_cleaner_link(context)
+        if self.wait_for_completion:
+            deadline = time.time() + self.timeout
+            with self._hook.metrics.wait():
+                self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
+        return self._get()
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Handle the end of the trigger's wait, then get the campaign."""
+        save_campaign_cleaner_link(context)
+        with self._hook.metrics.wait():
+            self._wait(event["deadline"]).result_of(event)
+        return self._get()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Turn a deferral timeout into ``AirflowSensorTimeout``."""
+        with deferral_errors(self._subject, count_end=self._hook.metrics.wait_ended):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _pause(self, deadline: float) -> Any:
+        return deferring_pause(
+            self,
+            lambda first_poll_at: CampaignCleanerCampaignTrigger(
+                campaign_id=self.campaign_id,
+                campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
+                paused=self.paused,
+                poke_interval=self.poke_interval,
+                deadline=deadline,
+                max_failures=self.max_failures,
+                first_poll_at=first_poll_at,
+            ),
+            deadline=deadline,
+        )
+
+    def _wait(self, deadline: float) -> Wait:
+        return Wait(
+            subject=self._subject,
+            goal="completed",
+            rule=CampaignRule(self.campaign_id, self.paused),
+            fetch=lambda: self._hook.get_campaign_status(self.campaign_id, retry=NO_RETRY).status,
+            polling=Polling(self.poke_interval, deadline, self.max_failures),
+            timeout=self.timeout,
+            advice=CAMPAIGN_TIMEOUT_ADVICE,
+            metrics=self._hook.metrics,
+        )
+
+    def _get(self) -> dict[str, Any]:
+        campaign = self._hook.get_campaign(self.campaign_id, minimize_html=self.minimize_html)
+        if campaign.html is None:
+            raise MalformedResponseError(
+                f"Campaign Cleaner returned campaign {campaign.id} without campaign_html. Is it completed?"
+            )
+        # Downstream tasks read the files that these fields name, so they must never come from the service.
+        result = {name: value for name, value in campaign.analysis.items() if name not in _PATH_FIELDS}
+        if self.analysis_path is not None:
+            text = json.dumps(result, ensure_ascii=False)
+            written = storage.write(self.analysis_path, text.encode())
+            result = {name: value for name, value in result.items() if not isinstance(value, (list, dict))}
+            result["analysis_path"] = written
+        if self.output_path is None:
+            result["campaign_html"] = campaign.html
+        else:
+            result["html_path"] = storage.write(self.output_path, campaign.html.encode())
+            self.log.info("Wrote the cleaned HTML to %s.", result["html_path"])
+        storage.check_xcom_size(result, "set output_path for the HTML and analysis_path for the lists.")
+        return result
+
+    @property
+    def _subject(self) -> str:
+        return f"Campaign {self.campaign_id}"
+
+    @cached_property
+    def _hook(self) -> CampaignCleanerHook:
+        return CampaignCleanerHook(self.campaign_cleaner_conn_id)

@@ -1,0 +1,60 @@
+"""Get the analysis of a campaign from Campaign Cleaner as a PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_campaigns.api.values import check_opaque_id
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.tasks import storage
+from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.tasks.storage import check_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
+    """Writes the analysis of a completed campaign as a PDF; its XCom is the path.
+
+    The response is written only if it is a PDF.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-pdf-analysis
+
+    :param campaign_id: the campaign (templated).
+    :param output_path: where to write it: a file path, or any URL that Airflow's ``ObjectStoragePath`` can
+        write (templated).
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "output_path", "campaign_cleaner_conn_id")
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#b9e4cb"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        output_path: str,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
+        check_unless_templated(check_path, output_path, "output_path")
+        self.campaign_id = campaign_id
+        self.output_path = output_path
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Get the PDF and write it."""
+        check_path(self.output_path, "output_path")
+        save_campaign_cleaner_link(context)
+        pdf = CampaignCleanerHook(self.campaign_cleaner_conn_id).get_campaign_pdf_analysis(self.campaign_id)
+        path = storage.write(self.output_path, pdf)
+        self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", path)
+        return path

@@ -1,0 +1,239 @@
+"""Submit a campaign's HTML to Campaign Cleaner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
+
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign
+from airflow_provider_campaigns.exceptions import (
+    AuthenticationError,
+    BadRequestError,
+    BlockedByProxyError,
+    CertificateError,
+    ConnectError,
+    MalformedResponseError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    RejectedError,
+    SubmissionUnconfirmedError,
+)
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.tasks.arguments import is_templated
+from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.sdk import Context
+
+# Errors after which Campaign Cleaner certainly did not accept the campaign, so that a retry spends nothing.
+_NOT_ACCEPTED = (
+    AuthenticationError,
+    BadRequestError,
+    BlockedByProxyError,
+    CertificateError,
+    ConnectError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectRefusedError,
+    RejectedError,
+)
+# How long Campaign Cleaner may take to list a new campaign.
+LISTING_DELAY_SECONDS = 10.0
+_SUBMITTED = "submitted"
+
+
+class SubmissionUncertainError(AirflowFailException):
+    """Campaign Cleaner may have accepted a campaign, and spent a credit, without a response.
+
+    Airflow does not retry the task: a person looks the campaign up and decides.
+    """
+
+
+class CampaignCleanerSubmitCampaignOperator(BaseOperator):
+    """Submits HTML to Campaign Cleaner; its XCom is the campaign's id.
+
+    A submission spends a credit, and the service cannot recognise a repeated one. So it is sent once, and the
+    campaign's name ends in a marker (such as ``af-3f9a2c81d0e7``) that is the same in all tries of this task
+    in this run. If a try does not know whether its submission arrived (no response, or the worker died), the
+    operator looks for the marker in the account's list of campaigns before it submits again: in the same try,
+    and in the next one. A campaign that it finds is the result. From Airflow 3.3 on, the task's state store
+    also holds the id.
+
+    If the campaign is not listed either,
+    :class:`~airflow_provider_campaigns.exceptions.SubmissionUnconfirmedError` fails the try. With
+    ``retries``, the next try looks again, and submits only if the campaign is still not listed. Clearing the
+    task submits again and spends a credit.
+
+    With ``durable=False`` the name stays unchanged and nothing is looked up. A try that does not know whether
+    its submission arrived fails with :class:`SubmissionUncertainError`, which ``retries`` do not repeat.
+
+    Airflow renders ``campaign_html`` like every template. HTML with merge tags such as ``{{firstName}}`` must
+    not be rendered: pass it as another task's output, or as ``literal(html)``.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/send-campaign
+
+    :param campaign_html: the complete HTML (templated).
+    :param campaign_name: the name of the campaign (templated).
+    :param custom_info: a string of at most 500 characters that comes back with the result (templated).
+    :param webhook_url: absolute URL that receives the result (templated).
+    :param settings: what to do to the HTML, as
+        :class:`~airflow_provider_campaigns.api.campaign_cleaner.CampaignSettings` or as a mapping with the
+        vendor's names (templated); for None, the service's default applies.
+    :param durable: find an earlier submission instead of repeating it.
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "campaign_html",
+        "campaign_name",
+        "custom_info",
+        "webhook_url",
+        "settings",
+        "campaign_cleaner_conn_id",
+    )
+    template_fields_renderers = {"campaign_html": "html", "settings": "json"}  # noqa: RUF012
+    operator_extra_links = (CampaignCleanerLink(),)
+    ui_color = "#b9e4cb"
+
+    def __init__(
+        self,
+        *,
+        campaign_html: str,
+        campaign_name: str,
+        custom_info: str | None = None,
+        webhook_url: str | None = None,
+        settings: CampaignSettings | Mapping[str, Any] | None = None,
+        durable: bool = True,
+        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(campaign_html, str) and "{#" in campaign_html:
+            raise ValueError(
+                "campaign_html contains '{#', which begins a comment in a template: the text after it would "
+                "be lost. "
+                "Pass the HTML as another task's output or as literal(html): neither is rendered."
+            )
+        self.campaign_html = campaign_html
+        self.campaign_name = campaign_name
+        self.custom_info = custom_info
+        self.webhook_url = webhook_url
+        self.settings = settings.as_dict() if isinstance(settings, CampaignSettings) else settings
+        self.durable = durable
+        self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+        known = {name: value for name, value in self._arguments().items() if not is_templated(value)}
+        send_campaign(**{"campaign_html": "later", "campaign_name": "later", **known})
+
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Render the templates; explain an error that a merge tag may have caused."""
+        from jinja2 import TemplateError
+
+        try:
+            super().render_template_fields(context, jinja_env)
+        except TemplateError as error:
+            raise ValueError(
+                f"A template of this task cannot be rendered: {error}. If it is a merge tag for the mail "
+                f"(such as "
+                f"{{{{firstName}}}}) in campaign_html, pass the HTML as another task's output or as "
+                f"literal(html): "
+                f"neither is rendered."
+            ) from error
+
+    def execute(self, context: Context) -> str:
+        """Submit the campaign, unless an earlier try did."""
+        save_campaign_cleaner_link(context)
+        send_campaign(**self._arguments())  # raises for invalid arguments
+        if not self.durable or "ti" not in context:  # absent where execute() is called by hand
+            return self._submit(self.campaign_name)
+        marker, state = submission_marker(context), TaskState(context)
+        stored = state.get(_SUBMITTED)
+        if isinstance(stored, Mapping) and stored.get("marker") == marker:
+            self.log.info("An earlier try submitted this as campaign %s.", stored["campaign_id"])
+            return str(stored["campaign_id"])
+        campaign_id = self._submitted_before(marker) if is_retry_or_cleared(context) else None
+        if campaign_id is None:
+            campaign_id = self._submit_or_find(marker)
+        state.set(_SUBMITTED, {"marker": marker, "campaign_id": campaign_id})
+        return campaign_id
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "campaign_html": self.campaign_html,
+            "campaign_name": self.campaign_name,
+            "custom_info": self.custom_info,
+            "webhook_url": self.webhook_url,
+            "settings": self.settings,
+        }
+
+    def _submitted_before(self, marker: str) -> str | None:
+        """Return the campaign that an earlier try submitted, if the service lists it."""
+        found = self._find(marker)
+        self.log.info(
+            "An earlier try may have submitted this. Campaign Cleaner lists %s.",
+            f"campaign {found}" if found else f"no campaign with {marker!r}",
+        )
+        return found
+
+    def _submit_or_find(self, marker: str) -> str:
+        try:
+            return self._submit(f"{self.campaign_name} {marker}")
+        except SubmissionUncertainError as error:
+            if isinstance(error.__cause__, AirflowTaskTimeout):
+                raise SubmissionUnconfirmedError(f"{error} A retry looks for it first.") from error
+            self.log.warning("%s", error)
+            found = self._find(marker)
+            if found is None:
+                raise SubmissionUnconfirmedError(
+                    f"The submission of {self.campaign_name!r} got no response, and Campaign Cleaner lists "
+                    f"no "
+                    f"campaign with {marker!r}. A retry looks again before it submits. ({error.__cause__})"
+                ) from error
+            self.log.info("Campaign Cleaner lists it: campaign %s.", found)
+            return found
+
+    def _find(self, marker: str) -> str | None:
+        """Look for a submission in the list of campaigns, twice: it may be new."""
+        for pause in (0.0, LISTING_DELAY_SECONDS):
+            time.sleep(pause)
+            try:
+                found = self._hook.find_campaign(marker)
+            except MalformedResponseError as error:
+                raise MalformedResponseError(
+                    f"{error} Without the list it is unknown whether a submission arrived, so nothing was "
+                    f"submitted. "
+                    f"If the account has no campaigns, start a new run."
+                ) from error
+            if found:
+                return found
+        return None
+
+    def _submit(self, campaign_name: str) -> str:
+        _ = self._hook.account  # raises for an invalid connection, before anything is sent
+        try:
+            campaign_id = self._hook.send_campaign(**{**self._arguments(), "campaign_name": campaign_name})
+        except _NOT_ACCEPTED:
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
+            raise SubmissionUncertainError(
+                f"It is unknown whether Campaign Cleaner accepted the campaign: {error} Look for "
+                f"{self.campaign_name!r} in Campaign Cleaner. If it is not there, clear this task to submit "
+                f"it "
+                f"again, which spends a credit."
+            ) from error
+        self.log.info("Campaign Cleaner accepted %r as campaign %s.", self.campaign_name, campaign_id)
+        return campaign_id
+
+    @cached_property
+    def _hook(self) -> CampaignCleanerHook:
+        return CampaignCleanerHook(self.campaign_cleaner_conn_id)

@@ -1,0 +1,18 @@
+"""Operators for Instantly: the gate before a send, and the sends that it guards."""
+
+from airflow_provider_campaigns.operators.instantly.activate_campaign import InstantlyActivateCampaignOperator
+from airflow_provider_campaigns.operators.instantly.add_leads import InstantlyAddLeadsOperator
+from airflow_provider_campaigns.operators.instantly.pause_campaign import InstantlyPauseCampaignOperator
+from airflow_provider_campaigns.operators.instantly.send_gate import InstantlySendGateOperator
+from airflow_provider_campaigns.operators.instantly.update_campaign import InstantlyUpdateCampaignOperator
+from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateTimeoutError
+
+__all__ = [
+    "InstantlyActivateCampaignOperator",
+    "InstantlyAddLeadsOperator",
+    "InstantlyPauseCampaignOperator",
+    "InstantlySendGateOperator",
+    "InstantlyUpdateCampaignOperator",
+    "SendGateClosedError",
+    "SendGateTimeoutError",
+]

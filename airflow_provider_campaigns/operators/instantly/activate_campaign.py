@@ -1,0 +1,187 @@
+"""Start or resume a campaign in Instantly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.exceptions import MalformedResponseError, NotActivatedError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.rules.statuses import ActivationRule
+from airflow_provider_campaigns.tasks.arguments import check_count, check_unless_templated, seconds
+from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
+from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.waiting import Wait
+from airflow_provider_campaigns.transport.retry import NO_RETRY
+from airflow_provider_campaigns.triggers.instantly import InstantlyActivationTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_NOT_STARTED = (LifecycleStatus.DRAFT, LifecycleStatus.PAUSED)
+
+
+class InstantlyActivateCampaignOperator(BaseOperator):
+    """Starts or resumes a campaign, unless it is active; its XCom is the campaign's status afterwards.
+
+    Instantly may accept an activation without activating the campaign. So the operator reads the campaign
+    before and after, and raises :class:`~airflow_provider_campaigns.exceptions.NotActivatedError` unless it
+    is active. It sends an activation once; if the response is lost, a campaign that is then active counts as
+    activated. Sending starts 10 to 15 minutes after an activation; until then the sending status may still be
+    that of a draft or a paused campaign. With ``wait_timeout`` the task waits for that, and raises
+    ``AirflowSensorTimeout`` when it times out.
+
+    A draft or paused campaign is activated. A completed campaign, or one that Instantly stopped (bounces,
+    accounts in error or suspended), is not: a person decides about it.
+
+    The XCom holds ``campaign_id``, ``status`` (a number) and, after a wait, ``sending_status``.
+
+    https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped.
+    :param wait_timeout: how long to wait until the sending status leaves draft and paused; a timedelta or
+        seconds. By default the task does not wait.
+    :param poke_interval: how often to poll during the wait; a timedelta or seconds.
+    :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
+        default.
+    :param max_failures: how many failed polls in a row end the wait.
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
+    ui_color = "#c9dcfa"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        restart_stopped: bool = False,
+        wait_timeout: timedelta | float = timedelta(0),
+        poke_interval: timedelta | float = 60,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        max_failures: int = MAX_FAILURES,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_unless_templated(check_uuid, campaign_id, "campaign_id")
+        self.campaign_id = campaign_id
+        self.restart_stopped = restart_stopped
+        self.wait_timeout = seconds(wait_timeout, "wait_timeout")
+        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.deferrable = deferrable
+        self.max_failures = check_count(max_failures, "max_failures")
+        self.instantly_conn_id = instantly_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Activate the campaign, and wait if asked to."""
+        check_uuid(self.campaign_id, "campaign_id")
+        save_instantly_link(context, self.campaign_id)
+        status = self._activate()
+        if not self.wait_timeout:
+            return {"campaign_id": self.campaign_id, "status": status}
+        deadline = time.time() + self.wait_timeout
+        with self._hook.metrics.wait():
+            code = self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
+        return self._result(code)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Handle the end of the trigger's wait."""
+        save_instantly_link(context, self.campaign_id)
+        with self._hook.metrics.wait():
+            code = self._wait(event["deadline"]).result_of(event)
+        return self._result(code)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Turn a deferral timeout into ``AirflowSensorTimeout``."""
+        with deferral_errors(self._subject, count_end=self._hook.metrics.wait_ended):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _activate(self) -> int:
+        """Activate the campaign unless it is active, and return its lifecycle status."""
+        status = lifecycle_status(self._hook, self.campaign_id)
+        if status in SENDING:
+            self.log.info("%s is already %s.", self._subject, LifecycleStatus.name_of(status))
+            return status
+        if status not in _NOT_STARTED and not self.restart_stopped:
+            raise NotActivatedError(
+                f"{self._subject} is {LifecycleStatus.name_of(status)} and was not activated: a person who "
+                f"knows why "
+                f"it stopped has to decide. restart_stopped=True activates it."
+            )
+        self.log.info("%s is %s; activating.", self._subject, LifecycleStatus.name_of(status))
+        status = send_and_verify(
+            lambda: self._hook.activate_campaign(self.campaign_id),
+            lambda: lifecycle_status(self._hook, self.campaign_id),
+            lambda status: status in SENDING,
+        )
+        if status not in SENDING:
+            raise NotActivatedError(
+                f"Instantly accepted the activation of campaign {self.campaign_id}, which is now "
+                f"{LifecycleStatus.name_of(status)}. A send gate shows the reason; activating again will "
+                f"not help."
+            )
+        return status
+
+    def _wait(self, deadline: float) -> Wait:
+        return Wait(
+            subject=f"The sending status of campaign {self.campaign_id}",
+            goal="that of a started campaign",
+            rule=ActivationRule(),
+            fetch=self._code,
+            polling=Polling(self.poke_interval, deadline, self.max_failures),
+            timeout=self.wait_timeout,
+            advice="Set a longer wait_timeout, or look at the campaign in Instantly.",
+            metrics=self._hook.metrics,
+        )
+
+    def _pause(self, deadline: float) -> Callable[[float], None]:
+        return deferring_pause(
+            self,
+            lambda first_poll_at: InstantlyActivationTrigger(
+                campaign_id=self.campaign_id,
+                instantly_conn_id=self.instantly_conn_id,
+                poke_interval=self.poke_interval,
+                deadline=deadline,
+                max_failures=self.max_failures,
+                first_poll_at=first_poll_at,
+            ),
+            deadline=deadline,
+        )
+
+    def _code(self) -> str | None:
+        try:
+            return self._hook.get_sending_status(self.campaign_id, retry=NO_RETRY).status
+        except MalformedResponseError as error:
+            self.log.warning("%s", error)
+            return None
+
+    def _result(self, code: str | None) -> dict[str, Any]:
+        """Return the campaign's status at the end of the wait, unless Instantly stopped it meanwhile."""
+        status = lifecycle_status(self._hook, self.campaign_id)
+        if status not in (*SENDING, LifecycleStatus.COMPLETED):
+            raise NotActivatedError(
+                f"{self._subject} was activated, and is now {LifecycleStatus.name_of(status)} ({code}). A "
+                f"send gate "
+                f"shows the reason; activating again will not help."
+            )
+        return {"campaign_id": self.campaign_id, "status": status, "sending_status": code}
+
+    @property
+    def _subject(self) -> str:
+        return f"Campaign {self.campaign_id}"
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)

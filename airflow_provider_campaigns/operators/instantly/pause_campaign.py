@@ -1,0 +1,69 @@
+"""Pause a campaign in Instantly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.exceptions import NotPausedError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class InstantlyPauseCampaignOperator(BaseOperator):
+    """Pauses a campaign that is sending, and verifies it; its XCom is the campaign's status afterwards.
+
+    A campaign that is not sending (a draft, a completed or a paused campaign) is not changed. The XCom holds
+    ``campaign_id`` and ``status`` (a number).
+
+    https://developer.instantly.ai/api-reference/campaign/stopor-pause-a-campaign
+
+    :param campaign_id: the campaign (templated).
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
+    ui_color = "#c9dcfa"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_unless_templated(check_uuid, campaign_id, "campaign_id")
+        self.campaign_id = campaign_id
+        self.instantly_conn_id = instantly_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Pause the campaign."""
+        check_uuid(self.campaign_id, "campaign_id")
+        save_instantly_link(context, self.campaign_id)
+        hook = InstantlyHook(self.instantly_conn_id)
+        status = lifecycle_status(hook, self.campaign_id)
+        if status not in SENDING:
+            self.log.info("Campaign %s is already %s.", self.campaign_id, LifecycleStatus.name_of(status))
+        else:
+            status = send_and_verify(
+                lambda: hook.pause_campaign(self.campaign_id),
+                lambda: lifecycle_status(hook, self.campaign_id),
+                lambda status: status not in SENDING,
+            )
+        if status in SENDING:
+            raise NotPausedError(
+                f"Instantly accepted the pause of campaign {self.campaign_id}, which is still "
+                f"{LifecycleStatus.name_of(status)}. Pause it in Instantly."
+            )
+        return {"campaign_id": self.campaign_id, "status": status}

@@ -1,0 +1,241 @@
+"""Let a run go on to its sends only while Instantly reports the campaign as fit to send."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, SkipMixin, conf
+
+from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Disposition, Policy, Verdict
+from airflow_provider_campaigns.tasks.arguments import (
+    check_choice,
+    check_count,
+    check_unless_templated,
+    seconds,
+)
+from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.gate import (
+    ON_CLOSED_CHOICES,
+    SendGateClosedError,
+    SendGateTimeoutError,
+    push_result,
+    skip_downstream,
+)
+from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
+from airflow_provider_campaigns.transport.retry import NO_RETRY
+from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
+from airflow_provider_campaigns.waits.worker import poll_until
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class InstantlySendGateOperator(BaseOperator, SkipMixin):
+    """Lets a run go on to its sends only while Instantly reports the campaign as fit to send.
+
+    Only a code that the policy accepts (``healthy``, by default) opens the gate, and only in a response whose
+    data is fresh. :data:`airflow_provider_campaigns.rules.send_gate.RULES` gives each of the 18 codes a
+    disposition:
+
+    - *open*: the downstream tasks run.
+    - *wait*: resolves without a person. The gate polls for up to ``wait_timeout``, then counts as closed
+      (:class:`SendGateTimeoutError`). Malformed, undated, old and unknown data also waits.
+    - *closed* needs a person, *finished* has nothing left to send: :class:`SendGateClosedError`, at once.
+
+    The XCom is the verdict as plain JSON, whether the gate opens or not: ``open``, ``disposition``, ``code``,
+    ``message``, ``checked_at``, ``last_updated``, ``next_poll_at``, ``issue_seconds``.
+
+    A healthy campaign may no longer be healthy when the next task runs: put the gate right before the send. A
+    closed gate does not stop a task whose trigger rule ignores failures, such as ``all_done``.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
+
+    :param campaign_id: the campaign (templated); either this or ``subsequence_id``.
+    :param subsequence_id: the subsequence (templated).
+    :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``.
+    :param max_status_age: how old the data of an opening response may be; a timedelta or seconds.
+    :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds.
+    :param poke_interval: how often to poll during the wait; a timedelta or seconds.
+    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it, or ``"skip"`` the
+        downstream tasks, except teardowns. Without a response of the service, the task fails either way.
+    :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
+        default.
+    :param max_failures: how many failed polls in a row end the wait.
+    :param instantly_conn_id: connection of type ``instantly`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "subsequence_id", "instantly_conn_id")
+    operator_extra_links = (InstantlyCampaignLink(),)
+    inherits_from_skipmixin = True
+    ui_color = "#ffe2b8"
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str | None = None,
+        subsequence_id: str | None = None,
+        policy: Mapping[str, str] | None = None,
+        max_status_age: timedelta | float = MAX_STATUS_AGE,
+        wait_timeout: timedelta | float = timedelta(0),
+        poke_interval: timedelta | float = 60,
+        on_closed: Literal["fail", "skip"] = "fail",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        max_failures: int = MAX_FAILURES,
+        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_target(campaign_id, subsequence_id, rendered=False)
+        Policy.of(policy)
+        self.campaign_id = campaign_id
+        self.subsequence_id = subsequence_id
+        self.policy = policy
+        self.max_status_age = seconds(max_status_age, "max_status_age")
+        self.wait_timeout = seconds(wait_timeout, "wait_timeout")
+        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.on_closed = check_choice(on_closed, ON_CLOSED_CHOICES, "on_closed")
+        self.deferrable = deferrable
+        self.max_failures = check_count(max_failures, "max_failures")
+        self.instantly_conn_id = instantly_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Poll, and wait where waiting may open the gate."""
+        _check_target(self.campaign_id, self.subsequence_id, rendered=True)
+        save_instantly_link(context, self.campaign_id)
+        with self._counting_failures():
+            return self._decide(context, time.time() + self.wait_timeout)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Poll again after the trigger's wait; the event itself never opens the gate."""
+        save_instantly_link(context, self.campaign_id)
+        with self._counting_failures():
+            if WaitOutcome(event["outcome"]) is WaitOutcome.FAILED:
+                raise ApiError.from_dict(event["error"])
+            return self._decide(context, event["deadline"])
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Turn a deferral timeout into :class:`SendGateTimeoutError`."""
+        with deferral_errors(
+            self._subject, count_end=self._hook.metrics.gate, timeout_error=SendGateTimeoutError
+        ):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
+        verdict = self._wait_for_verdict(deadline) if self.wait_timeout else self._check.verdict()
+        if not self.wait_timeout:
+            self.log.info("%s: %s", self._subject, verdict)
+        if not verdict.open:
+            return self._close(context, verdict)
+        self._hook.metrics.gate("opened")
+        return verdict.as_dict()
+
+    def _wait_for_verdict(self, deadline: float) -> Verdict:
+        """Return the first verdict that is not *wait*, or the last one before the timeout."""
+        polling = Polling(self.poke_interval, deadline, self.max_failures)
+        pause = self._pause(deadline) if self.deferrable else None
+        try:
+            verdict: Verdict = poll_until(self._poll, polling, self._hook.metrics, pause=pause)
+        except DeadlineExceededError as error:
+            if error.error is not None:
+                # There is no present verdict, so on_closed="skip" does not apply.
+                self._hook.metrics.gate("timed_out")
+                raise SendGateTimeoutError(
+                    f"{self._subject}: timed out without a response from Instantly: {error}"
+                ) from error
+            return error.status  # type: ignore[no-any-return]
+        return verdict
+
+    def _poll(self) -> PollResult:
+        verdict = self._check.verdict(NO_RETRY)
+        self.log.info("%s: %s", self._subject, verdict)
+        return verdict_result(verdict)
+
+    def _pause(self, deadline: float) -> Callable[[float], None]:
+        return deferring_pause(
+            self,
+            lambda first_poll_at: InstantlySendGateTrigger(
+                campaign_id=self.campaign_id,
+                subsequence_id=self.subsequence_id,
+                instantly_conn_id=self.instantly_conn_id,
+                policy=_as_strings(self.policy),
+                max_status_age=self.max_status_age,
+                poke_interval=self.poke_interval,
+                deadline=deadline,
+                max_failures=self.max_failures,
+                first_poll_at=first_poll_at,
+            ),
+            deadline=deadline,
+        )
+
+    def _close(self, context: Context, verdict: Verdict) -> dict[str, Any]:
+        """Fail the task, or skip the downstream tasks; the verdict is the XCom either way."""
+        has_timed_out = verdict.disposition is Disposition.WAIT
+        self._hook.metrics.gate("timed_out" if has_timed_out else "closed")
+        push_result(context, verdict.as_dict())
+        if self.on_closed == "skip":
+            skip_downstream(self, context, SendGateClosedError)
+            return verdict.as_dict()
+        if has_timed_out:
+            raise SendGateTimeoutError(
+                f"{self._subject}: {verdict} Waited for {self.wait_timeout:g} s. Clear the task later, or "
+                f"set a "
+                f"longer wait_timeout."
+            )
+        raise SendGateClosedError(f"{self._subject}: {verdict}")
+
+    @contextmanager
+    def _counting_failures(self) -> Iterator[None]:
+        """Count a gate that neither opened nor closed, because of an error."""
+        try:
+            yield
+        except (CampaignsError, ValueError, AirflowTaskTimeout):
+            self._hook.metrics.gate("failed")
+            raise
+
+    @property
+    def _subject(self) -> str:
+        if self.campaign_id is not None:
+            return f"Campaign {self.campaign_id}"
+        return f"Subsequence {self.subsequence_id}"
+
+    @property
+    def _check(self) -> SendGateCheck:
+        policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
+        return SendGateCheck(self._hook, policy, self.campaign_id, self.subsequence_id)
+
+    @cached_property
+    def _hook(self) -> InstantlyHook:
+        return InstantlyHook(self.instantly_conn_id)
+
+
+def _check_target(campaign_id: Any, subsequence_id: Any, *, rendered: bool) -> None:
+    """Check that a gate has one target with a valid id; without ``rendered``, only where it is a literal."""
+    if (campaign_id is None) == (subsequence_id is None):
+        raise ValueError(
+            "Set either campaign_id or subsequence_id: a send gate checks one campaign or one subsequence."
+        )
+    name = "campaign_id" if campaign_id is not None else "subsequence_id"
+    target = campaign_id if campaign_id is not None else subsequence_id
+    if rendered:
+        check_uuid(target, name)
+    else:
+        check_unless_templated(check_uuid, target, name)
+
+
+def _as_strings(policy: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return a policy without enum members, so that Airflow can store it."""
+    if policy is None:
+        return None
+    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in policy.items()}

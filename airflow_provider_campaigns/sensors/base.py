@@ -1,0 +1,192 @@
+"""What every sensor of this provider has in common: one wait, with the same result in every mode."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_campaigns.airflow_compat import (
+    first_try_started_at,
+    is_deferral_failure,
+    is_deferral_timeout,
+)
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.hooks.base import ServiceHook
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES, MIN_SLEEP, Polling
+from airflow_provider_campaigns.rules.statuses import StatusRule
+from airflow_provider_campaigns.tasks.arguments import check_count
+from airflow_provider_campaigns.tasks.deferral import deferring_pause
+from airflow_provider_campaigns.tasks.waiting import Wait
+from airflow_provider_campaigns.triggers.base import WaitTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class WaitSensor(BaseSensorOperator):
+    """Waits for a status.
+
+    :param deferrable: wait in the triggerer, without a worker.
+    :param max_failures: how many failed polls in a row end the wait.
+    """
+
+    # What to do after a timeout.
+    advice: ClassVar[str]
+
+    def __init__(self, *, deferrable: bool, max_failures: int = MAX_FAILURES, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.exponential_backoff or self.silent_fail:
+            raise ValueError(
+                "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "
+                "less "
+                "often by itself, and survives failures up to max_failures in a row."
+            )
+        self.deferrable = deferrable
+        self.max_failures = check_count(max_failures, "max_failures")
+        self._deadline = math.inf
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What the wait is about, as messages name it: ``Campaign 17``."""
+
+    @abstractmethod
+    def check_arguments(self) -> None:
+        """Check the rendered arguments."""
+
+    @abstractmethod
+    def hook(self) -> ServiceHook:
+        """Return the sensor's hook, the same one every time."""
+
+    @abstractmethod
+    def rule(self) -> StatusRule:
+        """Return what each status means."""
+
+    @abstractmethod
+    def fetch(self) -> str:
+        """Fetch the status once."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """Return the XCom of a wait that ended well."""
+
+    @abstractmethod
+    def trigger(self, *, deadline: float, first_poll_at: float) -> WaitTrigger[Any]:
+        """Return the trigger that goes on with the wait."""
+
+    @abstractmethod
+    def save_link(self, context: Context) -> None:
+        """Save the link to the service."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait, on a worker or in the triggerer."""
+        self.check_arguments()
+        self.save_link(context)
+        self._deadline = self._started_at(context) + self.timeout
+        if self.deferrable:
+            return self._execute_deferrable()
+        with self.hook().metrics.wait():
+            return super().execute(context)
+
+    def _execute_deferrable(self) -> Any:
+        """Poll once on the worker, then go on in the triggerer if the wait is not over."""
+        pause = deferring_pause(
+            self,
+            lambda first_poll_at: self.trigger(deadline=self._deadline, first_poll_at=first_poll_at),
+            deadline=self._deadline,
+        )
+        with self.hook().metrics.wait(), self._never_failing():
+            try:
+                self._wait.run(pause)
+            except AirflowSensorTimeout as timeout:
+                if self.soft_fail:
+                    raise AirflowSkipException(str(timeout)) from timeout
+                raise
+            return self.result()
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Handle the end of the trigger's wait."""
+        self.save_link(context)
+        self._wait.result_of(event)
+        return self.result()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Apply ``soft_fail`` and ``never_fail`` as in the modes that need no triggerer."""
+        with self.hook().metrics.wait(), self._never_failing():
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowSkipException as skip:
+                # soft_fail is for a timeout, not for a trigger that failed.
+                if self.soft_fail and is_deferral_failure(skip.__cause__):
+                    raise ApiError(f"The wait failed in the triggerer: {skip.__cause__}") from skip.__cause__
+                raise
+            except AirflowSensorTimeout as timeout:
+                if self.soft_fail:  # Airflow 3.0 ignores it where it ends a deferral itself
+                    raise AirflowSkipException(str(timeout)) from timeout
+                raise
+            except Exception as error:
+                if is_deferral_timeout(error):  # Airflow 2
+                    raise AirflowSensorTimeout(str(error)) from error
+                raise
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Poll once, surviving single failures."""
+        wait = self._wait
+        result = wait.poll()
+        self.log.info("%s is %s.", self.subject, result.status)
+        if result.is_final:
+            wait.rule.check(result.status)
+            return PokeReturnValue(is_done=True, xcom_value=self.result())
+        if wait.polling.is_over(time.time()):
+            wait.time_out(result.status)
+        return PokeReturnValue(is_done=False)
+
+    def _get_next_poke_interval(
+        self,
+        started_at: Any,
+        run_duration: Callable[[], float],
+        poke_count: int,
+    ) -> float:
+        """Return the pause of the polling rules; Airflow calls this in both of its modes."""
+        pause = self._wait.polling.after_response(time.time(), jitter=random.random())
+        return MIN_SLEEP if pause is None else pause
+
+    @contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """Apply ``never_fail`` to errors that are not Airflow's own, as Airflow does in other modes."""
+        try:
+            yield
+        except Exception as error:
+            if self.never_fail and not isinstance(error, AirflowSkipException):
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+
+    @property
+    def _wait(self) -> Wait:
+        return Wait(
+            subject=self.subject,
+            goal="completed",
+            rule=self.rule(),
+            fetch=self.fetch,
+            polling=Polling(self.poke_interval, self._deadline, self.max_failures),
+            timeout=self.timeout,
+            advice=self.advice,
+            metrics=self.hook().metrics,
+        )
+
+    def _started_at(self, context: Context) -> float:
+        """Return when the wait began; in mode ``reschedule`` that was in another process."""
+        first = first_try_started_at(self, context) if self.reschedule else None
+        return time.time() if first is None else first.timestamp()

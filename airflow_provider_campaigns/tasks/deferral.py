@@ -1,0 +1,79 @@
+"""The one place that defers a task, and that turns a failed deferral into the right error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_campaigns.airflow_compat import (
+    AirflowSensorTimeout,
+    is_deferral_failure,
+    is_deferral_timeout,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.triggers.base import BaseTrigger
+
+# Airflow's own timeout of a deferral comes this many seconds after the deadline. It is for a triggerer that
+# does not run; a trigger that is about to end its wait must come first.
+DEFERRAL_GRACE = 60.0
+
+
+# A trigger that fires right after the deferral can overtake the scheduler, which then fails the task.
+MIN_DEFERRAL_SECONDS = 1.0
+
+
+def deferring_pause(
+    task: BaseOperator, trigger: Callable[[float], BaseTrigger], *, deadline: float
+) -> Callable[[float], None]:
+    """Return a pause for a loop on a worker: instead of sleeping, it moves the wait to the triggerer.
+
+    ``execute_complete`` of the task handles the event.
+
+    :param trigger: returns the trigger that goes on with the wait, given the time of its first poll in
+        seconds since the epoch.
+    :param deadline: when the wait ends, in seconds since the epoch.
+    """
+
+    def pause(seconds: float) -> None:
+        now = time.time()
+        left = deadline - now
+        if left < MIN_DEFERRAL_SECONDS:
+            time.sleep(seconds)
+            return
+        task.defer(
+            trigger=trigger(now + max(seconds, MIN_DEFERRAL_SECONDS)),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=left + DEFERRAL_GRACE),
+        )
+
+    return pause
+
+
+@contextmanager
+def deferral_errors(
+    subject: str,
+    *,
+    count_end: Callable[[str], None],
+    timeout_error: type[AirflowSensorTimeout] = AirflowSensorTimeout,
+) -> Iterator[None]:
+    """Turn a deferral timeout into ``AirflowSensorTimeout``; use it around ``resume_execution``.
+
+    :param subject: what the wait is about, as messages name it: ``Campaign 17``.
+    :param count_end: counts a wait that ended without an event: ``"timed_out"`` or ``"failed"``.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_deferral_timeout(error):
+            count_end("timed_out")
+            raise timeout_error(
+                f"{subject}: the triggerer did not end the wait in time. Is a triggerer running?"
+            ) from error
+        if is_deferral_failure(error):
+            count_end("failed")
+        raise

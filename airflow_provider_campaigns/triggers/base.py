@@ -1,0 +1,113 @@
+"""What every trigger of this provider has in common.
+
+- A trigger only reads. Whatever changes a service happens on a worker, after the event.
+- Its arguments are ids, numbers and a connection id, because Airflow stores them in its database. Its event
+  is small and plain JSON. Neither holds a key.
+- The event says how the wait ended with a :class:`~airflow_provider_campaigns.waits.events.WaitOutcome`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar, Generic, TypeVar
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.hooks.base import ServiceHook
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
+from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
+from airflow_provider_campaigns.waits.subscription import Subscription
+
+T = TypeVar("T")
+
+# One logger for all triggers: one for each of thousands would take memory.
+log = logging.getLogger(__name__)
+
+
+class WaitTrigger(BaseTrigger, Generic[T]):
+    """Waits for one status, over the poller that all waits on the account share.
+
+    :param poke_interval: seconds between two polls.
+    :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline,
+        because it started the trigger itself.
+    :param max_failures: how many failed polls in a row end the wait.
+    :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    """
+
+    # The import path, written out: users' databases hold it, so moving the code must not change it.
+    class_path: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        poke_interval: float,
+        deadline: float | None,
+        max_failures: int = MAX_FAILURES,
+        first_poll_at: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.poke_interval = poke_interval
+        self.deadline = deadline
+        self.max_failures = max_failures
+        self.first_poll_at = first_poll_at
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that this trigger has besides those of every trigger."""
+
+    @abstractmethod
+    def hook(self) -> ServiceHook:
+        """Return a hook of the connection."""
+
+    @abstractmethod
+    def query(self) -> tuple[StatusQuery[T], str]:
+        """Return the kind of query, and the id of the target."""
+
+    @abstractmethod
+    def judge(self, response: T | ApiError) -> PollResult:
+        """Return what a response means for this wait."""
+
+    def status_as_json(self, status: Any) -> Any:
+        """Return the last status as plain JSON for the event; None where there is none."""
+        return status
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments, as Airflow stores them."""
+        return self.class_path, {
+            **self.arguments(),
+            "poke_interval": self.poke_interval,
+            "deadline": self.deadline,
+            "max_failures": self.max_failures,
+            "first_poll_at": self.first_poll_at,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire one event."""
+        try:
+            payload = await self._wait()
+        except Exception as error:  # reported as an ApiError, which soft_fail does not skip
+            log.exception("The wait failed in the triggerer.")
+            cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
+            payload = event(WaitOutcome.FAILED, status=None, error=cause, deadline=self.deadline)
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def _wait(self) -> dict[str, Any]:
+        query, key = self.query()
+        query.fetch_one(key)  # raises for an invalid id, which a template may have rendered
+        deadline = math.inf if self.deadline is None else self.deadline
+        log.info("Waiting for %s, polling every %g s.", key, self.poke_interval)
+        async with shared_poller(await self.hook().aaccount(), query) as poller:
+            subscription: Subscription[T] = Subscription(
+                key=key,
+                polling=Polling(self.poke_interval, deadline, self.max_failures),
+                judge=self.judge,
+                first_poll_at=self.first_poll_at,
+            )
+            outcome = await poller.wait(subscription)
+        status = self.status_as_json(subscription.status)
+        return event(outcome, status=status, error=subscription.error, deadline=self.deadline)

@@ -1,0 +1,107 @@
+"""One wait for one target, as plain state without an event loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.rules.polling import Polling
+from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class Subscription(Generic[T]):
+    """One wait for one target.
+
+    :param key: the id of the target.
+    :param polling: the interval, the deadline and how many failures the wait survives.
+    :param judge: returns what a response means for this wait.
+    :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :ivar due: when to poll next, on the clock of the poller.
+    :ivar status: the status of the last successful poll.
+    :ivar error: the error of the last poll, if it failed.
+    :ivar outcome: how the wait ended; None while it goes on.
+    :ivar broken: the error of this provider that ended the wait, if one did.
+    :ivar on_end: called once, when the wait ends.
+    """
+
+    key: str
+    polling: Polling
+    judge: Callable[[T | ApiError], PollResult]
+    first_poll_at: float | None = None
+    due: float = 0.0
+    failures: int = 0
+    status: Any = None
+    error: ApiError | None = None
+    outcome: WaitOutcome | None = None
+    broken: RuntimeError | None = None
+    on_end: Callable[[], None] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the wait has ended."""
+        return self.outcome is not None or self.broken is not None
+
+    def on_result(self, result: T | ApiError, *, failed: bool, now: float, jitter: float) -> float:
+        """Handle the result of a poll.
+
+        :param failed: whether the poll failed; an error may also be an expected response.
+        :param now: seconds since the epoch.
+        :param jitter: a random number from 0 to 1.
+        :returns: seconds until the next poll; infinity where the wait has ended.
+        """
+        if self.has_ended:
+            return math.inf
+        try:
+            pause = (
+                self._pause_after(result, now, jitter)
+                if not failed
+                else self._pause_after_failure(result, now, jitter)
+            )
+        except Exception as error:  # noqa: BLE001 - the task that waits has to see it
+            self.abort(error)
+            return math.inf
+        return pause
+
+    def abort(self, error: BaseException) -> None:
+        """End the wait because of an error in this provider."""
+        if not self.has_ended:
+            # Not the error itself: a future cannot hold a StopIteration.
+            self.broken = RuntimeError(f"{type(error).__name__}: {error}")
+            self._call_on_end()
+
+    def expire(self) -> None:
+        """End the wait because it timed out."""
+        self._end(WaitOutcome.TIMED_OUT)
+
+    def _pause_after(self, response: Any, now: float, jitter: float) -> float:
+        result = self.judge(response)
+        self.failures, self.error, self.status = 0, None, result.status
+        if result.is_final:
+            return self._end(WaitOutcome.DONE)
+        pause = self.polling.after_response(now, jitter=jitter, next_poll_at=result.next_poll_at)
+        return self._end(WaitOutcome.TIMED_OUT) if pause is None else pause
+
+    def _pause_after_failure(self, error: Any, now: float, jitter: float) -> float:
+        self.failures += 1
+        self.error = error
+        pause = self.polling.after_failure(error, self.failures, now, jitter=jitter)
+        if pause is None:
+            fatal = self.polling.is_fatal(error, self.failures)
+            return self._end(WaitOutcome.FAILED if fatal else WaitOutcome.TIMED_OUT)
+        return pause
+
+    def _end(self, outcome: WaitOutcome) -> float:
+        if not self.has_ended:
+            self.outcome = outcome
+            self._call_on_end()
+        return math.inf
+
+    def _call_on_end(self) -> None:
+        if self.on_end is not None:
+            self.on_end()

@@ -1,0 +1,74 @@
+"""The one loop that waits on a worker."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from airflow_provider_campaigns.exceptions import ApiError, DeadlineExceededError
+from airflow_provider_campaigns.metrics import Metrics
+from airflow_provider_campaigns.rules.polling import Polling
+from airflow_provider_campaigns.waits.events import PollResult
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def poll_until(
+    poll: Callable[[], PollResult],
+    polling: Polling,
+    metrics: Metrics,
+    *,
+    pause: Callable[[float], None] | None = None,
+) -> Any:
+    """Poll until a result is final, and return its status.
+
+    :param poll: polls once.
+    :param polling: the interval, the deadline and how many failures the wait survives.
+    :param metrics: counts the polls.
+    :param pause: sleeps between two polls, given the seconds; a deferrable task leaves the worker here.
+    :raises ApiError: a poll failed finally, or too many failed in a row.
+    :raises DeadlineExceededError: the wait timed out.
+    """
+    status = None
+    while True:
+        try:
+            result = poll_with_retries(poll, polling, metrics)
+        except DeadlineExceededError as error:
+            raise DeadlineExceededError(status=status, error=error.error) from error.error
+        status = result.status
+        if result.is_final:
+            return status
+        seconds = polling.after_response(
+            time.time(), jitter=random.random(), next_poll_at=result.next_poll_at
+        )
+        if seconds is None:
+            raise DeadlineExceededError(status=status)
+        (pause or time.sleep)(seconds)
+
+
+def poll_with_retries(poll: Callable[[], T], polling: Polling, metrics: Metrics) -> T:
+    """Poll until the service responds.
+
+    :raises ApiError: a poll failed finally, or too many failed in a row.
+    :raises DeadlineExceededError: the wait timed out before the service responded.
+    """
+    failures = 0
+    while True:
+        metrics.poll()
+        try:
+            return poll()
+        except ApiError as error:
+            failures += 1
+            pause = polling.after_failure(error, failures, time.time(), jitter=random.random())
+            if pause is None:
+                if polling.is_fatal(error, failures):
+                    raise
+                raise DeadlineExceededError(error=error) from error
+            metrics.retry()
+            log.warning("Poll failed (%d in a row), retrying in %.1f s: %s", failures, pause, error)
+        time.sleep(pause)
