@@ -1,48 +1,57 @@
-# Everything happens in .venv and .airflow inside the checkout. PYTHON may name any Python from 3.10 on.
+# All targets write to the checkout only (.venv, .airflow, .matrix). PYTHON can be any Python from 3.10 on.
 PYTHON ?= python3
+# How many processes run the fast tests.
+WORKERS ?= 2
 CONSTRAINTS := constraints/airflow-3.3.txt
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
-# Airflow reads its home at import; commands that only import it get one of their own.
+# Airflow reads AIRFLOW_HOME when it is imported.
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
 
-.PHONY: demo test airflow lint docs check bench cluster cluster-small audit matrix matrix-constraints constraints clean
+.PHONY: demo test test-all test-system airflow lint docs check mutants bench cluster cluster-small audit matrix \
+	matrix-constraints constraints clean
 
-demo: .venv/demo  ## take the example Dag through a real Airflow, twice
-	$(BIN)/python scripts/demo.py
+demo: .venv/demo  ## run the example Dag twice on a real Airflow
+	$(BIN)/python -m scripts.demo
 
-test: .venv/dev  ## pass the tests
-	$(BIN)/python -m pytest
+test: .venv/dev  ## run the unit tests
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
 
-airflow: .venv/demo  ## an Airflow to click through, with the sandbox
-	$(BIN)/python scripts/playground.py
+test-all: .venv/dev  ## run the unit and integration tests
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/integration
 
-lint: .venv/dev  ## style, types, layers
+test-system: .venv/dev  ## run the tests that start and kill real Airflow processes
+	$(BIN)/python -m pytest tests/system
+
+airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
+	$(BIN)/python -m scripts.playground
+
+lint: .venv/dev  ## check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: .venv/docs  ## the documentation, into docs/_build/html
+docs: .venv/docs  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 
-check:  ## all that CI checks
+check:  ## run everything that CI checks
 	.ci/run
 
-bench: .venv/bench  ## measure this provider beside its peers, into benchmarks/results; BENCH=--quick for a short run
+bench: .venv/bench  ## measure this provider and its peers into benchmarks/results; BENCH=--quick for a short run
 	$(BIN)/python -m benchmarks $(BENCH)
 
-cluster: .airflow/cluster-venv/ready  ## 500 launches on a distributed Airflow whose processes are killed; CLUSTER="--launches 30"
-	.airflow/cluster-venv/bin/python scripts/cluster.py $(CLUSTER)
+cluster: .airflow/cluster-venv/ready  ## run 500 launches on a distributed Airflow with kills; CLUSTER="--launches 30"
+	.airflow/cluster-venv/bin/python -m tests.system.cluster $(CLUSTER)
 
-cluster-small:  ## the same in some minutes; as root it installs PostgreSQL and Redis from Debian, without them it skips
-	scripts/cluster_small.sh
+cluster-small:  ## the same in a few minutes; as root it installs PostgreSQL and Redis, without them it skips
+	tests/system/cluster/small.sh
 
-audit: .venv/dev  ## what is pinned: is it there, withdrawn, as installed, and without known holes
+audit: .venv/dev  ## check the pinned packages: available, not yanked, installed as pinned, no known vulnerabilities
 	@[ -e .airflow/audit/ready ] || $(MAKE) --no-print-directory .airflow/audit/ready || true
 	$(BIN)/python scripts/audit.py
 
-constraints: .venv/dev  ## pin anew what development and the demo install
+constraints: .venv/dev  ## update the pins of development, demo, benchmarks and cluster
 	$(PIP) uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--extra dev --extra docs pyproject.toml constraints/airflow-3.3.in --output-file $(CONSTRAINTS)
@@ -51,23 +60,26 @@ constraints: .venv/dev  ## pin anew what development and the demo install
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--no-annotate --constraint $(CONSTRAINTS) constraints/cluster.in --output-file constraints/cluster.txt
 
-matrix: .venv/dev  ## pass the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
+matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
 	$(PIP) uv
-	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS)) $(if $(PYTEST),-- $(PYTEST))
+	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS)) -- -n $(WORKERS) $(PYTEST)
 
 MATRIX := airflow-2.11 airflow-3.0 airflow-3.1 airflow-3.2
-# Airflow 3.2 works with what there was when it came out; common-compat has to be newer than that.
-THEN-airflow-3.2 := --exclude-newer 2026-06-01 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-22
-matrix-constraints: .venv/dev  ## pin anew what the matrix installs
+# Airflow 3.2 does not work with later packages; common-compat must be newer.
+CUTOFF-airflow-3.2 := --exclude-newer 2026-06-01 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-22
+matrix-constraints: .venv/dev  ## update the pins of the matrix
 	$(PIP) uv
 	$(foreach airflow,$(MATRIX),$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
-		--no-annotate --upgrade --quiet $(THEN-$(airflow)) --extra dev pyproject.toml constraints/matrix/$(airflow).in \
+		--no-annotate --upgrade --quiet $(CUTOFF-$(airflow)) --extra dev pyproject.toml constraints/matrix/$(airflow).in \
 		--output-file constraints/matrix/$(airflow).txt &&) true
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --no-annotate \
 		--upgrade --quiet --extra dev --resolution lowest-direct --constraint constraints/matrix/lowest.in pyproject.toml \
 		--output-file constraints/matrix/lowest.txt
 
-clean:  ## forget all that was made here
+mutants: .airflow/mutants-venv/ready  ## mutation tests: change the code in one place, check that a test fails; PART="rules" for one part
+	.airflow/mutants-venv/bin/python scripts/mutants.py $(PART)
+
+clean:  ## delete everything that these targets create
 	rm -rf .venv .airflow .matrix docs/_build dist
 
 .venv/python:
@@ -85,7 +97,7 @@ clean:  ## forget all that was made here
 	$(PIP) --constraint constraints/bench.txt --requirement constraints/bench.in
 	touch $@
 
-# Kept apart, so that nothing of it changes what is audited; without it the audit says what it did not do.
+# In an environment of its own, so that pip-audit changes no audited package. It may be missing.
 .airflow/audit/ready: .venv/python
 	$(BIN)/python -m venv .airflow/audit
 	.airflow/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
@@ -95,7 +107,7 @@ clean:  ## forget all that was made here
 	$(PIP) --editable '.[$*]'
 	touch $@
 
-# What .venv has, and on top of it what the cluster needs: neither the tests nor the demo see Celery.
+# Everything in .venv, and the packages of the cluster. Tests and demo run without Celery.
 .airflow/cluster-venv/ready: .venv/demo constraints/cluster.in constraints/cluster.txt
 	@echo "Installing Celery and the drivers of PostgreSQL and Redis into .airflow/cluster-venv ..."
 	$(BIN)/python -m venv --clear .airflow/cluster-venv
@@ -103,4 +115,13 @@ clean:  ## forget all that was made here
 		> "$$(.airflow/cluster-venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	.airflow/cluster-venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS) \
 		--constraint constraints/cluster.txt --requirement constraints/cluster.in
+	touch $@
+
+# What .venv has, plus mutmut; the tests and the audit do not see it.
+.airflow/mutants-venv/ready: .venv/dev
+	@echo "Installing mutmut into .airflow/mutants-venv ..."
+	$(BIN)/python -m venv --clear .airflow/mutants-venv
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$(.airflow/mutants-venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	.airflow/mutants-venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS) mutmut==3.8.1
 	touch $@

@@ -29,7 +29,7 @@
     ├── LeadsUnaccountedError        Instantly does not account for every lead of a batch
     └── SendsInterruptedError        the gate closed between two batches of leads, and may open again
 
-None of these is an ``AirflowException``: ``soft_fail`` skips a wait that timed out, never a bad API key. Errors
+None of these is an ``AirflowException``: ``soft_fail`` skips a wait that timed out, never a bad key. Errors
 that Airflow has to act on (a closed gate, a submission that must not be repeated) derive from Airflow's own
 exceptions and are defined beside the tasks that raise them.
 

@@ -1,1 +1,1 @@
-"""What waiting costs: this provider beside its peers, on one machine, in one run. `make bench` starts it."""
+"""Measures this provider and its peers on one machine in one run. `make bench` starts it."""

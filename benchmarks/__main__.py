@@ -1,6 +1,6 @@
 """Runs the benchmark and writes its results: `python -m benchmarks [--quick] [--only PART ...]`.
 
-Nothing else should run on the machine meanwhile: one core for the server, one for whoever is measured.
+Nothing else should run on the machine meanwhile: one core is for the server, one for what is measured.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ from benchmarks.server import RunningServer, running
 from benchmarks.waits import Plan
 
 RESULTS = Path(__file__).parent / "results"
-_BEGUN = time.monotonic()
+_STARTED = time.monotonic()
 PARTS = ("waits", "leads", "imports", "system")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for. Exit code 1 if anything could not be measured."""
+    """Run the chosen parts. Exit code 1 if anything could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a rough run of less than five minutes")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short, less exact run of less than five minutes"
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(arguments)
-    # So that whoever ends this process the ordinary way ends those that it started too.
+    # SIGTERM to this process stops the processes that it started too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = report.Results(quick=options.quick, machine=machine.describe())
     with running() as server:
         if "waits" in options.only:
             _measure_waits(results, server, quick_plans() if options.quick else plans())
-            # Again after each part, so that a part that fails takes no other with it.
+            # After each part, so that a part that fails does not lose the others.
             _write(results, options.output)
         if "leads" in options.only:
             say("leads")
@@ -51,17 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             load = QUICK_LOAD if options.quick else system.Load()
             results.idle, results.system = system.run(server, load)
             results.load = load
-    results.machine["The run took"] = f"{(time.monotonic() - _BEGUN) / 60:.1f} minutes"
+    results.machine["The run took"] = f"{(time.monotonic() - _STARTED) / 60:.1f} minutes"
     _write(results, options.output)
     say(f"Results are in {options.output}.")
-    return int(any(isinstance(figures, str) for _, figures in results.waits))
+    return int(any(isinstance(measured, str) for _, measured in results.waits))
 
 
 QUICK_LOAD = system.Load(tasks=6, interval=10, processing=15, idle=5)
 
 
 def quick_plans() -> list[Plan]:
-    """Return few measurements, with short windows."""
+    """Return a few measurements with short windows."""
     return [
         *(Plan(contender, 100, 2, window=2) for contender in ("campaign_cleaner", "http")),
         *(
@@ -73,15 +75,15 @@ def quick_plans() -> list[Plan]:
 
 def plans() -> list[Plan]:
     """Return all measurements."""
-    spoken = [
+    contenders = [
         ("campaign_cleaner", False), ("instantly", False), ("bare", False), ("http", False),
         ("campaign_cleaner", True), ("instantly", True), ("bare", True), ("http", True), ("dbt_cloud", True),
     ]  # fmt: skip
     both = ("campaign_cleaner", "instantly")
     return [
-        *(Plan(contender, 100, 2, tls=tls) for contender, tls in spoken if contender != "bare"),
+        *(Plan(contender, 100, 2, tls=tls) for contender, tls in contenders if contender != "bare"),
         *(Plan(contender, 100, 2, same=True) for contender in both),
-        *(Plan(contender, 1000, 5, tls=tls) for contender, tls in spoken),
+        *(Plan(contender, 1000, 5, tls=tls) for contender, tls in contenders),
         *(Plan(contender, 1000, 5, same=True) for contender in both),
         *(
             Plan(contender, 1000, 5, tls=contender == "dbt_cloud", at_once=True)
@@ -90,7 +92,7 @@ def plans() -> list[Plan]:
         *(Plan(contender, 10_000, 10, tls=tls, window=3) for contender in both for tls in (False, True)),
         Plan("instantly", 10_000, 10, same=True, window=3),
         Plan("bare", 10_000, 10, window=3),
-        # 10,000 looks of a peer take more than 10 s of CPU.
+        # 10,000 polls of a peer take more than 10 s of CPU.
         *(
             Plan(contender, 10_000, 60, tls=contender == "dbt_cloud", window=0.5)
             for contender in ("http", "dbt_cloud")
@@ -101,19 +103,18 @@ def plans() -> list[Plan]:
 def _measure_waits(results: report.Results, server: RunningServer, planned: Sequence[Plan]) -> None:
     for position, plan in enumerate(planned, 1):
         say(f"{position:2}/{len(planned)}  {plan.title}")
-        figures: waits.Figures | str
+        measured: waits.Measurements | str
         try:
-            figures = waits.in_fresh_process(plan, server)
+            measured = waits.in_fresh_process(plan, server)
         except RuntimeError as error:
-            figures = str(error).strip().splitlines()[-1]
+            measured = str(error).strip().splitlines()[-1]
             print(error, file=sys.stderr, flush=True)
-        results.waits.append((plan, figures))
+        results.waits.append((plan, measured))
 
 
 def _write(results: report.Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    described = asdict(results)
-    text = json.dumps(described, indent=1, default=str)
+    text = json.dumps(asdict(results), indent=1, default=str)
     (folder / "latest.json").write_text(text + "\n", encoding="utf-8")
     (folder / "latest.md").write_text(report.markdown(results), encoding="utf-8")
     drawn = report.chart(results)
@@ -122,8 +123,8 @@ def _write(results: report.Results, folder: Path) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line at once, with the seconds since the beginning."""
-    print(f"{time.monotonic() - _BEGUN:5.0f} s  {text}", flush=True)
+    """Print a line without delay, with the seconds since the start."""
+    print(f"{time.monotonic() - _STARTED:5.0f} s  {text}", flush=True)
 
 
 if __name__ == "__main__":

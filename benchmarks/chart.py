@@ -1,4 +1,4 @@
-"""Bars as SVG, by hand: a panel for each quantity, a bar for each contender, on a logarithmic scale."""
+"""Bar charts as SVG: a panel per quantity, a bar per contender, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GAP = 8
 _TITLE = 38
 _MARGIN = 16
 _OURS, _OTHERS = "#1f7a4d", "#9aa3ad"
-# A card of its own, so that it reads on a dark page too.
+# With its own background, so that it is readable on a dark page too.
 _STYLE = (
     "text{font-family:system-ui,sans-serif;font-size:13px;fill:#1c2126}"
     ".title{font-weight:600;font-size:14px}.note{font-size:11px;fill:#59626b}"
@@ -24,11 +24,14 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One contender's value, and how it is written."""
+    """The value of one contender.
+
+    :param shown: the value as text.
+    """
 
     label: str
     value: float
-    written: str
+    shown: str
     ours: bool
 
 
@@ -41,7 +44,7 @@ class Panel:
 
     @property
     def height(self) -> int:
-        """How much room it takes."""
+        """Its height in pixels."""
         return _TITLE + len(self.bars) * (_BAR + _GAP)
 
 
@@ -73,17 +76,17 @@ def _panel(panel: Panel, top: int) -> list[str]:
             f'<text x="{_LABELS - 10}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>',
             f'<rect x="{_LABELS}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2" '
             f'fill="{_OURS if bar.ours else _OTHERS}"/>',
-            f'<text x="{_LABELS + width + 6:.1f}" y="{middle}">{escape(bar.written)}</text>',
+            f'<text x="{_LABELS + width + 6:.1f}" y="{middle}">{escape(bar.shown)}</text>',
         ]
     return parts
 
 
 def _width(value: float, values: Sequence[float]) -> float:
-    """Return a length between a stub and the whole room: each power of ten has the same share."""
+    """Return the length of a bar in pixels: each power of ten has the same length."""
     positive = [other for other in values if other > 0]
     if value <= 0 or not positive:
         return 2.0
     lowest = math.floor(math.log10(min(positive)) - 0.2)
     highest = max(math.log10(max(positive)), lowest + 1)
-    room = _WIDTH - _LABELS - _VALUES - _MARGIN
-    return max(2.0, room * (math.log10(value) - lowest) / (highest - lowest))
+    available = _WIDTH - _LABELS - _VALUES - _MARGIN
+    return max(2.0, available * (math.log10(value) - lowest) / (highest - lowest))

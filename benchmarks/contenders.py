@@ -1,8 +1,8 @@
-"""Who is measured: this provider's triggers, those of two peers, and a loop that does only the requests.
+"""What is measured: this provider's triggers, those of two peers, and a loop that only sends the requests.
 
-Each contender is a function that turns a wait's number into a coroutine. The coroutine waits until the server
-reports that wait as done, and tells whether it ended as it should. Connections come from the environment, as
-:func:`connections` writes them.
+Each contender is a function from the number of a wait to a coroutine. The coroutine waits until the server
+reports that wait as done, and returns whether it ended correctly. Connections are environment variables, see
+:func:`connections`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.server import HOST, RunningServer, cleaner_id, instantly_id
 
 KEY = "benchmark"
-# Far above what is asked here, so that the budget of an account is not what is measured.
+# Far above the rate of this benchmark, so that the rate limit does not affect the result.
 REQUESTS_PER_SECOND = 5000
 _HOUR = 3600.0
 
@@ -26,12 +26,12 @@ Wait = Callable[[int], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class Contender:
-    """One of those measured.
+    """One contender.
 
     :param title: its name in the tables.
-    :param ours: it belongs to this provider.
-    :param make: prepares it: interval in seconds and the service's URL in, a wait out.
-    :param plain: it can speak plain HTTP.
+    :param ours: whether it belongs to this provider.
+    :param make: returns its wait, given the interval in seconds and the URL of the service.
+    :param plain: whether it supports plain HTTP.
     """
 
     title: str
@@ -41,15 +41,15 @@ class Contender:
 
 
 def connections(server: RunningServer, *, tls: bool) -> dict[str, str]:
-    """Return the environment variables that define every contender's connection."""
+    """Return the connections of all contenders as environment variables."""
     url = server.url(tls=tls)
     port = server.ports["tls" if tls else "plain"]
     extra = {"max_requests_per_second": REQUESTS_PER_SECOND}
-    described: dict[str, dict[str, Any]] = {
+    by_id: dict[str, dict[str, Any]] = {
         "campaign_cleaner_default": {"conn_type": "campaign_cleaner", "host": url, "extra": extra},
         "instantly_default": {"conn_type": "instantly", "host": url, "extra": extra},
         "http_default": {"conn_type": "http", "host": url.rpartition(":")[0], "port": port},
-        # The dbt Cloud hook puts https:// before the host, whatever the connection says.
+        # The dbt Cloud hook always uses https://.
         "dbt_cloud_default": {
             "conn_type": "dbt_cloud",
             "host": f"{HOST}:{server.ports['tls']}",
@@ -58,7 +58,7 @@ def connections(server: RunningServer, *, tls: bool) -> dict[str, str]:
     }
     return {
         f"AIRFLOW_CONN_{name.upper()}": json.dumps({"password": KEY, **connection})
-        for name, connection in described.items()
+        for name, connection in by_id.items()
     }
 
 
@@ -70,12 +70,12 @@ def _campaign_cleaner(interval: float, _: str) -> Wait:
             CampaignCleanerCampaignTrigger(
                 campaign_id=cleaner_id(number),
                 campaign_cleaner_conn_id="campaign_cleaner_default",
-                paused=["processing"],
+                paused="fail",
                 poke_interval=interval,
                 deadline=time.time() + _HOUR,
             )
         )
-        return bool(event["ending"] == "answered" and event["said"] == "completed")
+        return bool(event["outcome"] == "done" and event["status"] == "completed")
 
     return wait
 
@@ -93,7 +93,7 @@ def _instantly(interval: float, _: str) -> Wait:
                 deadline=time.time() + _HOUR,
             )
         )
-        return bool(event["ending"] == "answered" and event["said"]["open"])
+        return bool(event["outcome"] == "done" and event["status"]["open"])
 
     return wait
 
@@ -130,7 +130,7 @@ _bare_session: list[Any] = []
 
 
 def _bare_aiohttp(interval: float, url: str) -> Wait:
-    """Do what Instantly's waits cost at the least: the same requests over as many connections, no more."""
+    """Do the minimum of Instantly's waits: the same requests over the same number of connections."""
     import aiohttp
 
     async def wait(number: int) -> bool:
@@ -153,7 +153,7 @@ def _bare_aiohttp(interval: float, url: str) -> Wait:
 
 
 async def _first_event(trigger: Any) -> Any:
-    """Take a trigger to its event, as the triggerer does."""
+    """Run a trigger until its event, as the triggerer does."""
     try:
         async for event in trigger.run():
             return event.payload

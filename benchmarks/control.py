@@ -1,4 +1,4 @@
-"""How a driver talks to the server: small requests over its control port, blocking or not."""
+"""Small requests to the server's control port, blocking or asynchronous."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from benchmarks.server import HOST
 _direct = build_opener(ProxyHandler({}))
 
 
-def tell(port: int, path: str, **body: Any) -> dict[str, Any]:
-    """Send an instruction, and return the counts; blocks."""
-    with _direct.open(f"http://{HOST}:{port}{path}", json.dumps(body).encode(), timeout=30) as answer:
-        counts: dict[str, Any] = json.loads(answer.read())
+def control(port: int, path: str, **body: Any) -> dict[str, Any]:
+    """Send a command, and return the counts."""
+    with _direct.open(f"http://{HOST}:{port}{path}", json.dumps(body).encode(), timeout=30) as response:
+        counts: dict[str, Any] = json.loads(response.read())
         return counts
 
 
-async def atell(port: int, path: str, **body: Any) -> dict[str, Any]:
-    """Send an instruction from an event loop that is being measured, and return the counts."""
+async def acontrol(port: int, path: str, **body: Any) -> dict[str, Any]:
+    """Send a command from an event loop that is being measured, and return the counts."""
     reader, writer = await asyncio.open_connection(HOST, port)
     payload = json.dumps(body).encode()
     writer.write(f"POST {path} HTTP/1.1\r\nContent-Length: {len(payload)}\r\n\r\n".encode() + payload)

@@ -1,11 +1,11 @@
-"""What it takes to add a file of leads: this provider's operator beside a task that does it the plain way.
+"""Measures the upload of a file of leads: this provider's operator, and a plain task.
 
-The plain way is what fits into a `@task`: read the file with `csv`, post the rows in batches with `requests`.
-Each row of the table is a fresh process, which adds a small file first so that everything is imported. Memory
-is how far the resident set grows at its highest.
+The plain task is what a user would write in a `@task`: read the file with `csv`, post the rows in batches
+with `requests`. Each row of the table is a fresh process, which first adds a small file so that everything is
+imported. Memory is the largest growth of the resident set.
 
-`python -m benchmarks.leads` takes a contender, a URL, a file and how many leads it holds, and prints a
-:class:`Upload` as JSON.
+`python -m benchmarks.leads` takes a contender, a URL, two files and the number of leads in the second one,
+and prints an :class:`Upload` as JSON.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ PLANS = (("ours", 10_000), ("plain", 10_000), ("ours", 100_000), ("plain", 100_0
 
 @dataclass(frozen=True)
 class Upload:
-    """What an upload took.
+    """The measurements of an upload.
 
     :param contender: a key of :data:`TITLES`.
-    :param leads: how many.
-    :param uploaded: how many the server counted.
-    :param mebibytes: growth of the resident set at its highest.
-    :param cpu_seconds: of the process.
-    :param wall_seconds: from its beginning to its end.
+    :param leads: leads in the file.
+    :param uploaded: leads that the server counted.
+    :param mebibytes: the largest growth of the resident set.
+    :param cpu_seconds: CPU seconds of the process.
+    :param wall_seconds: duration of the upload.
     """
 
     contender: str
@@ -53,7 +53,7 @@ class Upload:
 
 
 def run(server: RunningServer, *, quick: bool) -> list[Upload]:
-    """Measure all, or in a quick run those of up to 10,000 leads."""
+    """Measure all uploads; in a quick run only those of up to 10,000 leads."""
     with tempfile.TemporaryDirectory(prefix="bench-leads-") as folder:
         return [
             _in_fresh_process(contender, leads, server, Path(folder))
@@ -121,31 +121,31 @@ def _plain(url: str) -> Callable[[str], int]:
         uploaded = 0
         for start in range(0, len(rows), BATCH):
             body = {"campaign_id": CAMPAIGN, "leads": [_lead(row) for row in rows[start : start + BATCH]]}
-            answer = session.post(f"{url}/api/v2/leads/add", json=body, timeout=30)
-            answer.raise_for_status()
-            uploaded += answer.json()["leads_uploaded"]
+            response = session.post(f"{url}/api/v2/leads/add", json=body, timeout=30)
+            response.raise_for_status()
+            uploaded += response.json()["leads_uploaded"]
         return uploaded
 
     return add
 
 
 def _lead(row: Mapping[str, str]) -> dict[str, object]:
-    own = {name: row[name] for name in ("email", "first_name", "last_name", "company_name")}
-    return {**own, "custom_variables": {"favourite_colour": row["favourite_colour"]}}
+    fields = {name: row[name] for name in ("email", "first_name", "last_name", "company_name")}
+    return {**fields, "custom_variables": {"favourite_colour": row["favourite_colour"]}}
 
 
 def _memory(name: str) -> int:
-    """Return a line of the process's status, in KiB."""
+    """Return a value of the process's status in KiB."""
     with Path("/proc/self/status").open(encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(name))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure one contender, and print what came of it."""
+    """Measure one contender, and print the result."""
     contender, url, small, large, leads = arguments
     add = {"ours": _ours, "plain": _plain}[contender](url)
     add(small)
-    # From here on, the highest resident set is counted anew.
+    # Reset the peak of the resident set.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before, clock, cpu = _memory("VmRSS"), time.perf_counter(), time.process_time()
     uploaded = add(large)

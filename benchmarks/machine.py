@@ -1,4 +1,4 @@
-"""What the figures were taken on: they mean nothing without it."""
+"""The machine of the measurements, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _PACKAGES = (
 
 
 def describe() -> dict[str, str]:
-    """Return names and values, all of them text."""
-    described = {
-        "Taken": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    """Return the description as names and values."""
+    values = {
+        "Measured": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "CPU": f"{_after_colon('/proc/cpuinfo', 'model name')}, {len(os.sched_getaffinity(0))} cores usable",
         "Memory": f"{int(_after_colon('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.1f} GiB",
         "Load before the run": f"{os.getloadavg()[0]:.2f}",
         "System": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
     }
-    return described | {package: version(package) for package in _PACKAGES}
+    return values | {package: version(package) for package in _PACKAGES}
 
 
 def _after_colon(path: str, name: str) -> str:

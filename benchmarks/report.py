@@ -1,4 +1,4 @@
-"""The figures as Markdown and as a chart, with what they were taken on and what they have to reach."""
+"""The results as Markdown and as a chart, with the machine and the limits."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from benchmarks.contenders import CONTENDERS, REQUESTS_PER_SECOND
 from benchmarks.imports import Import
 from benchmarks.leads import TITLES, Upload
 from benchmarks.system import Cost, Load
-from benchmarks.waits import HISTORY, Figures, Plan
+from benchmarks.waits import HISTORY, Measurements, Plan
 
 SHOWN = 1000
 
 
 @dataclass
 class Results:
-    """Everything that a run found.
+    """The results of a run.
 
-    :param quick: it was a short one, whose figures are rough.
-    :param machine: what it ran on.
-    :param waits: each plan with its figures, or with the reason why there are none.
-    :param uploads: what files of leads cost.
-    :param modules: import costs.
-    :param files: parse costs.
-    :param load: what the whole Airflow was given to do; None where it was left out.
-    :param idle: CPU seconds a second of that Airflow without work.
-    :param system: what its runs cost.
+    :param quick: whether it was a short run, which is less exact.
+    :param machine: the description of the machine.
+    :param waits: each plan with its measurements, or with the error.
+    :param uploads: files of leads.
+    :param modules: imports of modules.
+    :param files: Dag files.
+    :param load: the work of the whole Airflow; None if it was not measured.
+    :param idle: CPU seconds per second of that Airflow without work.
+    :param system: the runs on that Airflow.
     """
 
     quick: bool
     machine: dict[str, str]
-    waits: list[tuple[Plan, Figures | str]] = field(default_factory=list)
+    waits: list[tuple[Plan, Measurements | str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
@@ -42,12 +42,12 @@ class Results:
 
     def find(
         self, contender: str, waits: int, *, tls: bool, at_once: bool = False
-    ) -> tuple[Plan, Figures] | None:
-        """Return a measurement of distinct campaigns, which arrived one by one unless told otherwise."""
-        for plan, figures in self.waits:
+    ) -> tuple[Plan, Measurements] | None:
+        """Return the measurements of distinct campaigns, started one by one or ``at_once``."""
+        for plan, measured in self.waits:
             wanted = (plan.contender, plan.waits, plan.tls, plan.same, plan.at_once)
-            if wanted == (contender, waits, tls, False, at_once) and isinstance(figures, Figures):
-                return plan, figures
+            if wanted == (contender, waits, tls, False, at_once) and isinstance(measured, Measurements):
+                return plan, measured
         return None
 
 
@@ -55,9 +55,9 @@ def markdown(results: Results) -> str:
     """Return the whole report."""
     parts = [
         "# Benchmark\n",
-        "A short run: its figures are rough.\n" if results.quick else "",
+        "A short run: its values are not exact.\n" if results.quick else "",
         _table(("", ""), list(results.machine.items())),
-        _goals(results) if results.waits or results.modules else "",
+        _limits(results) if results.waits or results.modules else "",
         _waits(results.waits) if results.waits else "",
         _system(results) if results.load else "",
         _uploads(results.uploads) if results.uploads else "",
@@ -77,97 +77,99 @@ def chart(results: Results) -> str | None:
     if not found:
         return None
 
-    def panel(title: str, value: Callable[[Figures], float], form: str) -> Panel:
+    def panel(title: str, value: Callable[[Measurements], float], form: str) -> Panel:
         return Panel(
             title,
             [
-                Bar(name, value(figures), form.format(value(figures)), ours)
-                for name, ours, _, figures in found
+                Bar(name, value(measured), form.format(value(measured)), ours)
+                for name, ours, _, measured in found
             ],
         )
 
     return draw(
         f"{SHOWN:,} waits for distinct campaigns in one triggerer process",
-        f"One look every {found[0][2].interval:g} s. Logarithmic scales; shorter is better. "
+        f"One poll every {found[0][2].interval:g} s. Logarithmic scales; shorter is better. "
         f"{results.machine['CPU']}, Python {results.machine['Python']}.",
         [
-            panel("Requests per interval", lambda figures: figures.requests, "{:,.1f}"),
-            panel("CPU per wait and interval", lambda figures: figures.cpu_per_wait, "{:.3f} ms"),
-            panel("Memory per wait", lambda figures: figures.memory_per_wait, "{:.1f} KiB"),
-            panel("Connections at the same time", lambda figures: float(figures.connections), "{:,.0f}"),
+            panel("Requests per interval", lambda measured: measured.requests, "{:,.1f}"),
+            panel("CPU per wait and interval", lambda measured: measured.cpu_per_wait, "{:.3f} ms"),
+            panel("Memory per wait", lambda measured: measured.memory_per_wait, "{:.1f} KiB"),
+            panel("Connections at the same time", lambda measured: float(measured.connections), "{:,.0f}"),
         ],
     )
 
 
-# What it has to reach.
+# The limits.
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A bound, and what was found."""
+class Limit:
+    """A limit, and the measured value."""
 
     what: str
-    bound: str
-    found: str
+    limit: str
+    measured: str
     met: bool
 
     @classmethod
-    def at_most(cls, what: str, bound: float, found: float, unit: str = "") -> Goal:
-        """Describe something that has to be small."""
-        return cls(what, f"at most {bound:,g}{unit}", f"{found:,.4g}{unit}", found <= bound)
+    def at_most(cls, what: str, limit: float, measured: float, unit: str = "") -> Limit:
+        """Return a limit for a value that must be small."""
+        return cls(what, f"at most {limit:,g}{unit}", f"{measured:,.4g}{unit}", measured <= limit)
 
     @classmethod
-    def at_least(cls, what: str, bound: float, found: float) -> Goal:
-        """Describe something that has to be a multiple."""
-        return cls(what, f"at least {bound:,g} times", f"{found:,.4g} times", found >= bound)
+    def at_least(cls, what: str, limit: float, measured: float) -> Limit:
+        """Return a limit for a ratio that must be large."""
+        return cls(what, f"at least {limit:,g} times", f"{measured:,.4g} times", measured >= limit)
 
 
-def _goals(results: Results) -> str:
-    goals = [*_cleaner_goals(results), *_instantly_goals(results), *_other_goals(results)]
-    rows = [(goal.what, goal.bound, goal.found, "yes" if goal.met else "**no**") for goal in goals]
-    return "## What it has to reach\n\n" + _table(("", "bound", "found", "met"), rows)
+def _limits(results: Results) -> str:
+    limits = [*_cleaner_limits(results), *_instantly_limits(results), *_other_limits(results)]
+    rows = [(limit.what, limit.limit, limit.measured, "yes" if limit.met else "**no**") for limit in limits]
+    return "## Limits\n\n" + _table(("", "limit", "measured", "met"), rows)
 
 
-def _cleaner_goals(results: Results) -> list[Goal]:
+def _cleaner_limits(results: Results) -> list[Limit]:
     ours = results.find("campaign_cleaner", SHOWN, tls=False)
     if not ours:
         return []
-    name, figures = f"Campaign Cleaner, {SHOWN:,} waits", ours[1]
-    goals = [
-        Goal.at_most(f"{name}: requests per interval", 1, figures.requests),
-        Goal.at_most(f"{name}: connections", 20, figures.connections),
-        _punctual(name, ours),
+    name, measured = f"Campaign Cleaner, {SHOWN:,} waits", ours[1]
+    limits = [
+        Limit.at_most(f"{name}: requests per interval", 1, measured.requests),
+        Limit.at_most(f"{name}: connections", 20, measured.connections),
+        _event_delay(name, ours),
     ]
     for peer, tls in (("http", False), ("dbt_cloud", True)):
         theirs = results.find(peer, SHOWN, tls=tls)
-        # Like with like where both were measured; plain HTTP is the cheaper of the two.
+        # Compare TLS with TLS if both were measured; plain HTTP is the cheaper one.
         mine = results.find("campaign_cleaner", SHOWN, tls=tls) or ours
         if theirs:
-            against = f"{name}, against {CONTENDERS[peer].title}"
+            against = f"{name}, compared with {CONTENDERS[peer].title}"
             left, right = theirs[1], mine[1]
-            goals += [
-                Goal.at_least(f"{against}: requests", 100, _ratio(left.requests, right.requests)),
-                Goal.at_least(f"{against}: CPU", 20, _ratio(left.cpu_per_wait, right.cpu_per_wait)),
-                Goal.at_least(f"{against}: memory", 3, _ratio(left.memory_per_wait, right.memory_per_wait)),
+            limits += [
+                Limit.at_least(f"{against}: requests", 100, _ratio(left.requests, right.requests)),
+                Limit.at_least(f"{against}: CPU", 20, _ratio(left.cpu_per_wait, right.cpu_per_wait)),
+                Limit.at_least(f"{against}: memory", 3, _ratio(left.memory_per_wait, right.memory_per_wait)),
             ]
         ours_then = results.find("campaign_cleaner", SHOWN, tls=False, at_once=True)
         theirs_then = results.find(peer, SHOWN, tls=tls, at_once=True)
         if ours_then and theirs_then:
             times = _ratio(theirs_then[1].memory_per_wait, ours_then[1].memory_per_wait)
-            goals.append(Goal.at_least(f"{name} at once, against {CONTENDERS[peer].title}: memory", 3, times))
-    return goals
+            limits.append(
+                Limit.at_least(f"{name} at once, compared with {CONTENDERS[peer].title}: memory", 3, times)
+            )
+    return limits
 
 
-def _instantly_goals(results: Results) -> list[Goal]:
+def _instantly_limits(results: Results) -> list[Limit]:
     ours = results.find("instantly", SHOWN, tls=False)
     if not ours:
         return []
-    name, figures = f"Instantly, {SHOWN:,} distinct campaigns", ours[1]
-    goals = [
-        Goal.at_most(f"{name}: connections", 20, figures.connections),
-        _punctual(name, ours),
+    name, measured = f"Instantly, {SHOWN:,} distinct campaigns", ours[1]
+    limits = [
+        Limit.at_most(f"{name}: connections", 20, measured.connections),
+        _event_delay(name, ours),
     ]
-    # CPU against the better peer of those that spoke the same.
+    # CPU compared with the better peer, TLS with TLS and plain HTTP with plain HTTP.
     for tls in (False, True):
         mine = results.find("instantly", SHOWN, tls=tls)
         peers = [
@@ -178,32 +180,34 @@ def _instantly_goals(results: Results) -> list[Goal]:
         over = "TLS" if tls else "plain"
         if mine and peers:
             part = 100 * _ratio(mine[1].cpu_per_request or 0.0, min(peers))
-            goals.append(Goal.at_most(f"{name}, {over}: CPU per poll, of the better peer's", 40, part, " %"))
+            limits.append(
+                Limit.at_most(f"{name}, {over}: CPU per poll, of the better peer's", 40, part, " %")
+            )
         bare = results.find("bare", SHOWN, tls=tls)
         if mine and bare:
             times = _ratio(mine[1].cpu_per_request or 0.0, bare[1].cpu_per_request or 0.0)
-            goals.append(
-                Goal.at_most(f"{name}, {over}: CPU per poll, of a bare aiohttp loop's", 1.5, times, " times")
+            limits.append(
+                Limit.at_most(f"{name}, {over}: CPU per poll, of a bare aiohttp loop's", 1.5, times, " times")
             )
-    return goals
+    return limits
 
 
-def _punctual(name: str, measured: tuple[Plan, Figures]) -> Goal:
-    plan, figures = measured
-    complete = figures.event_p99 is not None and figures.ended_well == plan.waits
-    late = figures.event_p99 if complete and figures.event_p99 is not None else float("inf")
-    return Goal.at_most(f"{name}: completion to event, p99", plan.interval + 0.5, late, " s")
+def _event_delay(name: str, measured: tuple[Plan, Measurements]) -> Limit:
+    plan, measured = measured
+    complete = measured.event_p99 is not None and measured.succeeded == plan.waits
+    late = measured.event_p99 if complete and measured.event_p99 is not None else float("inf")
+    return Limit.at_most(f"{name}: completion to event, p99", plan.interval + 0.5, late, " s")
 
 
-def _other_goals(results: Results) -> list[Goal]:
-    goals = []
+def _other_limits(results: Results) -> list[Limit]:
+    limits = []
     if many := results.find("campaign_cleaner", 10_000, tls=False):
         lag = 1000 * many[1].lag_worst_ever
-        goals.append(Goal.at_most("Campaign Cleaner, 10,000 waits: worst loop lag", 200, lag, " ms"))
+        limits.append(Limit.at_most("Campaign Cleaner, 10,000 waits: worst loop lag", 200, lag, " ms"))
     parsed = [module.fresh for module in results.modules if module.ours and module.fresh is not None]
     if parsed:
-        goals.append(Goal.at_most("Import of a sensor or operator module, slowest", 60, max(parsed), " ms"))
-    return goals
+        limits.append(Limit.at_most("Import of a sensor or operator module, slowest", 60, max(parsed), " ms"))
+    return limits
 
 
 def _ratio(one: float, other: float) -> float:
@@ -213,31 +217,31 @@ def _ratio(one: float, other: float) -> float:
 # The tables.
 
 
-def _waits(waits: Sequence[tuple[Plan, Figures | str]]) -> str:
+def _waits(waits: Sequence[tuple[Plan, Measurements | str]]) -> str:
     heads = (
         "waits", "every", "contender", "campaigns", "over", "requests per interval",
         "connections: at once / opened per interval", "CPU per wait and interval", "CPU per request",
         "memory per wait", "loop lag: p99 / worst / worst ever", "completion to event: p50 / p99",
-        "ended well", "of one core",
+        "succeeded", "of one core",
     )  # fmt: skip
-    rows = [_wait_row(plan, figures) for plan, figures in waits]
+    rows = [_wait_row(plan, measured) for plan, measured in waits]
     return "\n".join(
         [
             "## Waits in one triggerer process\n",
-            f"""Each row is a fresh process with one event loop, logging as a triggerer does, at INFO. The
-server is another process. Waits arrive evenly over one interval unless the row says *at once*. CPU, requests,
-memory and lag are those of a steady window; *worst ever* counts arrival and completion too. Loop lag is how
-late a timer fires that falls due at any moment. The waits complete over one interval, 10 s at most, each at
-a moment of its own. The budget of our accounts is set to {REQUESTS_PER_SECOND:,} requests a second, so that
-it is not what is measured. Campaign Cleaner's list holds {HISTORY:,} older campaigns too. The dbt Cloud hook
-speaks TLS only. The bare loop does what our Instantly waits ask, over 20 connections, and nothing else: no
-checks, no log.\n""",
+            f"""Each row is a fresh process with one event loop that logs like a triggerer, at INFO. The
+server is another process. Waits start evenly over one interval unless the row has *at once*. CPU, requests,
+memory and lag are measured in a steady window; *worst ever* includes the start and the completion of the
+waits. Loop lag is the delay of a timer. The waits complete over one interval, 10 s at most, one after
+another. The rate limit of our accounts is set to {REQUESTS_PER_SECOND:,} requests per second, so that it
+does not limit the result. Campaign Cleaner's list also contains {HISTORY:,} older campaigns. The dbt Cloud
+hook supports TLS only. The bare loop sends the requests of our Instantly waits over 20 connections and does
+nothing else: no checks, no log.\n""",
             _table(heads, rows),
         ]
     )
 
 
-def _wait_row(plan: Plan, figures: Figures | str) -> tuple[str, ...]:
+def _wait_row(plan: Plan, measured: Measurements | str) -> tuple[str, ...]:
     first = (
         f"{plan.waits:,}",
         f"{plan.interval:g} s",
@@ -245,22 +249,22 @@ def _wait_row(plan: Plan, figures: Figures | str) -> tuple[str, ...]:
         ("same" if plan.same else "distinct") + (", at once" if plan.at_once else ""),
         "TLS" if plan.tls else "plain",
     )
-    if isinstance(figures, str):
-        return (*first, figures, *[""] * 8)
-    per_request = "" if figures.cpu_per_request is None else f"{figures.cpu_per_request:.2f} ms"
-    lags = (figures.lag_p99, figures.lag_worst, figures.lag_worst_ever)
-    late = (figures.event_p50, figures.event_p99)
+    if isinstance(measured, str):
+        return (*first, measured, *[""] * 8)
+    per_request = "" if measured.cpu_per_request is None else f"{measured.cpu_per_request:.2f} ms"
+    lags = (measured.lag_p99, measured.lag_worst, measured.lag_worst_ever)
+    late = (measured.event_p50, measured.event_p99)
     return (
         *first,
-        f"{figures.requests:,.1f}",
-        f"{figures.connections:,} / {figures.opened:,.1f}",
-        f"{figures.cpu_per_wait:.3f} ms",
+        f"{measured.requests:,.1f}",
+        f"{measured.connections:,} / {measured.opened:,.1f}",
+        f"{measured.cpu_per_wait:.3f} ms",
         per_request,
-        f"{figures.memory_per_wait:.1f} KiB",
+        f"{measured.memory_per_wait:.1f} KiB",
         " / ".join(f"{1000 * lag:,.0f}" for lag in lags) + " ms",
-        " / ".join("-" if moment is None else f"{moment:.2f}" for moment in late) + " s",
-        f"{figures.ended_well:,}",
-        f"{100 * figures.busy:.0f} %",
+        " / ".join("-" if delay is None else f"{delay:.2f}" for delay in late) + " s",
+        f"{measured.succeeded:,}",
+        f"{100 * measured.busy:.0f} %",
     )
 
 
@@ -287,11 +291,11 @@ def _system(results: Results) -> str:
     return "\n".join(
         [
             "## A whole Airflow\n",
-            f"""{load.tasks} tasks of one run wait for campaigns that are completed {load.processing:g} s
-after the run starts. They look every {load.interval:g} s, on one Airflow with {load.slots} worker slots
-(LocalExecutor, SQLite). Tasks may be tried again: Airflow's scheduler fails a task that it finds rescheduled
-and queued anew before it has heard of its last run. CPU is that of all of Airflow's processes; without work
-they take {results.idle:.3f} s a second.\n""",
+            f"""{load.tasks} tasks of one run wait for campaigns that complete {load.processing:g} s after
+the start of the run. They poll every {load.interval:g} s, on one Airflow with {load.slots} worker slots
+(LocalExecutor, SQLite). Tasks may have several tries: Airflow's scheduler fails a rescheduled task that is
+queued again before the scheduler has seen the end of its last run. CPU is that of all of Airflow's
+processes; without work they use {results.idle:.3f} s per second.\n""",
             _table(heads, rows),
         ]
     )
@@ -313,9 +317,9 @@ def _uploads(uploads: Sequence[Upload]) -> str:
     return "\n".join(
         [
             "## A file of leads\n",
-            """A CSV file with five columns, sent in batches of 1,000. Each row is a fresh process; memory is
-how far its resident set grows at its highest. Ours goes through the file twice, so that nothing is sent
-before every row is checked.\n""",
+            """A CSV file with five columns, sent in batches of 1,000. Each row is a fresh process; memory
+is the largest growth of its resident set. Our operator reads the file twice: every row is checked before
+the first one is sent.\n""",
             _table(heads, rows),
         ]
     )
@@ -324,18 +328,18 @@ before every row is checked.\n""",
 def _imports(results: Results) -> str:
     rows = [
         (
-            f"`{cost.name}`" if "." in cost.name else cost.name,
-            "" if cost.fresh is None else f"{cost.fresh:.0f}",
-            f"{cost.forked:.0f}",
-            f"{cost.mebibytes:.1f}",
+            f"`{each.name}`" if "." in each.name else each.name,
+            "" if each.fresh is None else f"{each.fresh:.0f}",
+            f"{each.forked:.0f}",
+            f"{each.mebibytes:.1f}",
         )
-        for cost in (*results.modules, *results.files)
+        for each in (*results.modules, *results.files)
     ]
     return "\n".join(
         [
             "## Parsing a Dag\n",
-            """Over `from airflow.sdk import DAG, BaseOperator, BaseSensorOperator`, medians over
-processes that start afresh, or are forked as Airflow's Dag processor does it. Memory is the fork's.\n""",
+            """In addition to `from airflow.sdk import DAG, BaseOperator, BaseSensorOperator`. Medians over
+fresh processes, and over forked ones as in Airflow's Dag processor. Memory is that of the fork.\n""",
             _table(("", "fresh, ms", "forked, ms", "MiB"), rows),
         ]
     )

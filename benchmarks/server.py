@@ -1,11 +1,12 @@
-"""The service that every contender of a run asks, in a process of its own, so that its work is not counted.
+"""The service that all contenders poll, in its own process, so that its work is not measured.
 
-It answers what each contender polls: Campaign Cleaner's status and list, Instantly's sending status, a dbt
-Cloud job run, and a path that is 404 until it is 200. A wait is known by a number, which stands in its id.
-The driver says when waits are done, so that both sides know the moment; it does so over a second port, whose
-requests are not counted. A third port speaks TLS with a certificate made here.
+It serves Campaign Cleaner's status and list, Instantly's sending status, a dbt Cloud job run, and a path that
+is 404 until it is 200. Each wait has a number, which is part of its id. The measuring process sets the time
+at which waits are done, over a second port whose requests are not counted. A third port uses TLS with a
+certificate that this process creates.
 
-`python -m benchmarks.server` prints its ports as one line of JSON, and ends when its standard input does.
+`python -m benchmarks.server` prints its ports as one line of JSON, and stops at the end of its standard
+input.
 """
 
 from __future__ import annotations
@@ -31,49 +32,49 @@ from typing import Any
 from airflow_provider_campaigns.sandbox.instantly.sending import sending_status
 
 HOST = "127.0.0.1"
-# A wait that a contender takes to warm up: it goes on after the first look, and is done at the second.
+# The wait with which a contender warms up: not done at the first poll, done at the second.
 WARM_UP = 99_999_999
 _GOLDEN = 0.6180339887498949
 
 _UUID_HEAD = "00000000-0000-4000-8000-"
-_UUID_GAP = f"{_UUID_HEAD}{WARM_UP:012d}"
-_INSTANT_GAP = "2001-02-03T04:05:06.000Z"
+_UUID_PLACEHOLDER = f"{_UUID_HEAD}{WARM_UP:012d}"
+_TIME_PLACEHOLDER = "2001-02-03T04:05:06.000Z"
 _NUMBER = re.compile(rb"(\d+)\D*$")
 
 
 def cleaner_id(number: int) -> str:
-    """Return the Campaign Cleaner campaign that a wait is about."""
+    """Return the id of a wait's campaign in Campaign Cleaner."""
     return f"e8c8af95-c033-11ed-9848-{number:012d}"
 
 
 def instantly_id(number: int) -> str:
-    """Return the Instantly campaign that a wait is about."""
+    """Return the id of a wait's campaign in Instantly."""
     return f"{_UUID_HEAD}{number:012d}"
 
 
 @dataclass(frozen=True)
 class Completion:
-    """When waits become done: one after another, in an order that has nothing to do with their numbers.
+    """When waits are done: one after another, in an order that does not depend on their numbers.
 
-    :param at: when the first may be done, by the machine's monotonic clock; infinity for never.
-    :param spread: seconds from the first to the last.
+    :param at: when the first wait can be done, on the machine's monotonic clock; infinity for never.
+    :param spread: seconds from the first wait to the last.
     """
 
     at: float = float("inf")
     spread: float = 0.0
 
     def of(self, number: int) -> float:
-        """Return the moment at which a wait is done."""
+        """Return the time at which a wait is done."""
         return self.at + self.spread * (number * _GOLDEN % 1.0)
 
     def is_done(self, number: int) -> bool:
-        """Tell whether a wait is done now."""
+        """Return whether a wait is done now."""
         return time.monotonic() >= self.of(number)
 
 
 @dataclass
 class Counts:
-    """What has been asked since the counts were last set to nought."""
+    """Requests and connections since the last reset."""
 
     requests: Counter[str] = field(default_factory=Counter)
     opened: int = 0
@@ -82,10 +83,10 @@ class Counts:
 
 
 class Service:
-    """The answers, and the counts.
+    """The responses, and the counts.
 
-    :param waits: how many waits Campaign Cleaner's list holds as being processed.
-    :param history: how many older campaigns stand in that list too.
+    :ivar waits: the number of waits in Campaign Cleaner's list.
+    :ivar history: the number of older campaigns in that list.
     """
 
     def __init__(self) -> None:
@@ -99,7 +100,7 @@ class Service:
         self._warm_ups = 0
 
     def answer(self, method: bytes, path: bytes, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911
-        """Answer one request."""
+        """Return status and body of the response to a request."""
         if path.startswith(b"/api/v2/campaigns/"):
             return self._sending_status(path)
         if path == b"/api/v2/leads/add":
@@ -113,10 +114,10 @@ class Service:
         if path.startswith(b"/wait/"):
             return self._plain(path)
         self.counts.requests["unknown"] += 1
-        return 404, json.dumps({"error": f"Nothing at {method.decode()} {path.decode()}"}).encode()
+        return 404, json.dumps({"error": f"Not found: {method.decode()} {path.decode()}"}).encode()
 
     def control(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Do as the driver says, and tell the counts."""
+        """Execute a command of the measuring process, and return the counts."""
         if path == "/reset":
             self.waits, self.history = int(body["waits"]), int(body["history"])
             self.completion = Completion()
@@ -128,7 +129,7 @@ class Service:
         elif path == "/complete":
             self.completion = Completion(float(body["at"]), float(body["spread"]))
         elif path != "/counts":
-            raise ValueError(f"Nothing at {path}.")
+            raise ValueError(f"Unknown command: {path}.")
         return {
             "requests": dict(self.counts.requests),
             "opened": self.counts.opened,
@@ -160,7 +161,9 @@ class Service:
         campaign_id = path.split(b"/", 5)[4]
         template = self._healthy if self._is_done(int(campaign_id[-12:])) else self._waiting
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
-        return 200, template.replace(_UUID_GAP.encode(), campaign_id).replace(_INSTANT_GAP.encode(), now)
+        return 200, template.replace(_UUID_PLACEHOLDER.encode(), campaign_id).replace(
+            _TIME_PLACEHOLDER.encode(), now
+        )
 
     def _add_leads(self, body: bytes) -> tuple[int, bytes]:
         self.counts.requests["instantly.add_leads"] += 1
@@ -189,11 +192,11 @@ def _campaign(campaign_id: str, status: str) -> bytes:
 
 
 def _sending_template(code: str) -> bytes:
-    """Return the sandbox's answer for a code, with gaps for the id and the time."""
+    """Return the sandbox's response for a code, with placeholders for the id and the time."""
     moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
-    answer = sending_status({"campaign_id": _UUID_GAP}, code, moment)
-    answer["diagnostics"]["last_updated"] = _INSTANT_GAP
-    return json.dumps(answer).encode()
+    response = sending_status({"campaign_id": _UUID_PLACEHOLDER}, code, moment)
+    response["diagnostics"]["last_updated"] = _TIME_PLACEHOLDER
+    return json.dumps(response).encode()
 
 
 def _number_in(path: bytes) -> int:
@@ -202,7 +205,7 @@ def _number_in(path: bytes) -> int:
 
 
 class _Http(asyncio.Protocol):
-    """Just enough HTTP/1.1: requests with a Content-Length, one after another, connections kept alive."""
+    """A minimal HTTP/1.1 server: requests with a Content-Length, keep-alive connections."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -239,7 +242,7 @@ class _Http(asyncio.Protocol):
 
 
 class _Control(_Http):
-    """The driver's own port; none of it is counted."""
+    """The control port, which is not counted."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -270,7 +273,7 @@ def _response(status: int, body: bytes) -> bytes:
 
 
 def make_certificate(folder: Path) -> Path:
-    """Make a certificate for this machine that signs itself; clients trust it as their only authority."""
+    """Create a self-signed certificate for this machine; clients trust only this one."""
     certificate = folder / "certificate.pem"
     subprocess.run(  # noqa: S603
         [  # noqa: S607
@@ -307,10 +310,10 @@ async def serve(certificate: Path) -> None:
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Where a server answers.
+    """The addresses of a server.
 
     :param ports: by name: ``plain``, ``tls``, ``control``.
-    :param certificate: the file that its clients have to trust.
+    :param certificate: the file that its clients must trust.
     """
 
     ports: dict[str, int]
@@ -323,7 +326,7 @@ class RunningServer:
 
 @contextmanager
 def running() -> Iterator[RunningServer]:
-    """Run a server in a process of its own."""
+    """Run a server in its own process."""
     with tempfile.TemporaryDirectory(prefix="bench-server-") as folder:
         certificate = make_certificate(Path(folder))
         process = subprocess.Popen(  # noqa: S603
@@ -340,7 +343,7 @@ def running() -> Iterator[RunningServer]:
 
 
 def allow_many_files() -> None:
-    """Let this process open as many connections as the system allows."""
+    """Raise the limit of open files to the maximum that the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -1,15 +1,15 @@
-"""What waits cost a whole Airflow: scheduler, triggerer, Dag processor, API server and LocalExecutor.
+"""Measures waits on a whole Airflow: scheduler, triggerer, Dag processor, API server and LocalExecutor.
 
-One Airflow, two runs, one after the other: the same campaigns, waited for by this provider's sensor in the
-triggerer, and by `HttpSensor(mode="reschedule")`. CPU is that of all of Airflow's processes; worker slots are
-counted by looking at Airflow's database, since a rescheduled task keeps no sum of its running times.
+Two runs on one Airflow, one after the other: this provider's sensor in the triggerer, and
+`HttpSensor(mode="reschedule")`, for the same campaigns. CPU is that of all of Airflow's processes. Worker
+slots are counted in Airflow's database, because Airflow does not sum up the running times of a rescheduled
+task.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
@@ -19,30 +19,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contenders import connections
-from benchmarks.control import tell
+from benchmarks.control import control
 from benchmarks.server import RunningServer
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
-from local_airflow import LocalAirflow, local_airflow
+from scripts.local_airflow import LocalAirflow, local_airflow
 
 DAGS = Path(__file__).parent / "dags"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _TITLES = {"ours": "ours, deferred", "http_reschedule": 'HttpSensor(mode="reschedule")'}
-_LOOK_EVERY = 0.2
-# What a component goes on doing after a run, such as a heartbeat, falls into this pause.
+_SAMPLE_SECONDS = 0.2
+# The work of components after a run, such as heartbeats, happens in this pause.
 _PAUSE = 3.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What Airflow is given to do.
+    """The work of a run.
 
-    :param tasks: how many wait.
-    :param interval: seconds between two looks of one task.
+    :param tasks: the number of waiting tasks.
+    :param interval: seconds between two polls of one task.
     :param processing: seconds from the start of the run until the campaigns are completed.
     :param slots: LocalExecutor's parallelism.
-    :param idle: for how many seconds the idle Airflow is watched.
-    :param limit: seconds that a run may take.
+    :param idle: seconds for which the idle Airflow is measured.
+    :param limit: the maximum seconds of a run.
     """
 
     tasks: int = 40
@@ -55,14 +53,14 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took.
+    """The measurements of a run.
 
-    :param title: whose run.
-    :param succeeded: how many tasks did.
-    :param tries: of all tasks, summed; one each, unless Airflow lost track of a task.
-    :param slot_seconds: seconds for which tasks were running on a worker, summed.
-    :param cpu_seconds: of all of Airflow's processes, summed.
-    :param requests: to the service.
+    :param title: the contender.
+    :param succeeded: tasks that succeeded.
+    :param tries: tries of all tasks; one each, unless Airflow failed a task by mistake.
+    :param slot_seconds: seconds for which tasks ran on a worker, summed up.
+    :param cpu_seconds: CPU seconds of all of Airflow's processes.
+    :param requests: requests to the service.
     :param wall_seconds: from the start of the run to its end.
     :param late_seconds: from the completion of the campaigns to the end of the run.
     """
@@ -78,7 +76,7 @@ class Cost:
 
 
 def run(server: RunningServer, load: Load) -> tuple[float, list[Cost]]:
-    """Return how many CPU seconds a second the idle Airflow takes, and what each run took."""
+    """Return the CPU seconds per second of the idle Airflow, and the measurements of each run."""
     environment = {
         **connections(server, tls=False),
         "AIRFLOW__CORE__PARALLELISM": str(load.slots),
@@ -99,11 +97,11 @@ def run(server: RunningServer, load: Load) -> tuple[float, list[Cost]]:
 
 
 def _run_one(airflow: LocalAirflow, database: Path, server: RunningServer, load: Load, dag_id: str) -> Cost:
-    control = server.ports["control"]
-    tell(control, "/reset", waits=load.tasks, history=0)
+    port = server.ports["control"]
+    control(port, "/reset", waits=load.tasks, history=0)
     cpu, begun = cpu_of_children(), time.monotonic()
     completed = begun + load.processing
-    tell(control, "/complete", at=completed, spread=0)
+    control(port, "/complete", at=completed, spread=0)
     with _counting_slots(database) as slots:
         ended = airflow.run_dag(dag_id, {}, timeout=load.limit)
     now = time.monotonic()
@@ -115,7 +113,7 @@ def _run_one(airflow: LocalAirflow, database: Path, server: RunningServer, load:
         tries=sum(task["try_number"] for task in tasks),
         slot_seconds=slots[0],
         cpu_seconds=cpu,
-        requests=sum(tell(control, "/counts")["requests"].values()),
+        requests=sum(control(port, "/counts")["requests"].values()),
         wall_seconds=now - begun,
         late_seconds=now - completed,
     )
@@ -125,34 +123,34 @@ def _run_one(airflow: LocalAirflow, database: Path, server: RunningServer, load:
 
 @contextmanager
 def _counting_slots(database: Path) -> Iterator[list[float]]:
-    """Add up, in a list of one, the seconds that tasks spend in the state `running`."""
+    """Sum up the seconds that tasks spend in the state `running`, in a list of one number."""
     total = [0.0]
-    over = threading.Event()
+    stopping = threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
             last = time.monotonic()
-            while not over.wait(_LOOK_EVERY):
+            while not stopping.wait(_SAMPLE_SECONDS):
                 query = "SELECT count(*) FROM task_instance WHERE state = 'running'"
                 (running,) = connection.execute(query).fetchone()
                 now = time.monotonic()
                 total[0] += running * (now - last)
                 last = now
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
         yield total
     finally:
-        over.set()
-        watcher.join()
+        stopping.set()
+        sampler.join()
 
 
 def cpu_of_children() -> float:
     """Return the CPU seconds of all processes in the sessions that this process's children lead.
 
-    Airflow's components are leaders of their own sessions. Processes that have ended count too, with whoever
-    waited for their end.
+    Airflow's components lead their own sessions. A process that has ended counts with the parent that waited
+    for it.
     """
     processes = list(_processes())
     sessions = {session for parent, session, _ in processes if parent == os.getpid()} - {os.getsid(0)}
@@ -165,7 +163,7 @@ def _processes() -> Iterator[tuple[int, int, int]]:
         if not entry.name.isdigit():
             continue
         try:
-            # The name, in brackets, may hold anything.
+            # The name is in brackets and can contain any character.
             fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -1,7 +1,7 @@
-"""Launch a campaign: clean the newsletter, make sure that the campaign is healthy, and only then send.
+"""Launch a campaign: clean the newsletter, check that the campaign is healthy, and only then add the leads.
 
-Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it with no account, start
-``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
+Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it without
+accounts, start ``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
         "output_folder": Param(
             "file:///tmp/campaign_launch",
             type="string",
-            description="Where the cleaned HTML goes: a folder, or an object storage URL.",
+            description="Where the cleaned HTML is written: a folder, or an object storage URL.",
         ),
     },
     tags=["campaigns"],
@@ -42,7 +42,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
 def campaign_launch():
     @task
     def write_newsletter() -> str:
-        # Merge tags such as {{firstName}} stay as they are: Airflow does not render another task's output.
+        # Airflow does not render the output of a task, so merge tags such as {{firstName}} stay unchanged.
         return """<html><head><style>p { color: #FF0000 }</style></head>
             <body onload="track()"><!-- draft 3 --><h1>Spring is HERE</h1>
             <p>Hi {{firstName}}, our <a href="https://example.com/spring">spring catalogue</a> is out.</p>

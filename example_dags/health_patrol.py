@@ -1,8 +1,8 @@
-"""Look after all campaigns of a workspace: one mapped gate for each, and one report of those that stand.
+"""Check all campaigns of a workspace: one mapped gate for each, and one report of those that need a person.
 
-A campaign that needs a person fails its gate, so it shows in the grid; the report names it and says why.
+The gate of a campaign that needs a person fails, so the grid shows it; the report gives the reason.
 
-Needs the connection ``instantly_default``. To try it with no account, start
+Needs the connection ``instantly_default``. To try it without an account, start
 ``python -m airflow_provider_campaigns.sandbox`` and set the connection that it prints.
 """
 
@@ -17,8 +17,8 @@ from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
 
-# What heals by itself is nothing to report.
-HEALS = (
+# Codes that resolve without a person are not reported.
+RESOLVE_THEMSELVES = (
     "follow_up_delay_not_met",
     "out_of_schedule",
     "daily_limit_met",
@@ -47,22 +47,22 @@ def health_patrol():
     campaign_ids = list_campaigns()
     check = InstantlySendGateOperator.partial(
         task_id="check",
-        policy=dict.fromkeys(HEALS, "open"),
+        policy=dict.fromkeys(RESOLVE_THEMSELVES, "open"),
         max_active_tis_per_dagrun=10,
     ).expand(campaign_id=campaign_ids)
 
     @task(trigger_rule="all_done")
     def report(campaign_ids: list[str], ti: Any = None) -> list[str]:
-        standing = []
+        need_a_person = []
         for index, campaign_id in enumerate(campaign_ids):
-            # A gate leaves its verdict behind whether it opens or not; one that could not ask has none.
+            # The XCom of a gate is its verdict, open or not. Without a response there is none.
             verdict = ti.xcom_pull(task_ids="check", map_indexes=index)
             if verdict is None:
-                standing.append(f"{campaign_id}: could not be looked at")
+                need_a_person.append(f"{campaign_id}: could not be checked")
             elif not verdict["open"]:
-                standing.append(f"{campaign_id}: {verdict['code']}: {verdict['message']}")
-        print(f"{len(campaign_ids)} campaigns, {len(standing)} need a person.", *standing, sep="\n")
-        return standing
+                need_a_person.append(f"{campaign_id}: {verdict['code']}: {verdict['message']}")
+        print(f"{len(campaign_ids)} campaigns, {len(need_a_person)} need a person.", *need_a_person, sep="\n")
+        return need_a_person
 
     check >> report(campaign_ids)
 

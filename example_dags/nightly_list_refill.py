@@ -1,9 +1,9 @@
-"""Refill a campaign every night: add the leads of a file, a batch at a time, while the campaign may send.
+"""Refill a campaign every night: add the leads of a file, batch by batch, while the send gate is open.
 
-The file may hold any number of leads. A run that is interrupted (a worker that dies, a gate that closes
-between two batches) goes on at the batch it had reached when it is retried or cleared.
+The file may contain any number of leads. After an interruption (the worker dies, the gate closes between two
+batches), a retry or a clear continues at the batch that the task had reached.
 
-Needs the connection ``instantly_default``. To try it with no account, start
+Needs the connection ``instantly_default``. To try it without an account, start
 ``python -m airflow_provider_campaigns.sandbox`` and set the connection that it prints.
 """
 
@@ -19,7 +19,7 @@ from airflow_provider_campaigns.operators.instantly import (
     InstantlySendGateOperator,
 )
 
-# A campaign that has run out of leads is exactly what is refilled here.
+# A campaign without leads is the one to refill.
 POLICY = {"waiting_for_leads": "open"}
 
 

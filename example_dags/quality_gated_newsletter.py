@@ -1,10 +1,10 @@
-"""Send a newsletter only if it is good enough: clean it, hold its analysis against thresholds, then activate.
+"""Send a newsletter only if it is good enough: clean it, compare its analysis with thresholds, then activate.
 
 The cleaned HTML replaces the body of the first step of an Instantly campaign; everything else in the campaign
-stays as it is. The report goes to storage as a PDF, whether the newsletter passes or not.
+stays unchanged. The report is written as a PDF, whether the newsletter passes the gate or not.
 
-Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it with no account, start
-``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
+Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it without
+accounts, start ``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOLDER = "{{ params.output_folder }}/{{ run_id }}"
         "output_folder": Param(
             "file:///tmp/quality_gated_newsletter",
             type="string",
-            description="Where HTML, analysis and report go: a folder, or an object storage URL.",
+            description="Where HTML, analysis and report are written: a folder, or an object storage URL.",
         ),
     },
     tags=["campaigns"],
@@ -49,7 +49,7 @@ FOLDER = "{{ params.output_folder }}/{{ run_id }}"
 def quality_gated_newsletter():
     @task
     def write_newsletter() -> str:
-        # Merge tags such as {{firstName}} stay as they are: Airflow does not render another task's output.
+        # Airflow does not render the output of a task, so merge tags such as {{firstName}} stay unchanged.
         return """<html><body><h1>Spring is here</h1>
             <p>Hi {{firstName}}, our <a href="https://example.com/spring">spring catalogue</a> is out.</p>
             </body></html>"""

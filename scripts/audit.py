@@ -1,8 +1,8 @@
-"""Audits what is pinned: that it is there, not withdrawn, what is installed, and without a known hole.
+"""Audits the pinned versions: on the index, not yanked, installed as pinned, without known vulnerabilities.
 
-Whether a version is there and stands is asked of the index that pip is set up to ask, by pip itself. Known
-holes are looked up by pip-audit, where its service answers. Exit code 1 for findings alone: what could not be
-asked is said, and is none.
+pip checks the index that it is configured for. pip-audit looks up
+vulnerabilities if its service is reachable. Exit code 1 if there is a finding. A check
+that could not run is printed and is not a finding.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 def main() -> int:
-    """Check everything, say what was found, and return the exit code."""
+    """Run all checks, print the findings, and return the exit code."""
     seen: set[str] = set()
     findings: list[str] = []
     for path in PINNED:
         pins = [pin for pin in pins_of(path.read_text()) if pin not in seen]
         seen.update(pins)
-        findings += told(f"{path.name}: on the index", ask_index(pins))
-    findings += told("installed as pinned", compare_installed(pins_of(PINNED[0].read_text())))
-    findings += told("dependencies that agree", check_installed())
-    findings += told("known vulnerabilities", ask_advisories(sorted(seen)))
-    print(f"{len(findings)} findings." if findings else "Nothing found.")
+        findings += report(f"{path.name}: on the index", ask_index(pins))
+    findings += report("installed as pinned", compare_installed(pins_of(PINNED[0].read_text())))
+    findings += report("consistent dependencies", check_installed())
+    findings += report("known vulnerabilities", ask_advisories(sorted(seen)))
+    print(f"{len(findings)} findings." if findings else "No findings.")
     return bool(findings)
 
 
-def told(what: str, outcome: tuple[str, list[str]]) -> list[str]:
+def report(what: str, outcome: tuple[str, list[str]]) -> list[str]:
     """Print the outcome of a check, and return its findings."""
     summary, findings = outcome
     print(f"{what}: {summary}")
@@ -47,14 +47,14 @@ def told(what: str, outcome: tuple[str, list[str]]) -> list[str]:
 
 
 def pins_of(text: str) -> list[str]:
-    """Return the lines of a file of constraints that pin something, markers included."""
+    """Return the pins of a constraints file, with their markers."""
     return [line.strip() for line in text.splitlines() if re.match(r"[A-Za-z0-9][^#]*==", line)]
 
 
 def ask_index(pins: Iterable[str]) -> tuple[str, list[str]]:
-    """Ask the index for each pin that this Python would install."""
+    """Look up each pin that this Python would install on the index."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted, report = Path(folder, "wanted.txt"), Path(folder, "report.json")
+        wanted, result = Path(folder, "wanted.txt"), Path(folder, "report.json")
         wanted.write_text("\n".join(pins))
         command = [
             "install",
@@ -63,33 +63,33 @@ def ask_index(pins: Iterable[str]) -> tuple[str, list[str]]:
             "--no-deps",
             "--quiet",
             "--report",
-            str(report),
+            str(result),
         ]
-        asked = subprocess.run(
+        done = subprocess.run(
             [*PIP, *command, "--requirement", str(wanted)], capture_output=True, text=True, check=False
         )
-        if asked.returncode == 0:
-            return of_report(json.loads(report.read_text()), asked.stderr)
-    missing = re.findall(r"No matching distribution found for (\S+)", asked.stderr)
-    if missing and "from versions: none" not in asked.stderr:
-        return "not all is there", [f"{pin} is not on the index" for pin in missing]
-    lines = asked.stderr.strip().splitlines() or ["pip gave no reason"]
-    return f"could not be asked ({lines[-1][:200]})", []
+        if done.returncode == 0:
+            return read_report(json.loads(result.read_text()), done.stderr)
+    missing = re.findall(r"No matching distribution found for (\S+)", done.stderr)
+    if missing and "from versions: none" not in done.stderr:
+        return "incomplete", [f"{pin} is not on the index" for pin in missing]
+    lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+    return f"could not be checked ({lines[-1][:200]})", []
 
 
-def of_report(report: dict, said: str) -> tuple[str, list[str]]:
-    """Read what pip found; an older pip tells only by a warning that a version was withdrawn."""
+def read_report(report: dict, warnings: str) -> tuple[str, list[str]]:
+    """Return what pip found; an older pip reports a yanked version only in a warning."""
     found = [
         (f"{each['metadata']['name']}=={each['metadata']['version']}", each) for each in report["install"]
     ]
-    withdrawn = {name for name, each in found if each.get("is_yanked")}
-    warned = re.findall(r"yanked version: '(\S+)' candidate \(version (\S+)", said)
-    withdrawn |= {f"{name}=={number}" for name, number in warned}
-    return f"{len(found)} found", [f"{each} was withdrawn by its maker" for each in sorted(withdrawn)]
+    yanked = {name for name, each in found if each.get("is_yanked")}
+    warned = re.findall(r"yanked version: '(\S+)' candidate \(version (\S+)", warnings)
+    yanked |= {f"{name}=={number}" for name, number in warned}
+    return f"{len(found)} found", [f"{each} was yanked" for each in sorted(yanked)]
 
 
 def compare_installed(pins: Iterable[str]) -> tuple[str, list[str]]:
-    """Hold what is installed here against the pins."""
+    """Compare what is installed with the pins."""
     wanted: dict[str, set[str]] = {}
     for pin in pins:
         name, number = re.split(r"==", pin.partition(";")[0].strip())
@@ -102,22 +102,22 @@ def compare_installed(pins: Iterable[str]) -> tuple[str, list[str]]:
             continue
         installed += 1
         if found not in numbers:
-            findings.append(f"{name} {found} is installed, and {' or '.join(sorted(numbers))} is pinned")
+            findings.append(f"{name} {found} is installed, {' or '.join(sorted(numbers))} is pinned")
     return f"{installed} of {len(wanted)} are installed", findings
 
 
 def check_installed() -> tuple[str, list[str]]:
-    """Ask pip whether all that is installed has what it needs."""
+    """Check with ``pip check`` that the requirements of all installed packages are met."""
     checked = subprocess.run([*PIP, "check"], capture_output=True, text=True, check=False)
     lines = checked.stdout.strip().splitlines()
-    return ("they do", []) if checked.returncode == 0 else (f"{len(lines)} do not", lines)
+    return ("yes", []) if checked.returncode == 0 else (f"{len(lines)} are not met", lines)
 
 
 def ask_advisories(pins: Iterable[str]) -> tuple[str, list[str]]:
-    """Look the pins up with pip-audit; whatever its service did not answer was not looked up."""
-    unasked = "no advisory service was reached; checked instead: the pins on the index, and what is installed"
+    """Look up the pins with pip-audit."""
+    skipped = "not looked up: no advisory service is reachable"
     if not PIP_AUDIT.exists():
-        return f"pip-audit is not installed. {unasked}", []
+        return "not looked up: pip-audit is not installed", []
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "wanted.txt")
         wanted.write_text("\n".join(pins))
@@ -130,22 +130,22 @@ def ask_advisories(pins: Iterable[str]) -> tuple[str, list[str]]:
             "--format",
             "json",
         ]
-        asked = subprocess.run(
+        done = subprocess.run(
             [*command, "--requirement", str(wanted)], capture_output=True, text=True, check=False
         )
     try:
-        answers = json.loads(asked.stdout)["dependencies"]
+        packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        return unasked, []
-    answered = [each for each in answers if "skip_reason" not in each]
-    if not answered:
-        return unasked, []
+        return skipped, []
+    known = [each for each in packages if "skip_reason" not in each]
+    if not known:
+        return skipped, []
     findings = [
-        f"{each['name']}=={each['version']}: {hole['id']}, repaired in: {', '.join(hole['fix_versions'])}"
-        for each in answered
-        for hole in each["vulns"]
+        f"{each['name']}=={each['version']}: {found['id']}, fixed in: {', '.join(found['fix_versions'])}"
+        for each in known
+        for found in each["vulns"]
     ]
-    return f"{len(answered)} of {len(answers)} were looked up", findings
+    return f"{len(known)} of {len(packages)} looked up", findings
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A real Airflow of one's own: scheduler, triggerer, Dag processor and API server, on SQLite.
+"""A real Airflow in a folder: scheduler, triggerer, Dag processor and API server, on SQLite.
 
-It lives in a folder, listens on 127.0.0.1 on a free port, and ends with the process that started it. The demo
-runs on it, and so do the tests that need a scheduler and a triggerer.
+It listens on 127.0.0.1 on a free port, and stops with the process that started it. The demo and the system
+tests use it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 import requests
 
-# Airflow 2 has other components, and an API of its own.
+# Airflow 2 has other components and another API.
 AIRFLOW_2 = version("apache-airflow").startswith("2.")
 COMPONENTS = (
     ("webserver", "scheduler", "triggerer")
@@ -31,7 +31,7 @@ COMPONENTS = (
     else ("api-server", "scheduler", "dag-processor", "triggerer")
 )
 _NO_DATE: dict[str, Any] = {} if AIRFLOW_2 else {"logical_date": None}
-# Airflow 3.0 deserialises nothing for its API unless it is configured to.
+# The API of Airflow 3.0 returns XComs as JSON only with stringify=false.
 _XCOM_AS_JSON = (
     "stringify=false" if version("apache-airflow").startswith(("2.", "3.0.")) else "deserialize=true"
 )
@@ -40,9 +40,9 @@ _TERMINAL = {"success", "failed"}
 
 
 class LocalAirflow:
-    """A running Airflow, and the few questions that a demo or a test has for it.
+    """A running Airflow, and what a demo or a test needs of its API.
 
-    :param home: its folder, which holds a log of each component.
+    :param home: its folder, with a log of each component.
     :param environment: the environment of all its components.
     """
 
@@ -61,14 +61,14 @@ class LocalAirflow:
         return set(self._processes)
 
     def start(self, component: str, name: str | None = None) -> None:
-        """Start a component, under a name of its own where it is not the only one of its kind."""
+        """Start a component; ``name`` is for a second one of its kind."""
         name = name or component
-        # Only one of a kind can have the port of the server that shows logs to other machines.
-        alone = ["--skip-serve-logs"] if name != component else []
+        # Only one component of a kind can have the port of the log server.
+        options = ["--skip-serve-logs"] if name != component else []
         path = self._home / f"{name}.log"
         with path.open("a" if path in self._logs else "w") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component, *alone],
+                [sys.executable, "-m", "airflow", component, *options],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -77,24 +77,24 @@ class LocalAirflow:
         self._logs.add(path)
 
     def kill(self, name: str) -> None:
-        """Kill a component with all its children, as if its machine had lost its power."""
+        """Kill a component with all its children, as a power failure would."""
         process = self._processes.pop(name)
         kill_session(process.pid)
         process.wait()
 
-    def end(self) -> None:
-        """End all components."""
-        end(self._processes.values())
+    def stop(self) -> None:
+        """Stop all components."""
+        stop(self._processes.values())
 
     def python(self, code: str) -> str:
-        """Run code in this Airflow's environment, and return what it printed."""
+        """Run code in this Airflow's environment, and return its output."""
         command = [sys.executable, "-c", code]
         return subprocess.run(
             command, env=self._environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def wait_for_dag(self, dag_id: str) -> None:
-        """Wait until the Dag has been parsed, and switch it on."""
+        """Wait until the Dag has been parsed, and unpause it."""
         deadline = time.monotonic() + _START_UP
         while True:
             try:
@@ -118,7 +118,7 @@ class LocalAirflow:
         return run
 
     def wait_for_end(self, run: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
-        """Wait for the end of a run, and return it as it is then."""
+        """Wait for the end of a run, and return it as Airflow's API describes it."""
         path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
         deadline = time.monotonic() + timeout
         while True:
@@ -141,26 +141,26 @@ class LocalAirflow:
             f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
             f"/taskInstances/{task_id}/xcomEntries/{key}?{_XCOM_AS_JSON}"
         )
-        answer = self._request("GET", path)
-        return answer.json()["value"] if answer.ok else None
+        response = self._request("GET", path)
+        return response.json()["value"] if response.ok else None
 
     def log_of(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> str:
-        """Return the log of one of a task's tries, the first by default, as one text."""
+        """Return the log of one try of a task as one string; the first try by default."""
         lines = self.log_lines(run, task_id, try_number)
         return "\n".join(json.dumps(line) if isinstance(line, dict) else str(line) for line in lines)
 
     def log_lines(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> list[Any]:
-        """Return the log of one of a task's tries line by line, as Airflow's API describes them."""
+        """Return the lines of the log of one try of a task, as Airflow's API describes them."""
         path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/logs/{try_number}"
-        answer = self._request("GET", path, headers={"Accept": "application/json"}).json()
-        lines: list[Any] | str = answer.get("content", [])
+        log = self._request("GET", path, headers={"Accept": "application/json"}).json()
+        lines: list[Any] | str = log.get("content", [])
         return lines.splitlines() if isinstance(lines, str) else lines
 
     def _check_alive(self) -> None:
         for component, process in self._processes.items():
             if process.poll() is not None:
                 log = self._home / f"{component}.log"
-                raise RuntimeError(f"Airflow's {component} has ended. {log} says:\n{log.read_text()[-2000:]}")
+                raise RuntimeError(f"Airflow's {component} has ended. {log}:\n{log.read_text()[-2000:]}")
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         if AIRFLOW_2:
@@ -175,13 +175,13 @@ class LocalAirflow:
 def local_airflow(
     home: Path, dags_folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[LocalAirflow]:
-    """Start an Airflow in a folder of its own, and end it afterwards.
+    """Start an Airflow in a folder, and stop it afterwards.
 
-    :param home: its ``AIRFLOW_HOME``; made if need be, and used again if it is there.
-    :param dags_folder: where its Dags are.
+    :param home: its ``AIRFLOW_HOME``; created if it does not exist.
+    :param dags_folder: the folder of its Dags.
     :param environment: further environment variables, such as connections.
     """
-    # So that whoever ends this process the ordinary way ends the components too.
+    # SIGTERM to this process stops the components too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home.mkdir(parents=True, exist_ok=True)
     full = airflow_environment(home, dags_folder, free_port()) | dict(environment or {})
@@ -201,11 +201,11 @@ def local_airflow(
             airflow.start(component)
         yield airflow
     finally:
-        airflow.end()
+        airflow.stop()
 
 
 def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
-    """Return the environment of an Airflow that needs nothing but a folder and a port."""
+    """Return the environment of an Airflow on SQLite in a folder, with its API server on a port."""
     url = f"http://127.0.0.1:{port}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     return inherited | {
@@ -232,7 +232,7 @@ def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, s
 
 
 def _environment_of_2(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what Airflow 2 needs besides; on SQLite it runs one task at a time."""
+    """Return what Airflow 2 needs in addition; on SQLite it runs one task at a time."""
     return {
         "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.default",
         "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
@@ -243,20 +243,20 @@ def _environment_of_2(environment: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": environment["AIRFLOW__API__HOST"],
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": environment["AIRFLOW__API__PORT"],
         "AIRFLOW__WEBSERVER__WORKERS": "1",
-        # Its executor looks for Airflow on the path.
+        # Its executor runs the command airflow from the PATH.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]),
     }
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End processes that were started as leaders of their own groups, and their children."""
+def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Stop processes that lead their own sessions, and their children."""
     processes = list(processes)
     for process in processes:
         _signal(process, signal.SIGTERM)
@@ -268,9 +268,9 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 def kill_session(leader: int) -> int:
-    """End all processes of a session with SIGKILL, its leader first; return how many they were.
+    """Kill all processes of a session with SIGKILL, its leader first, and return their number.
 
-    Airflow gives a task a process group of its own: a session holds what a group does not.
+    A session includes Airflow's tasks; a process group does not, because each task has its own.
     """
     killed = 0
     while members := session_of(leader):
@@ -281,24 +281,24 @@ def kill_session(leader: int) -> int:
 
 
 def session_of(leader: int) -> list[psutil.Process]:
-    """Return the processes of a session that live, also those whose parent has died."""
+    """Return the processes of a session that are alive, also those whose parent is dead."""
     found = []
     for pid in psutil.pids():
         with suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            if os.getsid(pid) == leader and lives(process := psutil.Process(pid)):
+            if os.getsid(pid) == leader and is_alive(process := psutil.Process(pid)):
                 found.append(process)
     return found
 
 
-def lives(process: psutil.Process) -> bool:
-    """Tell whether a process is there, and more than a name that its parent has not asked for yet."""
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process exists and is not a zombie."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
 def kill(pid: int) -> bool:
-    """Kill a process; tell whether there was one."""
+    """Kill a process, and return whether it existed."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
         return True

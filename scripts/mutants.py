@@ -1,11 +1,12 @@
-"""Change the code in small ways, and see whether the tests notice. Run by ``make mutants``.
+"""Mutation tests: change the code in one place, and check that a test fails. Run by ``make mutants``.
 
-A *part* is a piece of the code with the tests that are to notice: ``mutants.ini`` beside this script names
-them. For each part mutmut changes one place after the other and runs the tests that reach it. A change that
-no test notices is a survivor: a test is missing there, or the change makes no difference.
+A *part* is a list of source files with the tests that cover them; ``mutants.ini`` beside this script lists
+the parts. For each part, mutmut changes one place at a time (a *mutant*) and runs the tests that reach it. A
+mutant *survives* if no test fails: a test is missing, or the change makes no difference.
 
-Everything is written below ``.airflow/mutants``: per part ``survivors.txt`` and ``mutmut.log``, and
-``figures.json`` for all parts together.
+Only the bodies of functions are mutated; properties, other decorated functions and module constants are not.
+
+The output is in ``.airflow/mutants``: ``survivors.txt`` and ``mutmut.log`` per part, and ``scores.json``.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ BESIDE = ("pyproject.toml", "tests", "scripts", "example_dags")
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the code, and the tests that are to notice a change of it.
+    """Source files and the tests that cover them.
 
     :param sources: files of the package.
-    :param tests: what pytest is given.
-    :param only: patterns of the changes that count, by mutmut's names; empty for all.
-    :param sample: how many changes to try at most, drawn with a fixed seed; 0 for all.
-    :param children: how many to try at once; more than one where the tests sleep most of the time.
+    :param tests: arguments for pytest.
+    :param only: patterns that select mutants by mutmut's names; empty selects all.
+    :param sample: the maximum number of mutants to test, chosen with a fixed seed; 0 tests all.
+    :param children: how many mutants to test in parallel; useful if the tests mostly sleep.
     """
 
     name: str
@@ -64,11 +65,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What came of a part."""
+class Score:
+    """The result of a part; a mutant is killed if a test fails, crashes or hangs."""
 
     mutants: int
-    tried: int
+    tested: int
     killed: int
     timeout: int
     survived: int
@@ -77,26 +78,28 @@ class Figures:
 
 
 def main() -> None:
-    """Try the parts that are named, or all."""
+    """Test the named parts, or all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="names of parts; all of them if none is named")
-    parser.add_argument("--table", type=Path, default=Path(__file__).with_suffix(".ini"), help="the parts")
-    parser.add_argument("--sample", type=int, help="how many changes to try per part at most; 0 for all")
+    parser.add_argument("parts", nargs="*", help="the parts to test; all by default")
+    parser.add_argument(
+        "--table", type=Path, default=Path(__file__).with_suffix(".ini"), help="the file that lists the parts"
+    )
+    parser.add_argument("--sample", type=int, help="the maximum number of mutants per part; 0 tests all")
     arguments = parser.parse_args()
     parts = read_parts(arguments.table)
     if unknown := set(arguments.parts) - parts.keys():
         sys.exit(f"No such part: {', '.join(sorted(unknown))}. There are {', '.join(parts)}.")
-    kept = OUT / "figures.json"
-    figures = json.loads(kept.read_text()) if kept.exists() else {}
+    file = OUT / "scores.json"
+    scores = json.loads(file.read_text()) if file.exists() else {}
     for name in arguments.parts or parts:
         sample = parts[name].sample if arguments.sample is None else arguments.sample
-        figures[name] = asdict(measure(parts[name], sample))
-        kept.write_text(json.dumps(figures, indent=2) + "\n")
-        print(f"{name}: {figures[name]}", flush=True)
+        scores[name] = asdict(measure(parts[name], sample))
+        file.write_text(json.dumps(scores, indent=2) + "\n")
+        print(f"{name}: {scores[name]}", flush=True)
 
 
 def read_parts(table: Path) -> dict[str, Part]:
-    """Read the table of parts."""
+    """Read the list of parts."""
     parser = ConfigParser(interpolation=None)
     parser.read_string(table.read_text())
     return {
@@ -112,37 +115,42 @@ def read_parts(table: Path) -> dict[str, Part]:
     }
 
 
-def measure(part: Part, sample: int) -> Figures:
-    """Try the changes of a part."""
+def measure(part: Part, sample: int) -> Score:
+    """Test the mutants of a part."""
     started = time.monotonic()
     folder = prepare(part)
-    os.chdir(folder)  # mutmut works in the current directory
+    os.chdir(folder)  # where mutmut reads and writes
     try:
         names = sorted(mutants_of(part))
-        tried = sorted(random.Random(SEED).sample(names, sample)) if 0 < sample < len(names) else names
-        command = [Path(sys.executable).with_name("mutmut"), "run", f"--max-children={part.children}", *tried]
+        tested = sorted(random.Random(SEED).sample(names, sample)) if 0 < sample < len(names) else names
+        command = [
+            Path(sys.executable).with_name("mutmut"),
+            "run",
+            f"--max-children={part.children}",
+            *tested,
+        ]
         with Path("mutmut.log").open("w") as output:
             if subprocess.run(command, check=False, stdout=output, stderr=output).returncode:
-                sys.exit(f"mutmut did not get through {part.name}; see {folder / 'mutmut.log'}.")
-        statuses = {name: status for name, status in results(part) if name in set(tried)}
-        survivors = [describe(name, status, part) for name, status in statuses.items() if not noticed(status)]
+                sys.exit(f"{part.name}: mutmut gave up. Do the tests pass? See {folder / 'mutmut.log'}.")
+        results = dict(results_of(part))
+        survivors = [describe(name, results[name], part) for name in tested if not is_killed(results[name])]
     finally:
         os.chdir(ROOT)
     (folder / "survivors.txt").write_text("\n".join(sorted(survivors, key=place_of)))
-    counts = Counter(statuses.values())
-    return Figures(
+    counts = Counter(results[name] for name in tested)
+    return Score(
         mutants=len(names),
-        tried=len(tried),
-        killed=sum(map(noticed, statuses.values())) - counts["timeout"],
+        tested=len(tested),
+        killed=len(tested) - len(survivors) - counts["timeout"],
         timeout=counts["timeout"],
         survived=len(survivors),
-        percent=round(100 * (1 - len(survivors) / len(tried)), 1),
+        percent=round(100 * (1 - len(survivors) / len(tested)), 1),
         seconds=round(time.monotonic() - started),
     )
 
 
 def prepare(part: Part) -> Path:
-    """Make the directory that mutmut works in, with links to the code and the tests."""
+    """Create the working directory of mutmut, with links to the code and the tests."""
     folder = OUT / part.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -157,7 +165,7 @@ def prepare(part: Part) -> Path:
         "timeout_multiplier": "2",
         "timeout_constant": "3",
         "use_git_change_detection": "false",
-        # Straight from the process that ran all tests once, those that use loops and threads would fail.
+        # Tests with event loops fail in a process that is forked after other tests ran.
         "process_isolation": "forkserver",
     }
     parser = ConfigParser(interpolation=None)
@@ -171,42 +179,42 @@ def prepare(part: Part) -> Path:
 
 
 def mutants_of(part: Part) -> Iterator[str]:
-    """Give mutmut's names of the changes."""
+    """Return mutmut's names of the mutants."""
     for source in part.sources:
-        for changed in mutate_file_contents(source, Path(source).read_text()).mutant_names:
-            name = get_mutant_name(Path(source), changed)
+        for mutant in mutate_file_contents(source, Path(source).read_text()).mutant_names:
+            name = get_mutant_name(Path(source), mutant)
             if not part.only or any(fnmatch(name, pattern) for pattern in part.only):
                 yield name
 
 
-def results(part: Part) -> Iterator[tuple[str, str]]:
-    """Give what mutmut found out about each change."""
+def results_of(part: Part) -> Iterator[tuple[str, str]]:
+    """Return the name and the result of each mutant."""
     for source in part.sources:
         data = SourceFileMutationData(path=source)
         data.load()
         yield from ((name, status_by_exit_code[code]) for name, code in data.exit_code_by_key.items())
 
 
-def noticed(status: str) -> bool:
-    """Tell whether the tests noticed a change: they failed, crashed or hung."""
-    return status in ("killed", "timeout", "segfault")
+def is_killed(result: str) -> bool:
+    """Return whether the tests failed, crashed or hung."""
+    return result in ("killed", "timeout", "segfault")
 
 
-def describe(name: str, status: str, part: Part) -> str:
-    """Say where a change is, and what it changes."""
+def describe(name: str, result: str, part: Part) -> str:
+    """Return the place of a mutant and its diff."""
     source = next(each for each in part.sources if name.startswith(get_mutant_name(Path(each), "x")))
     functions = read_functions_from_index(name, source)
-    assert functions is not None  # noqa: S101 - mutmut has just written the index
+    assert functions is not None  # noqa: S101 - mutmut wrote the index
     before, after = (cst.Module([function]).code.strip().splitlines() for function in functions)
     first = next(number for number, pair in enumerate(zip_longest(before, after)) if len(set(pair)) > 1)
     head = next(number for number, line in enumerate(before) if line.startswith(("def ", "async def ")))
     line = line_of(source, *orig_function_and_class_names_from_key(name)) + first - head
     changed = list(unified_diff(before, after, n=0, lineterm=""))[3:]
-    return "\n".join([f"{source}:{line} {status} {name.rpartition('.')[2]}", *changed, ""])
+    return "\n".join([f"{source}:{line} {result} {name.rpartition('.')[2]}", *changed, ""])
 
 
 def line_of(source: str, function: str, class_name: str | None) -> int:
-    """Tell the line at which a function of the package begins."""
+    """Return the line number of a function."""
     body = ast.parse(Path(source).read_text()).body
     if class_name:
         body = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == class_name).body
@@ -218,7 +226,7 @@ def line_of(source: str, function: str, class_name: str | None) -> int:
 
 
 def place_of(survivor: str) -> tuple[str, int]:
-    """Order survivors as they stand in the files."""
+    """Return the sort key of a survivor: its file and line."""
     source, _, line = survivor.split(maxsplit=1)[0].partition(":")
     return source, int(line)
 

@@ -1,4 +1,4 @@
-"""An Airflow to click through, with this provider, the example Dags and the sandbox. Ends with Ctrl+C."""
+"""Runs an Airflow with the example Dags and the sandbox, to try in a browser. Ctrl+C stops it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import contextlib
 import time
 from pathlib import Path
 
-from demo import CHECKOUT, DAG_ID, connections, say
-from local_airflow import local_airflow
-
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, UNHEALTHY_CAMPAIGN_ID, running
+from scripts.demo import CHECKOUT, DAG_ID, connections, say
+from scripts.local_airflow import local_airflow
 
 HOME: Path = CHECKOUT / ".airflow" / "playground"
 
 
 def main() -> None:
-    """Start it all, say where it is, and wait."""
+    """Start everything, print the addresses, and wait."""
     with (
         running() as sandbox,
         local_airflow(HOME, CHECKOUT / "example_dags", connections(sandbox.url)) as airflow,
@@ -26,8 +25,8 @@ def main() -> None:
         say(f"Sandbox:  {sandbox.url}/_sandbox/state")
         say("Trigger the Dag with one of these as instantly_campaign_id:")
         say(f"  {HEALTHY_CAMPAIGN_ID}  healthy")
-        say(f"  {UNHEALTHY_CAMPAIGN_ID}  its senders are in error")
-        say("Ctrl+C ends both.")
+        say(f"  {UNHEALTHY_CAMPAIGN_ID}  senders in error")
+        say("Ctrl+C stops both.")
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(3600)

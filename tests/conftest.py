@@ -1,4 +1,4 @@
-"""What all tests stand on: an Airflow home of their own, a scripted server, connections to it."""
+"""What all tests share: an Airflow home of their own, a fake server with connections to it, a fake clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import ROOT
 
-# Before anything imports Airflow, which reads its configuration once.
+# Before Airflow is imported: it reads its configuration once.
 for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
 EXAMPLE_DAGS = ROOT / "example_dags"
@@ -43,48 +43,63 @@ os.environ.update(
 
 from airflow_provider_campaigns.sandbox import RunningSandbox, running  # noqa: E402
 from airflow_provider_campaigns.transport import rate_limit  # noqa: E402
-from tests.support.fake_server import ScriptedServer  # noqa: E402
-from tests.support.transports import Carry, asynchronous, blocking  # noqa: E402
+from tests.support.certificates import Certificates  # noqa: E402
+from tests.support.fake_clock import FakeClock, fake_clock  # noqa: E402
+from tests.support.fake_server import FakeServer  # noqa: E402
+from tests.support.transports import SendCall, asynchronous, blocking  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
 
 
 @pytest.fixture(autouse=True)
-def _a_pace_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a new process: a port may have been another test's, whose budget or pause would still hold."""
+def _new_rate_limiters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without rate limiters, as a new process does: an earlier test may have used the same port."""
     monkeypatch.setattr(rate_limit, "_limiters", {})
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    """A local HTTP server that answers what a test tells it to, and counts."""
-    with ScriptedServer() as running:
+def server() -> Iterator[FakeServer]:
+    """A local HTTP server that sends the responses of the test, and keeps the requests."""
+    with FakeServer() as running:
         yield running
 
 
 @pytest.fixture
-def connections(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
-    """Both default connections, pointing at the scripted server."""
+def clock() -> Iterator[FakeClock]:
+    """A fake clock: pauses are skipped."""
+    with fake_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def connections(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    """Both default connections, which point to the fake server."""
     for conn_type in ("campaign_cleaner", "instantly"):
         set_connection(monkeypatch, conn_type, host=server.url, extra={"max_requests_per_second": 1000})
     return server
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A valid TLS certificate for ``localhost``, and bad ones."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
 @pytest.fixture(params=[blocking, asynchronous])
-def carry(request: pytest.FixtureRequest) -> Carry:
+def send_call(request: pytest.FixtureRequest) -> SendCall:
     """Send a call once, with either transport."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def database() -> None:
-    """Airflow's own database, made once in the tests' Airflow home."""
+    """Create Airflow's own database once, in the Airflow home of the tests."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSandbox]:
-    """A sandbox with both default connections pointing at it."""
+    """A sandbox, to which both default connections point."""
     with running(processing_seconds=0.5) as started:
         for conn_type in ("campaign_cleaner", "instantly"):
             set_connection(monkeypatch, conn_type, host=started.url, password="sandbox")

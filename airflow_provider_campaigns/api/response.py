@@ -31,6 +31,8 @@ from airflow_provider_campaigns.exceptions import (
 T = TypeVar("T")
 
 _MESSAGE_LENGTH = 300
+# Cloudflare's error code of a rate limit; its other codes mean that it blocks the client.
+_PROXY_RATE_LIMIT = 1015
 # Valid in JSON, but not storable in every database of Airflow: half a surrogate pair, and a null character.
 _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _NULL_CHARACTER = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
@@ -61,9 +63,8 @@ def parse_response(call: Call[T], response: Response, *, now: datetime) -> T:
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         raise RedirectRefusedError(
             f"{call} returned a redirect ({status}). It is not followed, because it would send the API key "
-            f"to "
-            f"another address. Set the connection's host to the address where {call.service.title} responds "
-            f"without a redirect.",
+            f"to another address. Set the connection's host to the address where {call.service.title} "
+            f"responds without a redirect.",
             status_code=status,
         )
     if call.binary:
@@ -159,7 +160,7 @@ def describe_error(payload: Any, *, depth: int = 5) -> str | None:
     if not depth:
         return None
     lowered = {str(name).lower(): value for name, value in payload.items()}
-    for name in ("message", "error", "detail"):
+    for name in ("message", "error", "detail", "title"):
         if lowered.get(name):
             found = describe_error(lowered[name], depth=depth - 1)
             if found:
@@ -178,12 +179,29 @@ def _failure(call: Call[Any], response: Response, now: datetime) -> ApiError:
     else:
         message = describe_error(payload)
     message = message.rstrip(".") if message else None
-    error, advice = _classify(call.service, status, message, is_json=isinstance(payload, Mapping))
+    proxy_code = _proxy_error_code(payload)
+    from_service = isinstance(payload, Mapping) and proxy_code is None
+    if proxy_code == _PROXY_RATE_LIMIT:
+        error, advice = _ADVICE[HTTPStatus.TOO_MANY_REQUESTS]
+    else:
+        error, advice = _classify(call.service, status, message, from_service=from_service)
+    wait = response.headers.get("retry-after") or (payload.get("retry_after") if proxy_code else None)
     return error(
         f"{call} returned {_status_line(status)}{f': {message}' if message else ''}. {advice}",
         status_code=status,
-        retry_after=retry_after_seconds(response.headers.get("retry-after"), now=now),
+        retry_after=retry_after_seconds(str(wait) if wait is not None else None, now=now),
     )
+
+
+def _proxy_error_code(payload: Any) -> int | None:
+    """Return the error code of a response that Cloudflare wrote as JSON; None for every other response.
+
+    https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
+    """
+    if not isinstance(payload, Mapping) or not ({"cloudflare_error", "ray_id"} & payload.keys()):
+        return None
+    code = payload.get("error_code")
+    return code if isinstance(code, int) and not isinstance(code, bool) else 0
 
 
 _ADVICE: dict[int, tuple[type[ApiError], str]] = {
@@ -201,19 +219,18 @@ _ADVICE: dict[int, tuple[type[ApiError], str]] = {
 
 
 def _classify(
-    service: Service, status: int, message: str | None, *, is_json: bool
+    service: Service, status: int, message: str | None, *, from_service: bool
 ) -> tuple[type[ApiError], str]:
     if status == HTTPStatus.UNAUTHORIZED and message and "scope" in message.lower():
         return (
             PermissionDeniedError,
             "The API key is valid but lacks a scope: create a key that has the scope named here.",
         )
-    if status == HTTPStatus.FORBIDDEN and not is_json:
+    if status == HTTPStatus.FORBIDDEN and not from_service:
         return (
             BlockedByProxyError,
             f"This response is not from {service.title}: a proxy in front of it refused the client. Check "
-            f"the "
-            f"outgoing proxy and the user agent.",
+            f"the outgoing proxy and the user agent.",
         )
     if status in _ADVICE:
         return _ADVICE[status]

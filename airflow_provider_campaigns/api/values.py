@@ -1,9 +1,10 @@
-"""Small values that both services use: ids on their way out, instants on their way in."""
+"""Check the ids that go into a request, and parse the values that come back from both services."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,20 +14,21 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
-_SHOWN_LENGTH = 80
-_NOTHING = {"none", "null", "undefined"}
+_QUOTED_LENGTH = 80
+# What str() of a missing id looks like in Python, JSON and JavaScript.
+_MISSING = {"none", "null", "undefined"}
 
 
 def parse_instant(value: Any) -> datetime | None:
-    """Read an ISO 8601 time that carries its own offset.
+    """Parse an ISO 8601 time that has an offset.
 
-    :returns: the instant in UTC; None for anything else, since a time without an offset names no instant.
+    :returns: the time in UTC; None for anything else. Without an offset, the moment is unknown.
     """
     if not isinstance(value, str) or not _INSTANT.fullmatch(value.strip()):
         return None
     text = value.strip()
     try:
-        # The standard library reads what the services write; Python 3.10's reads less than later ones.
+        # The standard library parses what the services write; Python 3.10 accepts fewer formats than 3.11.
         return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return _parse_leniently(text)
@@ -37,14 +39,14 @@ def _parse_leniently(text: str) -> datetime | None:
         utc = pendulum.parse(text, exact=True).in_timezone("UTC")  # type: ignore[union-attr]
     except (AttributeError, ValueError, OverflowError):
         return None
-    # A plain datetime: pendulum's own loses its zone in some sums with standard zones.
+    # A standard datetime: pendulum's own loses its zone in some arithmetic with standard zones.
     return datetime(
         utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=timezone.utc
     )
 
 
 def number_or_none(value: Any) -> float | None:
-    """Read a finite number, which a service may also write as a text, with a percent sign or without.
+    """Return a finite number, which a service may also write as a string, with or without a percent sign.
 
     :returns: the number; None for anything else.
     """
@@ -59,44 +61,62 @@ def number_or_none(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def check_uuid(value: Any, name: str) -> str:
-    """Return an id that may stand in a path.
+def objects_in(value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return the JSON objects of a list, without its other items; empty if it is not a list."""
+    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
 
-    :param name: the argument to name in the error.
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as a dict, without the values that are None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def can_be_a_status(text: str, max_length: int) -> bool:
+    """Return whether a string may be a status, documented or not: printable, not empty and not too long.
+
+    :param max_length: in characters.
+    """
+    return 0 < len(text) <= max_length and text.isprintable()
+
+
+def check_uuid(value: Any, name: str) -> str:
+    """Return an id that may be part of a path.
+
+    :param name: the argument, named in the error.
     :raises ValueError: it is not a UUID.
     """
     if isinstance(value, str) and _UUID.fullmatch(value):
         return value
     raise ValueError(
-        f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {_shown(value)}."
+        f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {_quoted(value)}."
     )
 
 
 def check_path_id(value: Any, name: str) -> str:
-    """Return an id of no promised format that may stand in a path: letters, digits, hyphens, underscores.
+    """Return an id that may be part of a path, of an undocumented format: letters, digits, ``-`` and ``_``.
 
-    :param name: the argument to name in the error.
-    :raises ValueError: it is something else.
+    :param name: the argument, named in the error.
+    :raises ValueError: it is not a valid id.
     """
-    if isinstance(value, str) and _PATH_ID.fullmatch(value) and value.lower() not in _NOTHING:
+    if isinstance(value, str) and _PATH_ID.fullmatch(value) and value.lower() not in _MISSING:
         return value
-    raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {_shown(value)}.")
+    raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {_quoted(value)}.")
 
 
 def check_opaque_id(value: Any, name: str) -> str:
-    """Return an id whose format its service does not promise: visible ASCII, no spaces, at most 200 long.
+    """Return an id of an undocumented format: visible ASCII without spaces, at most 200 characters.
 
-    :param name: the argument to name in the error.
-    :raises ValueError: it cannot be an id.
+    :param name: the argument, named in the error.
+    :raises ValueError: it is not a valid id.
     """
-    if isinstance(value, str) and _OPAQUE.fullmatch(value) and value.lower() not in _NOTHING:
+    if isinstance(value, str) and _OPAQUE.fullmatch(value) and value.lower() not in _MISSING:
         return value
     raise ValueError(
-        f"{name} must be the id that Campaign Cleaner gave, got {_shown(value)}. "
+        f"{name} must be an id that Campaign Cleaner returned, got {_quoted(value)}. "
         f"If it comes from another task, did that task push it?"
     )
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[:_SHOWN_LENGTH]}…"
+def _quoted(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _QUOTED_LENGTH else f"{text[:_QUOTED_LENGTH]}…"

@@ -88,8 +88,7 @@ class ServiceHook(BaseHook):
 
     @asynccontextmanager
     async def aclient(self) -> AsyncIterator[AioClient]:
-        """Yield the asynchronous client and keep its session open, for more than one call from an event
-        loop."""
+        """Yield the asynchronous client, with one session for several calls from an event loop."""
         from airflow_provider_campaigns.transport import aio
 
         observer = metrics.in_triggerer(self.conn_type, self._conn_id)
@@ -105,8 +104,7 @@ class ServiceHook(BaseHook):
         return self.get_conn().send(call, retry)
 
     async def asend(self, call: Call[T], retry: Retry | None = None) -> T:
-        """Send a call from an event loop; see :meth:`send`. It opens a session unless :meth:`aclient` keeps
-        one open."""
+        """Send a call from an event loop; see :meth:`send`."""
         async with self.aclient() as client:
             return await client.send(call, retry)
 

@@ -96,8 +96,7 @@ class InstantlyHook(ServiceHook):
     def update_campaign(
         self, campaign_id: str, *, retry: Retry | None = None, **fields: Any
     ) -> Mapping[str, Any]:
-        """Change fields of a campaign; each value replaces the old one as a whole. Scope:
-        ``campaigns:update``.
+        """Change fields of a campaign, each as a whole. Scope: ``campaigns:update``.
 
         :returns: the campaign.
         """
@@ -208,7 +207,8 @@ class InstantlyHook(ServiceHook):
         """Move or copy leads to another campaign or list, in a background job. Scope: ``leads:update``.
 
         :param options: ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or ``list_id``,
-            or the filters of :meth:`list_leads`; ``copy_leads`` and the vendor's other options."""
+            or the filters of :meth:`list_leads`; ``copy_leads`` and the vendor's other options.
+        """
         return self.send(api.move_leads(**options), retry)
 
     def get_background_job(

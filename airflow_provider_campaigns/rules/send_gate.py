@@ -119,16 +119,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether mail may go out, and why.
+    """Whether the gate is open, and why.
 
-    :param open: mail may go out now.
-    :param disposition: what the code means; *wait* too where the data is unreadable_verdict or not fresh.
-    :param code: the code that the service reported, to the letter; None where it reported none.
-    :param message: the reason in words.
-    :param checked_at: when the verdict was reached.
-    :param last_updated: how recent the service's data is; None where it does not say.
-    :param next_poll_at: when looking again is worth while; None where the answer does not tell.
-    :param issue_seconds: for how long the issue has lasted; None where the answer does not tell.
+    :param open: the run may go on.
+    :param disposition: what the code means; *wait* also for a malformed response and for old data.
+    :param code: the code exactly as reported; None where there is none.
+    :param message: the reason.
+    :param checked_at: when the verdict was made.
+    :param last_updated: when Instantly last refreshed the data; None where the response has no valid time.
+    :param next_poll_at: when polling again is worthwhile; None where the response has no estimate.
+    :param issue_seconds: how long the issue has lasted; None where the response has no time.
     """
 
     open: bool

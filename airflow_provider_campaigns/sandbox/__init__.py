@@ -1,10 +1,10 @@
-"""A local server that speaks both APIs, to try Dags with no account. Not a production server.
+"""A local server with both APIs, to try Dags without an account. Not a production server.
 
 ::
 
     python -m airflow_provider_campaigns.sandbox
 
-From Python, :func:`running` starts one in a background thread. Names are imported when they are first used.
+In Python, :func:`running` starts one in a background thread. Names are imported at their first use.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "running",
 ]
 
-_HOMES = {
+_MODULES = {
     "create_app": "app",
     "RunningSandbox": "server",
     "running": "server",
@@ -49,4 +49,4 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'seed')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'seed')}"), name)

@@ -18,28 +18,28 @@ _CONNECTIONS = ("campaign_cleaner", "instantly")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox until SIGINT or SIGTERM; returns the exit code."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        host = check_loopback(given.host)
+        host = check_loopback(options.host)
     except ValueError as error:
         parser.error(str(error))
-    options = Options(
-        processing_seconds=given.processing_seconds,
-        credits=given.credits,
-        campaign_cleaner_key=given.campaign_cleaner_key,
-        campaign_cleaner_key_status=given.campaign_cleaner_key_status,
-        instantly_key=given.instantly_key,
-        instantly_scopes=tuple(filter(None, given.instantly_scopes.split(","))),
+    settings = Options(
+        processing_seconds=options.processing_seconds,
+        credits=options.credits,
+        campaign_cleaner_key=options.campaign_cleaner_key,
+        campaign_cleaner_key_status=options.campaign_cleaner_key_status,
+        instantly_key=options.instantly_key,
+        instantly_scopes=tuple(filter(None, options.instantly_scopes.split(","))),
     )
     try:
-        asyncio.run(_until_signalled(SandboxState(options), host, given.port))
+        asyncio.run(_serve_until_signal(SandboxState(settings), host, options.port))
     except (OSError, OverflowError) as error:
-        print(f"The sandbox cannot listen on {host}, port {given.port}: {error}", file=sys.stderr)
+        print(f"The sandbox cannot listen on {host}, port {options.port}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _until_signalled(state: SandboxState, host: str, port: int) -> None:
+async def _serve_until_signal(state: SandboxState, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -51,29 +51,29 @@ def _announce(url: str, options: Options) -> None:
     exports = [_export(name, url, key) for name, key in zip(_CONNECTIONS, keys, strict=True)]
     lines = [
         f"Sandbox of Campaign Cleaner and Instantly at {url}",
-        "Not a production server: it listens on loopback only and forgets everything when it ends.",
+        "Not a production server: it listens on loopback only and keeps its data in memory only.",
         "",
         *exports,
         "",
-        f"Look into it at {url}/_sandbox/state; stop it with Ctrl+C.",
+        f"Its data: {url}/_sandbox/state; stop it with Ctrl+C.",
     ]
     print("\n".join(lines), flush=True)
 
 
 def _export(name: str, url: str, key: str | None) -> str:
-    """Return the line that makes a connection; a key that was given is never shown."""
+    """Return the line that defines a connection, without a key that was given."""
     password = "sandbox" if key is None else "the key you gave"
     connection = json.dumps({"conn_type": name, "host": url, "password": password})
     return f"export AIRFLOW_CONN_{name.upper()}_DEFAULT='{connection}'"
 
 
 def _parser() -> argparse.ArgumentParser:
-    usual = Options()
+    defaults = Options()
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_campaigns.sandbox",
-        description="A local server that speaks the APIs of Campaign Cleaner and Instantly, to try Dags with "
-        "no account. Not a production server: it listens on loopback only, checks no key unless it is given "
-        "one, and forgets everything when it ends.",
+        description="A local server with the APIs of Campaign Cleaner and Instantly, to try Dags without an "
+        "account. Not a production server: it listens on loopback only, accepts any key by default, and "
+        "keeps its data in memory only.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -82,23 +82,23 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--processing-seconds",
         type=float,
-        default=usual.processing_seconds,
+        default=defaults.processing_seconds,
         metavar="SECONDS",
-        help="how long Campaign Cleaner works on a campaign",
+        help="how long a campaign is processing",
     )
-    add("--credits", type=int, default=usual.credits, help="how many campaigns can be submitted")
+    add("--credits", type=int, default=defaults.credits, help="how many campaigns can be submitted")
     add("--campaign-cleaner-key", metavar="KEY", help="accept only this key; unset accepts any")
     add(
         "--campaign-cleaner-key-status",
         type=int,
         choices=(200, 401),
         metavar="STATUS",
-        default=usual.campaign_cleaner_key_status,
-        help="HTTP status that answers a bad key: 401 or 200",
+        default=defaults.campaign_cleaner_key_status,
+        help="HTTP status for a wrong key: 401 or 200",
     )
     add("--instantly-key", metavar="KEY", help="accept only this key; unset accepts any")
-    add("--instantly-scopes", default=",".join(usual.instantly_scopes), metavar="SCOPES",
-        help="what Instantly's keys may do, such as campaigns:read,leads:all")  # fmt: skip
+    add("--instantly-scopes", default=",".join(defaults.instantly_scopes), metavar="SCOPES",
+        help="scopes of Instantly's key, such as campaigns:read,leads:all")  # fmt: skip
     return parser
 
 

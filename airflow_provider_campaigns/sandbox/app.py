@@ -1,7 +1,7 @@
-"""The aiohttp application: what stands between the wire and the services' plain functions.
+"""The aiohttp application around the services' plain functions.
 
-A request passes, from the outside in: the log, the faults, the translation of errors, the door (who may
-come in), and then the function of its route.
+The middlewares in order: log the request, apply a fault, translate errors, check the key; then the function
+of the route runs.
 """
 
 from __future__ import annotations
@@ -21,41 +21,43 @@ from airflow_provider_campaigns.sandbox import control
 from airflow_provider_campaigns.sandbox.campaign_cleaner import routes as campaign_cleaner
 from airflow_provider_campaigns.sandbox.exchange import (
     JSON_TYPE,
-    Asked,
-    Refused,
+    RefusedError,
     Reply,
+    Request,
     Route,
     json_reply,
-    phrase_of,
+    reason_phrase,
 )
 from airflow_provider_campaigns.sandbox.instantly import routes as instantly
+from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal as instantly_default_refusal
 from airflow_provider_campaigns.sandbox.instantly.errors import refusal as instantly_refusal
-from airflow_provider_campaigns.sandbox.instantly.errors import usual_refusal as instantly_usual_refusal
 from airflow_provider_campaigns.sandbox.state import Fault, LoggedRequest, SandboxState
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _STATE = web.AppKey("state", SandboxState)
-_ENTRY: ContextVar[LoggedRequest | None] = ContextVar("sandbox_log_entry", default=None)
+_LOG_ENTRY: ContextVar[LoggedRequest | None] = ContextVar("sandbox_log_entry", default=None)
 
 
 @dataclass(frozen=True)
 class _Api:
-    """How one of the three APIs behind this address is entered, and how it says no."""
+    """One of the three APIs: its routes, its key check, and its errors."""
 
     name: str
     prefix: str
     routes: tuple[Route, ...]
     check_key: Callable[[SandboxState, Mapping[str, str]], None]
-    refuse: Callable[[str], Refused]
-    refuse_status: Callable[[int], Refused]
-    check_route: Callable[[SandboxState, Route, Asked], None] | None = None
+    refuse: Callable[[str], RefusedError]
+    refuse_status: Callable[[int], RefusedError]
+    check_route: Callable[[SandboxState, Route, Request], None] | None = None
     refuses_empty_json: bool = False
 
 
 def create_app(state: SandboxState) -> web.Application:
-    """Build the application that serves both APIs, and the control API, out of a state."""
-    app = web.Application(client_max_size=0, middlewares=[_record, _misbehave, _translate_errors, _guard])
+    """Return the application that serves both APIs and the control API from a state."""
+    app = web.Application(
+        client_max_size=0, middlewares=[_log_request, _apply_fault, _translate_errors, _check_key]
+    )
     app[_STATE] = state
     for api in _APIS:
         for route in api.routes:
@@ -64,7 +66,7 @@ def create_app(state: SandboxState) -> web.Application:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine, by its name alone."""
+    """Return whether a host name is this machine; without DNS."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -72,16 +74,18 @@ def is_loopback(host: str) -> bool:
 
 
 def _handler(api: _Api, route: Route) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> web.StreamResponse:
         state = request.app[_STATE]
-        entry = _ENTRY.get()
+        entry = _LOG_ENTRY.get()
         query = {name: ",".join(request.query.getall(name)) for name in request.query}
-        asked = Asked(request.match_info, query, await _body(api, request), entry.noted if entry else {})
+        parsed = Request(
+            request.match_info, query, await _body(api, request), entry.log_fields if entry else {}
+        )
         if api.check_route is not None:
-            api.check_route(state, route, asked)
-        return _on_the_wire(route.answer(state, asked))
+            api.check_route(state, route, parsed)
+        return _to_response(route.handler(state, parsed))
 
-    return answer
+    return handle
 
 
 async def _body(api: _Api, request: web.Request) -> object:
@@ -101,53 +105,53 @@ def _no_constant(name: str) -> None:
 
 
 @web.middleware
-async def _record(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _log_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     api = _api_of(request.path)
     if api is _CONTROL:
         return await handler(request)
     size = len(await request.read())
     name = api.name if api else "none"
     entry = request.app[_STATE].record(name, request.method, request.path, request.query, size)
-    token = _ENTRY.set(entry)
+    token = _LOG_ENTRY.set(entry)
     try:
         response = await handler(request)
     finally:
-        _ENTRY.reset(token)
+        _LOG_ENTRY.reset(token)
     if entry.fault is None or not entry.fault.startswith("drop"):
         entry.status = response.status
     return response
 
 
 @web.middleware
-async def _misbehave(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Do to a request what a fault demands; control requests never meet one."""
-    entry = _ENTRY.get()
+async def _apply_fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Apply the fault that matches a request; the control API has none."""
+    entry = _LOG_ENTRY.get()
     fault = request.app[_STATE].next_fault(request.method, request.path) if entry else None
     if entry is None or fault is None:
         return await handler(request)
-    entry.fault = f"drop {fault.drop}" if fault.drop else "answer" if fault.replaces_answer else "delay"
+    entry.fault = f"drop {fault.drop}" if fault.drop else "answer" if fault.replaces_response else "delay"
     await asyncio.sleep(fault.delay)
     if fault.drop == "before":
-        return _broken_off(request, b"")
-    response = _faulty(request, fault) if fault.replaces_answer else await handler(request)
+        return _drop_connection(request, b"")
+    response = _fault_response(request, fault) if fault.replaces_response else await handler(request)
     if fault.drop is None:
         return response
-    return _broken_off(request, _part_of(response, fault.drop), reset=fault.drop == "headers")
+    return _drop_connection(request, _partial_response(response, fault.drop), reset=fault.drop == "headers")
 
 
 @web.middleware
 async def _translate_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Word every error as the service does that the request was for."""
+    """Return every error in the form of the service."""
     try:
         return await handler(request)
-    except Refused as refused:
-        return _on_the_wire(refused.reply)
+    except RefusedError as refused:
+        return _to_response(refused.reply)
     except web.HTTPException as error:
-        return _on_the_wire(_usual_error(request.path, error.status))
+        return _to_response(_default_error(request.path, error.status))
 
 
 @web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _check_key(request: web.Request, handler: Handler) -> web.StreamResponse:
     api = _api_of(request.path)
     if api is not None:
         api.check_key(request.app[_STATE], request.headers)
@@ -158,47 +162,48 @@ def _api_of(path: str) -> _Api | None:
     return next((api for api in _APIS if f"{path}/".startswith(api.prefix)), None)
 
 
-def _usual_error(path: str, status: int) -> Reply:
+def _default_error(path: str, status: int) -> Reply:
     api = _api_of(path)
     if api is not None:
         return api.refuse_status(status).reply
     served = ", ".join(f"{each.prefix}..." for each in _APIS)
-    return json_reply({"error": f"{phrase_of(status)}. The sandbox serves {served}"}, status)
+    return json_reply({"error": f"{reason_phrase(status)}. The sandbox serves {served}"}, status)
 
 
-def _on_the_wire(reply: Reply) -> web.Response:
+def _to_response(reply: Reply) -> web.Response:
     headers = {"Content-Type": reply.content_type}
     response = web.Response(body=reply.content, status=reply.status, headers=headers)
     response.headers.update(reply.headers)
     return response
 
 
-def _faulty(request: web.Request, fault: Fault) -> web.Response:
-    """Return the answer that a fault puts in the place of the real one."""
+def _fault_response(request: web.Request, fault: Fault) -> web.Response:
+    """Return the response that a fault defines."""
     status = fault.status or 200
     if fault.body is None:
-        usual = _usual_error(request.path, status).content if status >= 400 else b""  # noqa: PLR2004
-        text, content_type = usual.decode(), JSON_TYPE
+        default = _default_error(request.path, status).content if status >= 400 else b""  # noqa: PLR2004
+        text, content_type = default.decode(), JSON_TYPE
     else:
         text = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
         content_type = JSON_TYPE if text.lstrip()[:1] in {"{", "["} else "text/plain"
     reply = Reply(text.encode(), status, fault.content_type or content_type, fault.headers)
-    return _on_the_wire(reply)
+    return _to_response(reply)
 
 
-def _part_of(response: web.StreamResponse, drop: str) -> bytes:
-    """Return the first part of an answer, as it would go over the wire."""
+def _partial_response(response: web.StreamResponse, drop: str) -> bytes:
+    """Return the first bytes of a response."""
     body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
-    head = f"HTTP/1.1 {response.status} {phrase_of(response.status)}\r\nContent-Type: {response.content_type}"
+    status = f"{response.status} {reason_phrase(response.status)}"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {response.content_type}"
     if drop == "headers":
         return head.encode()
     return f"{head}\r\nContent-Length: {len(body) + 1}\r\n\r\n".encode() + body[: len(body) // 2]
 
 
-def _broken_off(request: web.Request, sent: bytes, *, reset: bool = False) -> web.Response:
-    """Send so much and close the connection; what is returned then has nowhere to go.
+def _drop_connection(request: web.Request, sent: bytes, *, reset: bool = False) -> web.Response:
+    """Send some bytes and close the connection; the returned response is not sent.
 
-    :param reset: close it rudely, since Python's own client takes headers that merely end for complete ones.
+    :param reset: reset the connection: Python's own client accepts headers that end too early as complete.
     """
     if request.transport is not None:
         request.transport.write(sent)
@@ -210,15 +215,15 @@ def _broken_off(request: web.Request, sent: bytes, *, reset: bool = False) -> we
 
 
 def _check_control(state: SandboxState, headers: Mapping[str, str]) -> None:
-    """Refuse what a web page of another site could send here through a browser."""
+    """Refuse requests that a web page could send through a browser."""
     host = headers.get("Host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if not is_loopback(name) or "Origin" in headers:
-        raise control.refusal("The control API answers on loopback only, and to no web page.", 403)
+        raise control.refusal("The control API serves loopback only, and no web page.", 403)
 
 
 _CONTROL = _Api(
-    "control", control.PREFIX, control.ROUTES, _check_control, control.refusal, control.usual_refusal
+    "control", control.PREFIX, control.ROUTES, _check_control, control.refusal, control.default_refusal
 )
 _APIS = (
     _Api(
@@ -227,7 +232,7 @@ _APIS = (
         campaign_cleaner.ROUTES,
         campaign_cleaner.check_key,
         campaign_cleaner.refusal,
-        campaign_cleaner.usual_refusal,
+        campaign_cleaner.default_refusal,
     ),
     _Api(
         "instantly",
@@ -235,7 +240,7 @@ _APIS = (
         instantly.ROUTES,
         instantly.check_key,
         instantly_refusal,
-        instantly_usual_refusal,
+        instantly_default_refusal,
         check_route=instantly.check_route,
         refuses_empty_json=True,
     ),

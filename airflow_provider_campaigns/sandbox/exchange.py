@@ -1,7 +1,7 @@
-"""What passes between the server and a service: a request taken apart, and a reply not yet on the wire.
+"""Requests, replies and routes of the services.
 
-The rule of this room: each service is a set of plain functions from an :class:`Asked` to a :class:`Reply`.
-They hold no socket and no HTTP library; only ``app.py`` does.
+Each service is a set of plain functions from a :class:`Request` to a :class:`Reply`, without sockets and
+without an HTTP library; only ``app.py`` uses aiohttp.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ JSON_TYPE = "application/json"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request, as far as a service looks at it.
+class Request:
+    """One parsed request.
 
-    :param params: the parts of the path that vary, decode_json.
-    :param query: the query parameters; those of one name are joined by commas.
-    :param body: the decode_json JSON body; None where there is none.
-    :param noted: what the service wants the request log to say beside the usual.
+    :param params: the variable parts of the path, decoded.
+    :param query: the query parameters; several of one name are joined by commas.
+    :param body: the decoded JSON body, or None.
+    :param log_fields: fields that the service adds to the request log.
     """
 
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
-    noted: dict[str, Any] = field(default_factory=dict)
+    log_fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its bytes, and how they are to be labelled."""
+    """A response: its body, status and headers."""
 
     content: bytes
     status: int = 200
@@ -44,8 +44,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Refused(Exception):  # noqa: N818 - an answer on its way out, not a fault of the sandbox
-    """A service's way to end a request with an error of its own making."""
+class RefusedError(Exception):
+    """Ends a request with an error of the service."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -56,25 +56,25 @@ class Refused(Exception):  # noqa: N818 - an answer on its way out, not a fault 
 class Route:
     """One endpoint.
 
-    :param answer: the function that answers.
-    :param scope: what a key needs to be let in.
-    :param uuids: whether an ``{id}`` in the path has to be a UUID.
+    :param handler: returns the reply.
+    :param scope: the scope that the key must have.
+    :param uuids: whether an ``{id}`` in the path must be a UUID.
     """
 
     method: str
     path: str
-    answer: Callable[[SandboxState, Asked], Reply]
+    handler: Callable[[SandboxState, Request], Reply]
     scope: str | None = None
     uuids: bool = True
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:
-    """Return a reply that carries a JSON value."""
+    """Return a reply with a JSON body."""
     return Reply(json.dumps(value).encode(), status)
 
 
-def phrase_of(status: int) -> str:
-    """Return the standard words for an HTTP status."""
+def reason_phrase(status: int) -> str:
+    """Return the reason phrase of an HTTP status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

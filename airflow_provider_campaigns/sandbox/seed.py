@@ -1,6 +1,6 @@
-"""What a fresh sandbox holds on the Instantly side: a workspace, senders, four campaigns and a subsequence.
+"""The initial data of Instantly: a workspace, senders, four campaigns and a subsequence.
 
-The ids never change, so a Dag can name them.
+The ids are constant, so a Dag can use them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _STEPS: tuple[dict[str, Any], ...] = (
 
 
 def timestamp(moment: datetime) -> str:
-    """Write an instant the way Instantly does."""
+    """Return a time in Instantly's format."""
     utc = moment.astimezone(timezone.utc)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
@@ -72,7 +72,7 @@ def timestamp(moment: datetime) -> str:
 def campaign(
     campaign_id: str, name: str, now: datetime, *, status: int = LifecycleStatus.DRAFT, **fields: Any
 ) -> dict[str, Any]:
-    """Build a campaign with the members that the service always sends, and those given."""
+    """Return a campaign with the fields that the service always sends, and the given ones."""
     return {
         "id": campaign_id,
         "name": name,
@@ -90,8 +90,8 @@ def campaign(
 
 
 def campaigns(now: datetime) -> dict[str, dict[str, Any]]:
-    """Return the campaigns of a fresh workspace by id."""
-    described = (
+    """Return the initial campaigns by id."""
+    rows = (
         (HEALTHY_CAMPAIGN_ID, "Sandbox: healthy", 1, HEALTHY_SENDERS),
         (UNHEALTHY_CAMPAIGN_ID, "Sandbox: senders in error", 1, FAILING_SENDERS),
         (PAUSED_CAMPAIGN_ID, "Sandbox: paused", 2, HEALTHY_SENDERS),
@@ -106,12 +106,12 @@ def campaigns(now: datetime) -> dict[str, dict[str, Any]]:
             email_list=list(senders),
             sequences=[{"steps": deepcopy(list(_STEPS))}],
         )
-        for campaign_id, name, status, senders in described
+        for campaign_id, name, status, senders in rows
     }
 
 
 def subsequences(now: datetime) -> dict[str, dict[str, Any]]:
-    """Return the one subsequence of a fresh workspace, by id."""
+    """Return the initial subsequence by id."""
     return {
         SUBSEQUENCE_ID: {
             "id": SUBSEQUENCE_ID,
@@ -129,7 +129,7 @@ def subsequences(now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def accounts(now: datetime) -> dict[str, dict[str, Any]]:
-    """Return the sending accounts by address: two that work, two in error."""
+    """Return the sending accounts by address: two work, two are in error."""
     statuses = dict.fromkeys(HEALTHY_SENDERS, 1) | dict.fromkeys(FAILING_SENDERS, _SENDING_ERROR)
     return {
         email: _account(email, status, now - timedelta(days=30) + timedelta(seconds=position))
@@ -138,7 +138,7 @@ def accounts(now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def workspace(now: datetime) -> dict[str, Any]:
-    """Return the workspace that every key belongs to."""
+    """Return the workspace of all keys."""
     return {
         "id": WORKSPACE_ID,
         "timestamp_created": timestamp(now),

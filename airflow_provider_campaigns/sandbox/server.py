@@ -1,4 +1,4 @@
-"""Runs the application: in the foreground until it is told to stop, or in a thread of its own."""
+"""Runs the application in the foreground or in a background thread."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SECONDS_TO_FINISH = 0.2
 def check_loopback(host: str) -> str:
     """Return the address to bind.
 
-    :raises ValueError: the host is not this machine alone, so others could reach the sandbox.
+    :raises ValueError: the host is not a loopback address, so others could reach the sandbox.
     """
     if not is_loopback(host):
-        raise ValueError(f"The sandbox binds loopback only, such as 127.0.0.1 or ::1, and not {host!r}.")
+        raise ValueError(f"The sandbox binds loopback only, such as 127.0.0.1 or ::1, not {host!r}.")
     return "127.0.0.1" if host == "localhost" else host.strip("[]")
 
 
@@ -32,10 +32,10 @@ async def serve(
 ) -> None:
     """Serve until ``stop`` is set.
 
-    :param port: 0 takes any free one.
-    :param started: is told the address as soon as it answers.
+    :param port: 0 for a free port.
+    :param started: called with the URL when the server is ready.
     :raises ValueError: the host is not loopback.
-    :raises OSError: the port is taken.
+    :raises OSError: the port is in use.
     """
     host = check_loopback(host)
     runner = web.AppRunner(create_app(state), access_log=None, shutdown_timeout=_SECONDS_TO_FINISH)
@@ -50,10 +50,10 @@ async def serve(
 
 
 class RunningSandbox:
-    """A sandbox in a thread of its own. Ends with ``close()``, or at the end of a ``with``.
+    """A sandbox in a background thread. ``close()`` or the end of a ``with`` block stops it.
 
-    :ivar url: its address, which is the host of both connections.
-    :ivar state: what it remembers.
+    :ivar url: its URL, the host of both connections.
+    :ivar state: its data.
     """
 
     def __init__(self, state: SandboxState, host: str, port: int) -> None:
@@ -64,7 +64,7 @@ class RunningSandbox:
         self.url = address.result()
 
     def close(self) -> None:
-        """Stop serving; once it returns, the port is free."""
+        """Stop the server; after this returns, the port is free."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
@@ -98,7 +98,7 @@ def running(
         with running(processing_seconds=0) as sandbox:
             requests.get(f"{sandbox.url}/v1/get_credits", headers={"X-CC-API-Key": "any"})
 
-    :param clock: what tells the time; a test that injects its own need not wait.
-    :param options: the members of :class:`~airflow_provider_campaigns.sandbox.state.Options`.
+    :param clock: returns the current time; a test with its own clock need not wait.
+    :param options: the fields of :class:`~airflow_provider_campaigns.sandbox.state.Options`.
     """
     return RunningSandbox(SandboxState(Options(**options), clock), host, port)

@@ -1,4 +1,4 @@
-"""Is a JSON value of the shape that was asked for? Types are told by their JSON names: ``"string|null"``."""
+"""Checks the shape of JSON values. Types have their JSON names, as in ``"string|null"``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def is_of(value: Any, types: str) -> bool:
-    """Say whether a decode_json JSON value has one of the types, which are separated by bars."""
+def has_type(value: Any, types: str) -> bool:
+    """Return whether a JSON value has one of the types, which are separated by bars."""
     names = types.split("|")
     if isinstance(value, bool):
         return "boolean" in names
@@ -32,10 +32,10 @@ def first_problem(
     where: str = "body",
     closed: bool = True,
 ) -> str | None:
-    """Return what is wrong with an object, in the words of a JSON validator; None where nothing is.
+    """Return the first problem of an object, in the words of a JSON validator; None if there is none.
 
-    :param fields: the members that are known, with their types.
-    :param closed: whether any other member is a problem.
+    :param fields: the known fields with their types.
+    :param closed: whether an unknown field is a problem.
     """
     if not isinstance(value, dict):
         return f"{where} must be object"
@@ -44,7 +44,7 @@ def first_problem(
             return f"{where} must have required property '{name}'"
     for name, found in value.items():
         if name in fields:
-            if not is_of(found, fields[name]):
+            if not has_type(found, fields[name]):
                 return f"{where}/{name} must be {fields[name].replace('|', ',')}"
         elif closed:
             return f"{where} must NOT have additional properties: '{name}' (known: {', '.join(fields)})"

@@ -1,8 +1,8 @@
-"""Everything that the sandbox remembers, and its clock. No I/O.
+"""All data of the sandbox, and its clock. No I/O.
 
-Time passes by the clock alone: a campaign is done, a job has ended, because it is late enough. A test that
-injects a clock therefore never sleeps. The server changes the state on one thread; a test may read and
-change it from another, since every step is a single operation on a built-in container.
+Only the clock decides whether a campaign is completed or a job has ended, so a test with its own clock never
+sleeps. The server changes the state in one thread; a test can read and change it in another, because each
+step is a single operation on a built-in container.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _T = TypeVar("_T")
 _REQUESTS_KEPT = 10_000
 JOB_TIME = timedelta(seconds=4)
 _PENDING_SHARE = 1 / 3
-_NO_QUERY = re.compile("key|token|secret|auth|password", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile("key|token|secret|auth|password", re.IGNORECASE)
 
 
 def utc_now() -> datetime:
-    """Return the time now; the clock of a sandbox that nobody tampers with."""
+    """Return the current time; the default clock."""
     return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a sandbox behaves.
+    """The options of a sandbox.
 
-    :param processing_seconds: how long Campaign Cleaner works on a campaign.
+    :param processing_seconds: how long a campaign is processing.
     :param credits: how many campaigns can be submitted.
-    :param campaign_cleaner_key: the only key that is accepted; None accepts every one that is not empty.
-    :param campaign_cleaner_key_status: HTTP status of the answer to a bad key. The vendor does not say which.
+    :param campaign_cleaner_key: the only accepted key; None accepts any key that is not empty.
+    :param campaign_cleaner_key_status: HTTP status for a wrong key, which the vendor does not document.
     :param instantly_key: as for Campaign Cleaner.
-    :param instantly_scopes: what a key of Instantly may do.
+    :param instantly_scopes: the scopes of Instantly's keys.
     """
 
     processing_seconds: float = 3.0
@@ -58,7 +58,7 @@ class Options:
 
 @dataclass
 class SubmittedCampaign:
-    """A campaign that Campaign Cleaner was given."""
+    """A submitted campaign of Campaign Cleaner."""
 
     id: str
     name: str
@@ -70,7 +70,7 @@ class SubmittedCampaign:
     fixed_status: str | None = None
 
     def status(self, now: datetime) -> str:
-        """Return the state it is in: the one it was put into by hand, else what the time makes of it."""
+        """Return its state: the fixed one, or the one that follows from the time."""
         if self.fixed_status is not None:
             return self.fixed_status
         state = CampaignState.PROCESSING if now < self.ready_at else CampaignState.COMPLETED
@@ -79,7 +79,7 @@ class SubmittedCampaign:
 
 @dataclass(frozen=True)
 class InboxTest:
-    """An inbox placement test, whose mails arrive evenly over ``seconds``."""
+    """An inbox placement test whose mails arrive evenly over ``seconds``."""
 
     id: str
     name: str
@@ -87,16 +87,16 @@ class InboxTest:
     seconds: float
 
     def progress(self, now: datetime) -> float:
-        """Return the share of the time that is over, 0 to 1."""
+        """Return the elapsed share of its time, 0 to 1."""
         return _share(self.submitted, now, self.seconds)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A background job of Instantly: a third of its time pending, then in progress, then what comes of it.
+    """A background job of Instantly: pending for a third of its time, then in progress, then ended.
 
-    :param outcome: the status that it comes to by itself.
-    :param fixed_status: the status that it was put into by hand.
+    :param outcome: its final status.
+    :param fixed_status: a status that was set and stays.
     """
 
     id: str
@@ -108,11 +108,11 @@ class Job:
     fixed_status: str | None = None
 
     def progress(self, now: datetime) -> float:
-        """Return the share of the time that is over, 0 to 1."""
+        """Return the elapsed share of its time, 0 to 1."""
         return _share(self.created, now, JOB_TIME.total_seconds())
 
     def status(self, now: datetime) -> str:
-        """Return the status it has: the one it was put into by hand, else what the time makes of it."""
+        """Return its status: the fixed one, or the one that follows from the time."""
         if self.fixed_status is not None:
             return self.fixed_status
         share = self.progress(now)
@@ -122,19 +122,19 @@ class Job:
         return status.value
 
     @property
-    def goes_well(self) -> bool:
-        """Whether it comes to a good end, if it has not come to it yet."""
+    def succeeds(self) -> bool:
+        """Whether it ends, or has ended, with success."""
         return (self.fixed_status or self.outcome) == JobStatus.SUCCESS.value
 
 
 @dataclass
 class Fault:
-    """A way to misbehave, and how often.
+    """A fault of a service, for a number of requests.
 
-    :param path: a prefix of the path, or a pattern where it holds ``*``, ``?`` or ``[``.
-    :param times: how many requests it still meets; None is for ever.
-    :param drop: when the connection breaks: ``before`` the request is carried out, or after it was, within
-        the ``headers`` or the ``body`` of the answer.
+    :param path: a prefix of the path, or a pattern if it contains ``*``, ``?`` or ``[``.
+    :param times: how many more requests it applies to; None for all.
+    :param drop: where the connection closes: ``before`` the request is processed, or after that, within the
+        ``headers`` or the ``body`` of the response.
     """
 
     path: str
@@ -148,12 +148,12 @@ class Fault:
     drop: str | None = None
 
     @property
-    def replaces_answer(self) -> bool:
-        """Whether it brings an answer of its own."""
+    def replaces_response(self) -> bool:
+        """Whether it replaces the response."""
         return self.status is not None or self.body is not None
 
-    def meets(self, method: str, path: str) -> bool:
-        """Say whether this fault is for such a request."""
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether this fault applies to a request."""
         if self.method not in (None, method):
             return False
         if any(mark in self.path for mark in "*?["):
@@ -163,7 +163,7 @@ class Fault:
 
 @dataclass
 class LoggedRequest:
-    """What the log keeps of a request; never a header, since a key is one."""
+    """An entry of the request log; without headers, because these contain the key."""
 
     time: str
     service: str
@@ -173,17 +173,17 @@ class LoggedRequest:
     body_size: int
     status: int | None = None
     fault: str | None = None
-    noted: dict[str, Any] = field(default_factory=dict)
+    log_fields: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a flat object."""
-        told = asdict(self)
-        del told["noted"]
-        return {**told, **self.noted}
+        """Return it as a flat JSON object."""
+        fields = asdict(self)
+        del fields["log_fields"]
+        return {**fields, **self.log_fields}
 
 
 class SandboxState:
-    """Both services' data, the faults to come and the requests that came."""
+    """The data of both services, the remaining faults and the request log."""
 
     def __init__(self, options: Options | None = None, clock: Clock = utc_now) -> None:
         self.options = options or Options()
@@ -191,7 +191,7 @@ class SandboxState:
         self.reset()
 
     def reset(self) -> None:
-        """Start anew, as if just started."""
+        """Reset everything to the initial data."""
         now = self.clock()
         self.credits = self.options.credits
         self.submitted: dict[str, SubmittedCampaign] = {}
@@ -212,7 +212,7 @@ class SandboxState:
     def submit(
         self, name: str, html: str, settings: Mapping[str, Any], custom_info: str = ""
     ) -> SubmittedCampaign:
-        """Take a campaign in and spend a credit on it."""
+        """Submit a campaign, and spend a credit."""
         now = self.clock()
         self.credits -= 1
         ready_at = now + timedelta(seconds=self.options.processing_seconds)
@@ -221,33 +221,33 @@ class SandboxState:
         return campaign
 
     def set_processing_seconds(self, campaign_id: str, seconds: float) -> None:
-        """Let a campaign take so long from now on."""
+        """Set how long a campaign is processing from now on."""
         campaign = self.submitted[campaign_id]
         campaign.ready_at = self.clock() + timedelta(seconds=seconds)
         campaign.fixed_status = None
 
     def start_inbox_test(self, name: str) -> InboxTest:
-        """Begin an inbox placement test, which lasts as long as a campaign."""
+        """Start an inbox placement test, which takes as long as a campaign."""
         test = InboxTest(new_id(), name, self.clock(), self.options.processing_seconds)
         self.inbox_tests[test.id] = test
         return test
 
     def start_job(self, kind: str, entity_id: str | None, **data: Any) -> Job:
-        """Begin a background job on a campaign or list."""
+        """Start a background job on a campaign or list."""
         outcome = _next_of(self.job_outcomes, JobStatus.SUCCESS.value)
         job = Job(secrets.token_hex(12), kind, entity_id, data, self.clock(), outcome)
         self.jobs[job.id] = job
         return job
 
     def play_job_outcomes(self, sequence: Iterable[str]) -> None:
-        """Script what comes of the jobs to come; an empty sequence ends the script.
+        """Play a list of final statuses for the next jobs; an empty list ends it.
 
-        Each new job takes the next entry, and the last one stays.
+        Each new job takes the next entry, and the last entry stays.
         """
         self.job_outcomes = list(sequence)
 
     def set_job_status(self, job_id: str, status: str) -> Job:
-        """Put a job into a status, which then stays."""
+        """Set the status of a job, which then stays."""
         job = self.jobs[job_id] = replace(self.jobs[job_id], fixed_status=status)
         return job
 
@@ -258,21 +258,21 @@ class SandboxState:
         ]
 
     def play_sending_status(self, target_id: str, sequence: Iterable[Scripted]) -> None:
-        """Script the answers about a campaign or subsequence; an empty sequence ends the script.
+        """Play a list of sending statuses for a campaign or subsequence; an empty list ends it.
 
-        Each request takes the next entry, and the last one stays.
+        Each request takes the next entry, and the last entry stays.
 
-        :param sequence: entries as the control API takes them.
+        :param sequence: the entries, in the form of the control API.
         """
         self.scripts[target_id] = list(sequence)
 
     def next_scripted(self, target_id: str, otherwise: Scripted) -> Scripted:
-        """Take the next entry of a script, or what is given where nothing is scripted."""
+        """Take the next entry of the list that is played, or return the default."""
         return _next_of(self.scripts.get(target_id, []), otherwise)
 
     def next_fault(self, method: str, path: str) -> Fault | None:
-        """Take the first fault that is meant for a request."""
-        fault = next((each for each in list(self.faults) if each.meets(method, path)), None)
+        """Take the first fault that applies to a request."""
+        fault = next((each for each in list(self.faults) if each.matches(method, path)), None)
         if fault is not None and fault.times is not None:
             fault.times -= 1
             if fault.times < 1:
@@ -282,20 +282,20 @@ class SandboxState:
     def record(
         self, service: str, method: str, path: str, query: Mapping[str, str], body_size: int
     ) -> LoggedRequest:
-        """Put a request into the log; what is answered is filled in later."""
-        shown = {name: value for name, value in query.items() if not _NO_QUERY.search(name)}
+        """Add a request to the log, still without its status."""
+        shown = {name: value for name, value in query.items() if not _SECRET_PARAMETER.search(name)}
         entry = LoggedRequest(seed.timestamp(self.clock()), service, method, path, shown, body_size)
         self.requests.append(entry)
         return entry
 
 
 def new_id() -> str:
-    """Return a fresh id."""
+    """Return a new id."""
     return str(uuid.uuid4())
 
 
 def _next_of(script: list[_T], otherwise: _T) -> _T:
-    """Take the next entry of a script, whose last one stays, or what is given where it is empty."""
+    """Take the next entry of a list whose last entry stays; return the default if it is empty."""
     return (script.pop(0) if len(script) > 1 else script[0]) if script else otherwise
 
 

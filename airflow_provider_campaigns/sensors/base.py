@@ -50,8 +50,7 @@ class WaitSensor(BaseSensorOperator):
         if self.exponential_backoff or self.silent_fail:
             raise ValueError(
                 "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "
-                "less "
-                "often by itself, and survives failures up to max_failures in a row."
+                "less often by itself, and survives failures up to max_failures in a row."
             )
         self.deferrable = deferrable
         self.max_failures = check_count(max_failures, "max_failures")

@@ -43,10 +43,8 @@ def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[Airflo
     if unskippable:
         raise closed_error(
             f"The gate is not open, and Airflow cannot skip {', '.join(sorted(unskippable))}: with mapped "
-            f"tasks, "
-            f"only the trigger rule all_success keeps a task from running after a skipped one. Give these "
-            f"tasks "
-            f"that rule, or the gate on_closed='fail'."
+            f"tasks, only the trigger rule all_success keeps a task from running after a skipped one. Give "
+            f"these tasks that rule, or the gate on_closed='fail'."
         )
     log.info("Skipping %s.", ", ".join(sorted(task.task_id for task in tasks)) or "nothing")
     skip_tasks(gate, context, tasks)

@@ -1,4 +1,4 @@
-"""How often one process sends requests to one account: evenly spaced, whoever sends them.
+"""How often one process sends requests to one account: evenly spaced.
 
 All clients of the same account in a process share one rate limiter, for any connection id and transport. In
 the triggerer, a ``Retry-After`` pauses all of them; on a worker, the retries of its one task obey it.

@@ -93,7 +93,7 @@ class _Breakable(HTTPConnection):
 
     def close(self) -> None:
         super().close()
-        if not _limit.get():  # nobody reads any more
+        if not _limit.get():  # no code reads from it any more
             self.release_if_closed()
 
     def _new_conn(self) -> socket.socket:

@@ -1,6 +1,6 @@
-"""The same waits with what a user would write without this provider.
+"""The same waits as a user would write them without this provider.
 
-``BENCH_TASKS`` and ``BENCH_INTERVAL`` say how many, and how often each looks.
+``BENCH_TASKS`` is the number of waits, ``BENCH_INTERVAL`` the seconds between two polls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 
 
 def is_completed(response: Any) -> bool:
-    """Read Campaign Cleaner's answer."""
+    """Return whether Campaign Cleaner's response shows a completed campaign."""
     return bool(response.json()["campaign_status"]["status"] == "completed")
 
 
@@ -26,7 +26,7 @@ with DAG("http_reschedule", schedule=None, max_active_tasks=1000):
             http_conn_id="http_default",
             method="POST",
             endpoint="v1/get_campaign_status",
-            # The benchmark's server reads the number at the end.
+            # The benchmark's server reads the number at the end of the id.
             request_params=json.dumps({"campaign": {"id": f"e8c8af95-c033-11ed-9848-{number:012d}"}}),
             response_check=is_completed,
             poke_interval=float(os.environ["BENCH_INTERVAL"]),

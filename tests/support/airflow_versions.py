@@ -80,4 +80,4 @@ needs_downstream_tasks_skipped = needs(
 BAD_ARGUMENT = (ValueError, TypeError, AirflowException)
 
 # What a deferral that its trigger did not end in time is resumed with.
-BACKSTOP_WORDS = "Trigger/execution timeout" if Version("3") > AIRFLOW else "Trigger timeout"
+DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout" if Version("3") > AIRFLOW else "Trigger timeout"

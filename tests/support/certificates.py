@@ -1,4 +1,4 @@
-"""Certificates that fail to prove who a server is, and one that does."""
+"""TLS certificates for ``localhost``: a valid one, and bad ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates.
+    """A certificate authority.
 
-    :param folder: where to put its own certificate and what it signs.
-    :param name: what it calls itself.
+    :param folder: the folder for its own certificate and those that it signs.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -33,10 +32,9 @@ class Authority:
         self.bundle.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
     def context(self, host: str, *, days: int = 1) -> ssl.SSLContext:
-        """Return the context of a server with a certificate.
+        """Return the TLS context of a server with a certificate of this authority.
 
-        :param host: whom the certificate is for.
-        :param days: for how long it is valid from now on; a negative number says since when it is not.
+        :param days: for how many days from now it is valid; a negative number for an expired one.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -74,7 +72,7 @@ class Authority:
         )
 
 
-# From 3.13 on, Python asks for all that a certificate should say.
+# Python 3.13 rejects an authority without these.
 _FOR_SIGNING = x509.KeyUsage(
     key_cert_sign=True,
     crl_sign=True,
@@ -93,16 +91,16 @@ def _named(name: str) -> x509.Name:
 
 
 class Certificates:
-    """An authority that is trusted, one that nobody has heard of, and what they have signed.
+    """The certificates of a trusted and an unknown authority.
 
-    :param folder: where to put them.
+    :param folder: the folder for them.
     """
 
     def __init__(self, folder: Path) -> None:
         trusted = Authority(folder, "trusted")
         (folder / "unknown").mkdir()
         self.bundle = trusted.bundle
-        self.right = trusted.context("localhost")
+        self.valid = trusted.context("localhost")
         self.expired = trusted.context("localhost", days=-1)
-        self.for_another_host = trusted.context("elsewhere.example")
-        self.of_an_unknown_authority = Authority(folder / "unknown", "unknown").context("localhost")
+        self.of_another_host = trusted.context("elsewhere.example")
+        self.of_unknown_authority = Authority(folder / "unknown", "unknown").context("localhost")

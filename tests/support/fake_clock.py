@@ -1,10 +1,12 @@
-"""A clock that nobody has to wait for, on a worker and in an event loop alike.
+"""A fake clock for code that waits and talks to a real server: a pause is skipped, a request takes real time.
 
-It runs on with the real one. A pause is skipped: the clock is simply later then. Only while an event loop
-has a request under way does time pass as it does, since what answers is a real server.
+The clock runs on with the real one. A pause, on a worker or in an event loop, moves it forward at once. While
+an event loop has a request in flight it does not, because the server that responds is a real one.
+:mod:`tests.support.simulation` has another clock, for tests where no time passes that the test does not ask
+for: there is no server and no thread that runs by itself.
 
-``time.time`` and ``datetime.now`` show the wall clock, which can also be put forward or back;
-``time.monotonic`` and ``loop.time`` do not see that.
+``time.time`` and ``datetime.now`` show the wall clock, which can also jump; ``time.monotonic`` and ``loop.time``
+do not jump. ``random.random`` returns 0, so that each pause has its length without jitter.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import asyncio
 import random
 import selectors
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -24,58 +26,61 @@ import time_machine
 
 from airflow_provider_campaigns.transport.blocking import BlockingClient
 
-_monotonic = time.monotonic
+_real_monotonic = time.monotonic
+# A shorter pause is the rate limiter's, not a pause between two polls or attempts.
+_MIN_PAUSE = 0.1
 
 
-class Clock:
-    """Time in a test.
+class FakeClock:
+    """The time in a test.
 
-    :param wall: moves what the wall clock shows.
+    :param traveller: moves the wall clock.
+    :ivar slept: the sum of all pauses, in seconds.
+    :ivar longest_pause: the longest of them.
+    :ivar jump_in_next_pause: how far the wall clock jumps in the next pause.
+    :ivar requests_in_flight: how many requests the event loop waits for.
     """
 
-    def __init__(self, wall: Any) -> None:
-        self._wall = wall
-        self._began = _monotonic()
-        self.under_way = 0
-        self.skipped = 0.0
+    def __init__(self, traveller: time_machine.Coordinates) -> None:
+        self._traveller = traveller
+        self._began = _real_monotonic()
+        self._jumped = 0.0
+        self.slept = 0.0
         self.longest_pause = 0.0
-        self.jumped = 0.0
         self.jump_in_next_pause = 0.0
+        self.requests_in_flight = 0
 
     def monotonic(self) -> float:
-        return _monotonic() + self.skipped
+        return _real_monotonic() + self.slept
 
-    def really_passed(self) -> float:
-        """Seconds that the test has taken of our lives."""
-        return _monotonic() - self._began
+    def real_seconds(self) -> float:
+        """Return how long the test has really taken."""
+        return _real_monotonic() - self._began
 
-    def true_now(self) -> datetime:
-        """What a clock shows that nobody has put forward or back."""
-        return datetime.now(timezone.utc) - timedelta(seconds=self.jumped)
+    def correct_now(self) -> datetime:
+        """Return what a wall clock that has not jumped shows, as a service's does."""
+        return datetime.now(timezone.utc) - timedelta(seconds=self._jumped)
 
     def sleep(self, seconds: float) -> None:
+        """Move the clock forward."""
         if seconds <= 0:
             return
-        self.skipped += seconds
+        self.slept += seconds
         self.longest_pause = max(self.longest_pause, seconds)
         jump = 0.0
-        if seconds > _SHORTEST_PAUSE:
+        if seconds > _MIN_PAUSE:
             jump, self.jump_in_next_pause = self.jump_in_next_pause, 0.0
-        self.jumped += jump
-        self._wall.shift(timedelta(seconds=seconds + jump))
-
-
-# What is shorter is not a pause between two requests, but the spacing of them.
-_SHORTEST_PAUSE = 0.1
+        self._jumped += jump
+        self._traveller.shift(timedelta(seconds=seconds + jump))
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for the network where a request is under way, and for nothing else."""
+    """Waits for the network while a request is in flight; otherwise moves the clock to the next timer."""
 
-    clock: Clock
+    clock: FakeClock
 
     def select(self, timeout: float | None = None) -> Any:
-        if self.clock.under_way or timeout is None or timeout <= 0:
+        if self.clock.requests_in_flight or timeout is None or timeout <= 0:
             return super().select(timeout)
         ready = super().select(0)
         if not ready:
@@ -84,45 +89,53 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         selector = _Selector()
         selector.clock = clock
         self._clock = clock
         super().__init__(selector)
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        self._clock.requests_in_flight += 1  # a thread takes real time too
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, _: object) -> None:
+        self._clock.requests_in_flight -= 1
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        self._clock.under_way += 1  # threads end in real time
+        self._clock.requests_in_flight += 1  # threads end in real time
         try:
             await super().shutdown_default_executor()
         finally:
-            self._clock.under_way -= 1
+            self._clock.requests_in_flight -= 1
 
 
-def wind_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything in this process go by a clock, and leave nothing to chance."""
-    request = aiohttp.ClientSession.request
+@contextmanager
+def fake_clock() -> Iterator[FakeClock]:
+    """Use a fake clock for everything in this process."""
+    with (
+        time_machine.travel(datetime.now(timezone.utc), tick=True) as traveller,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        clock = FakeClock(traveller)
+        request = aiohttp.ClientSession.request
 
-    @asynccontextmanager
-    async def watched(session: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        clock.under_way += 1
-        try:
-            async with request(session, *args, **kwargs) as response:
-                yield response
-        finally:
-            clock.under_way -= 1
+        @asynccontextmanager
+        async def counted(session: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            clock.requests_in_flight += 1
+            try:
+                async with request(session, *args, **kwargs) as response:
+                    yield response
+            finally:
+                clock.requests_in_flight -= 1
 
-    monkeypatch.setattr(aiohttp.ClientSession, "request", watched)
-    monkeypatch.setattr(random, "random", lambda: 0.0)
-    monkeypatch.setattr(time, "monotonic", clock.monotonic)
-    monkeypatch.setattr(time, "sleep", clock.sleep)
-    monkeypatch.setitem(BlockingClient.__init__.__kwdefaults__, "sleep", clock.sleep)
-    monkeypatch.setattr(asyncio.events, "new_event_loop", lambda: _Loop(clock))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    with time_machine.travel(datetime.now(timezone.utc), tick=True) as wall:
-        made = Clock(wall)
-        with monkeypatch.context() as patched:
-            wind_up(made, patched)
-            yield made
+        patch.setattr(aiohttp.ClientSession, "request", counted)
+        patch.setattr(random, "random", lambda: 0.0)
+        patch.setattr(time, "monotonic", clock.monotonic)
+        patch.setattr(time, "sleep", clock.sleep)
+        # Its default was looked up when it was imported.
+        patch.setitem(BlockingClient.__init__.__kwdefaults__, "sleep", clock.sleep)
+        patch.setattr(asyncio.events, "new_event_loop", lambda: _Loop(clock))
+        yield clock

@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that plays a script, and remembers all that reached it."""
+"""A fake service: a real HTTP server on 127.0.0.1 that sends prepared responses and keeps all requests."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer of the script.
+    """One prepared response.
 
-    :param body: bytes or text verbatim, a function of the request, or anything else, sent as JSON.
-    :param headers: texts, or functions that are asked when the answer is sent.
-    :param delay: seconds before the answer.
-    :param drip: seconds between the single bytes of the body.
-    :param drop: break the connection before the answer, within its headers, or within its body; or end it
-        within the body as if that were all.
+    :param body: bytes or a string as they are, a function of the request, or any other value, sent as JSON.
+    :param headers: strings, or functions that are called when the response is sent.
+    :param delay: seconds before the response.
+    :param byte_interval: seconds between the bytes of the body.
+    :param drop: reset the connection before the response, within its headers or within its body; or close it
+        within the body (``end``).
     """
 
     body: Any = b""
     status: int = 200
     headers: Mapping[str, str | Callable[[], str]] = field(default_factory=dict)
     delay: float = 0.0
-    drip: float = 0.0
+    byte_interval: float = 0.0
     drop: Literal["before", "headers", "body", "end"] | None = None
 
     def encoded(self, request: Request) -> bytes:
@@ -54,13 +54,13 @@ class Request:
         return json.loads(self.body)
 
 
-class ScriptedServer:
-    """Plays a script of replies per path, or one for all; the last reply of a script stays."""
+class FakeServer:
+    """Sends the responses prepared for a path, one after another; the last one is sent again and again."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.connections = 0
-        self._scripts: dict[str, list[Reply]] = {}
+        self._replies: dict[str, list[Reply]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -71,15 +71,15 @@ class ScriptedServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def play(self, *replies: Reply | Mapping[str, Any] | list, path: str = "") -> None:
-        """Set the script of all paths that start with ``path``; a mapping or list is a 200 with that body."""
-        self._scripts[path] = [reply if isinstance(reply, Reply) else Reply(body=reply) for reply in replies]
+    def respond(self, *replies: Reply | Mapping[str, Any] | list, path: str = "") -> None:
+        """Prepare the responses for paths that start with ``path``; a mapping or list is the body of a 200."""
+        self._replies[path] = [reply if isinstance(reply, Reply) else Reply(body=reply) for reply in replies]
 
-    def wrap(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from now on."""
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Use TLS from now on."""
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> FakeServer:
         self._thread.start()
         return self
 
@@ -94,11 +94,11 @@ class ScriptedServer:
     def _next(self, request: Request) -> Reply:
         with self._lock:
             self.requests.append(request)
-            matching = [path for path in self._scripts if request.path.startswith(path)]
+            matching = [path for path in self._replies if request.path.startswith(path)]
             if not matching:
-                return Reply({"error": "the script has nothing for this path"}, status=404)
-            script = self._scripts[max(matching, key=len)]
-            return script.pop(0) if len(script) > 1 else script[0]
+                return Reply({"error": "no response is prepared for this path"}, status=404)
+            replies = self._replies[max(matching, key=len)]
+            return replies.pop(0) if len(replies) > 1 else replies[0]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         outer = self
@@ -106,7 +106,7 @@ class ScriptedServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
-            disable_nagle_algorithm = True  # or each answer on a kept connection would take 40 ms
+            disable_nagle_algorithm = True  # otherwise each response on a kept connection takes 40 ms
 
             def setup(self) -> None:
                 with outer._lock:
@@ -119,9 +119,8 @@ class ScriptedServer:
                 except OSError:
                     self.close_connection = True
 
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length)
+            def respond(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 request = Request(self.command, self.path, dict(self.headers), body)
                 reply = outer._next(request)
                 if reply.delay:
@@ -130,33 +129,33 @@ class ScriptedServer:
                     self._reset()
                     return
                 encoded = reply.encoded(request)
-                headers = {"Content-Type": "application/json", "Content-Length": str(len(encoded))}
-                head = f"HTTP/1.1 {reply.status} Scripted\r\n" + "".join(
-                    f"{name}: {value() if callable(value) else value}\r\n"
-                    for name, value in {**headers, **reply.headers}.items()
-                )
+                head = self._head(reply, len(encoded))
                 if reply.drop == "headers":
-                    self.wfile.write(head.encode())
+                    self.wfile.write(head)
                     self._reset()
                     return
-                self.wfile.write(f"{head}\r\n".encode())
-                if reply.drop == "body":
-                    self.wfile.write(encoded[: len(encoded) // 2])
-                    self._reset()
-                    return
-                if reply.drop == "end":
+                self.wfile.write(head + b"\r\n")
+                if reply.drop:
                     self.wfile.write(encoded[: len(encoded) // 2])
                     self.close_connection = True
-                    return
-                if reply.drip:
+                    if reply.drop == "body":
+                        self._reset()
+                elif reply.byte_interval:
                     for byte in encoded:
                         self.wfile.write(bytes([byte]))
-                        if outer._stopping.wait(reply.drip):
+                        if outer._stopping.wait(reply.byte_interval):
                             return
                 else:
                     self.wfile.write(encoded)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_CONNECT = answer  # noqa: N815
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = do_CONNECT = respond  # noqa: N815
+
+            def _head(self, reply: Reply, length: int) -> bytes:
+                headers = {"Content-Type": "application/json", "Content-Length": str(length), **reply.headers}
+                lines = [
+                    f"{name}: {value() if callable(value) else value}\r\n" for name, value in headers.items()
+                ]
+                return (f"HTTP/1.1 {reply.status} Prepared\r\n" + "".join(lines)).encode()
 
             def _reset(self) -> None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""A worker dies at every point of a submission and of an upload: nothing is spent twice, nothing is lost."""
+"""A worker is killed at every point of a submission and of an upload: no credit twice, no lead lost."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 import requests
-from local_airflow import local_airflow
 
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, running
+from scripts.local_airflow import local_airflow
 from tests.support.airflow_versions import needs_task_state_store
 
 KILL_DAGS = Path(__file__).parent / "kill_dags"
 LEADS = 2500
-# How many leads reach the service twice, by the point at which the worker dies.
+# How many leads are sent twice, by the point at which the worker is killed.
 SENT_TWICE = {
-    "before_the_call": 0,
-    "after_it_was_taken": 1000,
-    "after_the_answer": 1000,
-    "before_it_is_stored": 1000,
-    "after_it_is_stored": 0,
+    "before_request": 0,
+    "after_acceptance": 1000,
+    "after_response": 1000,
+    "before_store": 1000,
+    "after_store": 0,
 }
 
 
 @needs_task_state_store
 @pytest.mark.airflow_processes
-def test_a_worker_that_dies_at_any_point_spends_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
+def test_killed_worker_spends_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
     kills = tmp_path / "kills"
     kills.mkdir()
     leads = tmp_path / "leads.csv"
@@ -47,31 +47,31 @@ def test_a_worker_that_dies_at_any_point_spends_nothing_twice_and_loses_nothing(
                 "killed", {"campaign_ids": campaign_ids, "leads_path": str(leads)}, timeout=300
             )
             instances = {each["task_id"]: each for each in airflow.task_instances(dag_run)}
-            # Every worker was killed, and every task came through.
+            # Each task's worker was killed once, and each task succeeded in its second try.
             assert {path.name for path in kills.iterdir()} == set(instances)
             assert {each["state"] for each in instances.values()} == {"success"}
             assert {each["try_number"] for each in instances.values()} == {2}
             submitted = {airflow.xcom(dag_run, f"submit_{point}") for point in SENT_TWICE}
             summaries = {point: airflow.xcom(dag_run, f"leads_{point}") for point in SENT_TWICE}
 
-        # One campaign and one credit for each task, and each task has the id of its own.
+        # One campaign and one credit per task, and each task returned its own campaign.
         assert submitted == set(sandbox.state.submitted)
         assert len(submitted) == len(SENT_TWICE) == credits_before - sandbox.state.credits
 
-        # Every lead once; and of the batches, at most the one that was under way went out twice.
+        # Each lead once; at most the batch that was being sent was sent twice.
         for campaign_id in campaign_ids:
             emails = Counter(lead["email"] for lead in sandbox.state.leads_in(campaign_id))
             assert len(emails) == LEADS
             assert set(emails.values()) == {1}
-        assert {point: told["duplicated_leads"] for point, told in summaries.items()} == SENT_TWICE
+        assert {point: summary["duplicated_leads"] for point, summary in summaries.items()} == SENT_TWICE
         assert all(summary["complete"] for summary in summaries.values())
 
 
 def copy_of(campaign_id: str, url: str) -> str:
-    answer = requests.post(
+    response = requests.post(
         f"{url}/api/v2/campaigns/{campaign_id}/duplicate",
         headers={"Authorization": "Bearer sandbox", "User-Agent": "tests"},
         timeout=10,
     )
-    answer.raise_for_status()
-    return str(answer.json()["id"])
+    response.raise_for_status()
+    return str(response.json()["id"])

@@ -1,7 +1,7 @@
-"""Whole Dags in a real Airflow: states, XComs, and what reached the services.
+"""Whole Dags in a real Airflow: states, XComs, and the requests to the services.
 
-``dag.test()`` runs tasks and triggers in this process; the last test has a scheduler, a triggerer, a Dag
-processor and an API server of its own.
+``dag.test()`` runs tasks and triggers in this process; the last test starts a scheduler, a triggerer, a Dag
+processor and an API server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG
-from local_airflow import local_airflow
 
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.sandbox import (
@@ -25,6 +24,7 @@ from airflow_provider_campaigns.sandbox import (
     RunningSandbox,
     running,
 )
+from scripts.local_airflow import local_airflow
 from tests.conftest import EXAMPLE_DAGS, TEST_DAGS
 from tests.support.airflow_runs import dag, run
 from tests.support.airflow_versions import MODES, RENDERS_IN_THE_TRIGGERER
@@ -32,15 +32,15 @@ from tests.support.statsd import StatsdServer
 
 
 def campaign_launch() -> DAG:
-    """The example, looking more often than it has to at a service that takes its time."""
+    """The example Dag, polling more often than by default."""
     example = dag("campaign_launch")
     example.get_task("wait_until_completed").poke_interval = 0.2
     return example
 
 
 @pytest.mark.usefixtures("database")
-class TestTheExampleDag:
-    def test_it_sends_while_the_campaign_is_healthy(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+class TestExampleDag:
+    def test_healthy_campaign_sends(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
         state, states, returned = run(
             campaign_launch(),
             instantly_campaign_id=HEALTHY_CAMPAIGN_ID,
@@ -56,7 +56,7 @@ class TestTheExampleDag:
         assert returned["add_leads"]["leads_uploaded"] == 2
         assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2
 
-    def test_it_sends_nothing_from_unhealthy_accounts(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+    def test_unhealthy_accounts_send_nothing(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
         state, states, returned = run(
             campaign_launch(),
             instantly_campaign_id=UNHEALTHY_CAMPAIGN_ID,
@@ -68,7 +68,7 @@ class TestTheExampleDag:
         assert returned["send_gate"]["code"] == "all_accounts_unhealthy"
         assert not sandbox.state.leads
 
-    def test_it_parses_with_no_connection_at_all(self) -> None:
+    def test_example_dags_parse_without_connections(self) -> None:
         code = (
             "import os; assert not [name for name in os.environ if name.startswith('AIRFLOW_CONN_')];"
             "from tests.support.airflow_versions import DagBag;"
@@ -81,8 +81,8 @@ class TestTheExampleDag:
 
 
 @pytest.mark.usefixtures("database")
-class TestSkipping:
-    def test_it_skips_all_behind_the_gate_but_teardowns(self, sandbox: RunningSandbox) -> None:
+class TestGateSkips:
+    def test_closed_gate_skips_downstream_except_teardowns(self, sandbox: RunningSandbox) -> None:
         state, states, returned = run(dag("gate_skips"))
         assert state == "success"
         assert states == {
@@ -95,7 +95,7 @@ class TestSkipping:
         assert returned["gate"]["code"] == "campaign_paused"
         assert not sandbox.state.leads
 
-    def test_in_a_mapped_group_only_what_is_healthy_is_sent(self, sandbox: RunningSandbox) -> None:
+    def test_gates_in_a_mapped_group_skip_individually(self, sandbox: RunningSandbox) -> None:
         state, states, returned = run(dag("gates_in_a_mapped_group"))
         assert state == "success"
         sent = {number: states[f"launch.send[{number}]"] for number in range(3)}
@@ -103,13 +103,13 @@ class TestSkipping:
         assert returned["launch.gate[1]"]["code"] == "campaign_paused"
         assert {lead["campaign"] for lead in sandbox.state.leads.values()} == {HEALTHY_CAMPAIGN_ID}
 
-    def test_behind_a_mapped_gate_nothing_is_sent_unless_all_are_open(self, sandbox: RunningSandbox) -> None:
+    def test_mapped_gate_with_a_closed_one_skips_the_send(self, sandbox: RunningSandbox) -> None:
         _, states, _ = run(dag("mapped_gate"))
         assert states == {"gate[0]": "success", "gate[1]": "skipped", "send": "skipped"}
         assert not sandbox.state.leads
 
     @pytest.mark.parametrize("name", ["gate_before_a_mapped_send", "mapped_gate_before_a_careless_send"])
-    def test_where_airflow_could_not_skip_a_send_the_gate_fails(
+    def test_gate_fails_where_airflow_would_not_skip_the_send(
         self, name: str, sandbox: RunningSandbox
     ) -> None:
         state, states, _ = run(dag(name))
@@ -120,33 +120,31 @@ class TestSkipping:
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("mode", MODES)
-class TestTheSensorInEveryMode:
-    def test_it_waits_and_returns_the_id(self, mode: str, sandbox: RunningSandbox) -> None:
+class TestSensorModes:
+    def test_sensor_waits_and_returns_the_id(self, mode: str, sandbox: RunningSandbox) -> None:
         wait = dag(f"wait_{mode}")
         campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
         sandbox.state.set_processing_seconds(campaign_id, 600)
 
-        def looks() -> int:
+        def polls() -> int:
             return [request.path for request in sandbox.state.requests].count("/v1/get_campaign_status")
 
-        def complete_after_a_look() -> None:
-            while not looks():
+        def complete_after_the_first_poll() -> None:
+            while not polls():
                 time.sleep(0.05)
             sandbox.state.set_processing_seconds(campaign_id, 0)
 
-        threading.Thread(target=complete_after_a_look, daemon=True).start()
+        threading.Thread(target=complete_after_the_first_poll, daemon=True).start()
         state, _, returned = run(wait, id=campaign_id)
         assert (state, returned) == ("success", {"wait": campaign_id})
-        assert looks() >= 2
+        assert polls() >= 2
 
-    def test_a_campaign_that_does_not_exist_fails_even_softly(
-        self, mode: str, sandbox: RunningSandbox
-    ) -> None:
+    def test_missing_campaign_fails_despite_soft_fail(self, mode: str, sandbox: RunningSandbox) -> None:
         state, states, _ = run(dag(f"wait_{mode}"), id="no-such-campaign")
         assert (state, states) == ("failed", {"wait": "failed"})
         assert len(sandbox.state.requests) == 2
 
-    def test_a_wait_that_runs_out_is_skipped_softly(self, mode: str, sandbox: RunningSandbox) -> None:
+    def test_timeout_with_soft_fail_is_skipped(self, mode: str, sandbox: RunningSandbox) -> None:
         campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
         path = f"/_sandbox/campaign-cleaner/campaigns/{campaign_id}"
         requests.post(f"{sandbox.url}{path}", json={"processing_seconds": 600}, timeout=5).raise_for_status()
@@ -155,7 +153,7 @@ class TestTheSensorInEveryMode:
 
 
 @pytest.mark.airflow_processes
-def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) -> None:
+def test_scheduler_and_triggerer_run_the_example(tmp_path: Path) -> None:
     with running(processing_seconds=4) as sandbox, StatsdServer() as statsd:
         environment = statsd.environment | {
             f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
@@ -163,7 +161,7 @@ def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) ->
             )
             for conn_type in ("campaign_cleaner", "instantly")
         }
-        # Not fit at first: the gate has to defer too, and to look again when it resumes.
+        # The first status is too old: the gate must defer, and poll again when it resumes.
         sandbox.state.play_sending_status(
             HEALTHY_CAMPAIGN_ID, [{"status": "healthy", "last_updated_age": 7200}, "healthy"]
         )
@@ -177,13 +175,13 @@ def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) ->
             assert set(states.values()) == {"success"}, states
             tries = {each["task_id"]: each["try_number"] for each in airflow.task_instances(dag_run)}
             for deferred in ("wait_until_completed", "send_gate"):
-                # A busy Airflow may call a short deferral failed; behind that a gate need not wait.
+                # A busy Airflow may fail a short deferral; in the next try the gate need not defer.
                 logs = [airflow.log_of(dag_run, deferred, each + 1) for each in range(tries[deferred])]
                 assert "Pausing task as DEFERRED" in "".join(logs) or len(logs) > 1
             assert airflow.xcom(dag_run, "send_gate")["open"] is True
             assert airflow.xcom(dag_run, "add_leads")["leads_uploaded"] == 2
 
-            # Then the same wait without a worker where Airflow can, the id rendered by the triggerer.
+            # The same wait without a worker, if Airflow can; the triggerer renders the id.
             airflow.wait_for_dag("starts_in_the_triggerer")
             campaign_id = airflow.xcom(dag_run, "submit_campaign")
             dag_run = airflow.run_dag("starts_in_the_triggerer", {"id": campaign_id})
@@ -191,30 +189,30 @@ def test_a_scheduler_and_a_triggerer_take_the_example_through(tmp_path: Path) ->
             assert airflow.xcom(dag_run, "wait") == campaign_id
             if RENDERS_IN_THE_TRIGGERER:
                 assert "Pausing task as DEFERRED" not in airflow.log_of(dag_run, "wait")
-        asked = [request.path for request in sandbox.state.requests]
-        assert asked.count("/v1/send_campaign") == 1
-        assert asked.count("/v1/get_campaign_status") >= 2
-        looks = asked.count(f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status")
-        assert looks >= 3
+        paths = [request.path for request in sandbox.state.requests]
+        assert paths.count("/v1/send_campaign") == 1
+        assert paths.count("/v1/get_campaign_status") >= 2
+        gate_polls = paths.count(f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status")
+        assert gate_polls >= 3
         assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2
 
-        # And all of it counted, by tasks and by the triggerer, which have metrics of their own.
+        # Tasks and the triggerer send their own metrics; together they count everything.
         counts = {name.removeprefix("airflow."): count for name, count in statsd.counts.items()}
         assert counts["campaign_cleaner.waits.done"] == 2
         assert counts["instantly.gates.opened"] == 1
-        assert counts["campaign_cleaner.polls"] == asked.count("/v1/get_campaign_status")
-        assert counts["instantly.verdicts.healthy"] == looks
-        assert counts["campaign_cleaner.requests.ok"] + counts["instantly.requests.ok"] == len(asked)
+        assert counts["campaign_cleaner.polls"] == paths.count("/v1/get_campaign_status")
+        assert counts["instantly.verdicts.healthy"] == gate_polls
+        assert counts["campaign_cleaner.requests.ok"] + counts["instantly.requests.ok"] == len(paths)
 
 
 def write_quick_example(folder: Path) -> Path:
-    """Copy the example, with shorter intervals, so that the test need not wait as long as a service asks."""
+    """Copy the example Dag, with shorter intervals."""
     dags = folder / "dags"
     dags.mkdir()
     text = (EXAMPLE_DAGS / "campaign_launch.py").read_text()
     assert text.count("deferrable=True,") == 2
-    # A loaded scheduler may hear of a deferral after the trigger has fired, and call the task failed: Airflow
-    # then takes the next try.
+    # A busy scheduler may see a deferral only after its trigger has fired, and fail the task; Airflow then
+    # retries it.
     options = "deferrable=True, poke_interval=2, retries=2, retry_delay=1,"
     quick = text.replace("deferrable=True,", options)
     (dags / "campaign_launch.py").write_text(quick)

@@ -1,272 +1,30 @@
-"""The example Dags in a real Airflow against the sandbox, with what goes well and what does not."""
+"""The Dag of the quick start, in a real Airflow against the sandbox.
+
+``tests/integration/test_example_dags.py`` has the other example Dags and the runs that fail.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus
-from airflow_provider_campaigns.sandbox import (
-    DRAFT_CAMPAIGN_ID,
-    HEALTHY_CAMPAIGN_ID,
-    PAUSED_CAMPAIGN_ID,
-    UNHEALTHY_CAMPAIGN_ID,
-    RunningSandbox,
-)
-from airflow_provider_campaigns.sandbox.state import Fault
+from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, RunningSandbox
 from tests.support.airflow_runs import dag, run
-from tests.support.airflow_versions import HAS_TASK_STATE_STORE
-
-pytestmark = pytest.mark.usefixtures("database")
 
 
-def asked(sandbox: RunningSandbox) -> Counter[str]:
-    """How often each path was asked for."""
-    return Counter(request.path for request in sandbox.state.requests)
-
-
-class TestRefill:
-    @pytest.fixture
-    def leads_path(self, tmp_path: Path) -> str:
-        path = tmp_path / "leads.csv"
-        rows = [f"lead{number}@example.com,Lead {number},Paris\n" for number in range(1200)]
-        path.write_text("".join(["email,first_name,city\n", *rows]))
-        return f"file://{path}"
-
-    @pytest.mark.parametrize("code", ["healthy", "waiting_for_leads"])
-    def test_it_adds_the_leads_of_a_file(self, code: str, sandbox: RunningSandbox, leads_path: str) -> None:
-        sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, [code])
-        state, states, returned = run(
-            dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path
-        )
-        assert (state, set(states.values())) == ("success", {"success"})
-        told = returned["add_leads"]
-        assert (told["complete"], told["leads"], told["leads_uploaded"]) == (True, 1200, 1200)
-        leads = sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)
-        assert {lead["email"] for lead in leads} == {f"lead{number}@example.com" for number in range(1200)}
-        assert {lead["payload"]["city"] for lead in leads} == {"Paris"}
-        assert asked(sandbox)["/api/v2/leads/add"] == 2
-        assert asked(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
-
-    def test_another_night_adds_only_what_is_new(self, sandbox: RunningSandbox, leads_path: str) -> None:
-        conf = {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads_path": leads_path}
-        run(dag("nightly_list_refill"), **conf)
-        _, _, returned = run(dag("nightly_list_refill"), **conf)
-        assert returned["add_leads"]["leads_uploaded"] == 0
-        assert len(sandbox.state.leads) == 1200
-
-    def test_a_closed_gate_keeps_all_leads_back(self, sandbox: RunningSandbox, leads_path: str) -> None:
-        state, states, returned = run(
-            dag("nightly_list_refill"), campaign_id=PAUSED_CAMPAIGN_ID, leads_path=leads_path
-        )
-        assert (state, states) == ("failed", {"send_gate": "failed", "add_leads": "upstream_failed"})
-        assert returned["send_gate"]["code"] == "campaign_paused"
-        assert not sandbox.state.leads
-
-    def test_a_campaign_that_needs_a_person_gets_no_further_batch_and_no_retry(
-        self, sandbox: RunningSandbox, leads_path: str
-    ) -> None:
-        sandbox.state.play_sending_status(
-            HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", "campaign_bounce_protect"]
-        )
-        state, states, returned = run(
-            dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path
-        )
-        assert (state, states["add_leads"]) == ("failed", "failed")
-        told = returned["add_leads"]
-        assert (told["complete"], told["leads"], told["total_sent"]) == (False, 1200, 1000)
-        assert len(sandbox.state.leads) == 1000
-        assert asked(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
-
-    def test_a_campaign_that_recovers_gets_the_rest_in_the_next_try(
-        self, sandbox: RunningSandbox, leads_path: str
-    ) -> None:
-        sandbox.state.play_sending_status(
-            HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", "out_of_schedule", "healthy"]
-        )
-        refill = dag("nightly_list_refill")
-        refill.get_task("add_leads").retry_delay = timedelta(0)
-        state, states, returned = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path)
-        assert (state, states["add_leads"]) == ("success", "success")
-        told = returned["add_leads"]
-        assert told["complete"]
-        assert len(sandbox.state.leads) == 1200
-        batches = asked(sandbox)["/api/v2/leads/add"]
-        if HAS_TASK_STATE_STORE:  # the second try began at the second batch
-            assert (told["total_sent"], told["leads_uploaded"], batches) == (1200, 1200, 2)
-        else:  # it began anew, and what was there already was not added again
-            assert (told["total_sent"], told["leads_uploaded"], batches) == (1200, 200, 3)
-
-    def test_a_broken_file_is_sent_in_no_part(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
-        path = tmp_path / "leads.csv"
-        path.write_text("email\n" + "lead@example.com\n" * 1100 + "nobody\n")
-        refill = dag("nightly_list_refill")
-        refill.get_task("add_leads").retries = 0
-        state, states, _ = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=str(path))
-        assert (state, states["add_leads"]) == ("failed", "failed")
-        assert not sandbox.state.leads
-
-
-def newsletter() -> DAG:
-    """The example, looking more often than it has to at a service that takes its time."""
-    example = dag("quality_gated_newsletter")
-    for name in ("get_campaign", "activate"):
-        example.get_task(name).poke_interval = 0.2
-    return example
-
-
-class TestNewsletter:
-    def test_a_good_one_replaces_one_body_and_the_campaign_is_activated(
-        self, sandbox: RunningSandbox, tmp_path: Path
-    ) -> None:
-        before = json.loads(json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]))
-        # Right after its activation, the service still calls a campaign a draft.
-        sandbox.state.play_sending_status(DRAFT_CAMPAIGN_ID, ["campaign_draft", "healthy"])
-        state, states, returned = run(
-            newsletter(), instantly_campaign_id=DRAFT_CAMPAIGN_ID, output_folder=str(tmp_path)
-        )
-        assert (state, set(states.values())) == ("success", {"success"})
-        assert returned["quality_gate"] == {"passed": True, "breaches": []}
-        assert returned["activate"] == {
-            "campaign_id": DRAFT_CAMPAIGN_ID,
-            "status": int(LifecycleStatus.ACTIVE),
-            "sending_status": "healthy",
-        }
-        after = sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]
-        assert after["status"] == LifecycleStatus.ACTIVE
-        html = local(returned["get_campaign"]["html_path"]).read_text()
-        assert "{{firstName}}" in html
-        before["sequences"][0]["steps"][0]["variants"][0]["body"] = html
-        assert after["sequences"] == before["sequences"]
-        assert local(returned["get_report"]).read_bytes().startswith(b"%PDF-")
-        analysis = json.loads(local(returned["get_campaign"]["analysis_path"]).read_text())
-        assert analysis["broken_links"] == 0
-
-    @pytest.mark.parametrize(
-        ("html", "threshold", "told"),
-        [
-            (
-                '<p>Hi {{firstName}}, see <a href="https://broken.test/spring">this</a></p>',
-                "max_broken_links",
-                ["https://broken.test/spring"],
-            ),
-            ("<p>BUY IT NOW</p>", "max_capitals_ratio", []),
-        ],
+@pytest.mark.usefixtures("database")
+def test_launch_of_a_healthy_campaign_adds_the_leads(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    launch = dag("campaign_launch")
+    launch.get_task("wait_until_completed").poke_interval = 0.2
+    state, states, returned = run(
+        launch, instantly_campaign_id=HEALTHY_CAMPAIGN_ID, output_folder=str(tmp_path)
     )
-    def test_a_bad_one_changes_nothing_and_its_report_is_written_all_the_same(
-        self, html: str, threshold: str, told: list[str], sandbox: RunningSandbox, tmp_path: Path
-    ) -> None:
-        before = json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID])
-        to_run = newsletter()
-        to_run.get_task("write_newsletter").python_callable = lambda: html
-        state, states, returned = run(
-            to_run, instantly_campaign_id=DRAFT_CAMPAIGN_ID, output_folder=str(tmp_path)
-        )
-        assert state == "failed"
-        assert states == {
-            "write_newsletter": "success",
-            "submit_campaign": "success",
-            "get_campaign": "success",
-            "get_report": "success",
-            "quality_gate": "failed",
-            "update_sequence": "upstream_failed",
-            "activate": "upstream_failed",
-        }
-        (breach,) = returned["quality_gate"]["breaches"]
-        assert (breach["threshold"], breach["offending"]) == (threshold, told)
-        assert local(returned["get_report"]).read_bytes().startswith(b"%PDF-")
-        assert json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]) == before
-
-    def test_a_campaign_that_cannot_be_activated_fails_the_run(
-        self, sandbox: RunningSandbox, tmp_path: Path
-    ) -> None:
-        sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] = int(LifecycleStatus.ACCOUNT_SUSPENDED)
-        state, states, _ = run(
-            newsletter(),
-            instantly_campaign_id=DRAFT_CAMPAIGN_ID,
-            output_folder=str(tmp_path),
-        )
-        assert (state, states["update_sequence"], states["activate"]) == ("failed", "success", "failed")
-        assert f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/activate" not in asked(sandbox)
-
-    def test_an_answer_that_is_lost_costs_neither_a_second_change_nor_the_run(
-        self, sandbox: RunningSandbox, tmp_path: Path
-    ) -> None:
-        path = f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}"
-        sandbox.state.faults += [
-            Fault(path, method="PATCH", drop="body"),
-            Fault(f"{path}/activate", drop="headers"),
-        ]
-        state, _, _ = run(
-            newsletter(),
-            instantly_campaign_id=DRAFT_CAMPAIGN_ID,
-            output_folder=str(tmp_path),
-        )
-        assert state == "success"
-        assert sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
-        changes = [request for request in sandbox.state.requests if request.method == "PATCH"]
-        assert len(changes) == asked(sandbox)[f"{path}/activate"] == 1
-
-
-class TestPatrol:
-    def test_it_reports_exactly_the_campaigns_that_need_a_person(self, sandbox: RunningSandbox) -> None:
-        _, states, returned = run(dag("health_patrol"))
-        assert len(returned["list_campaigns"]) == 3
-        assert Counter(each for task, each in states.items() if task.startswith("check")) == {
-            "success": 1,
-            "failed": 2,
-        }
-        assert states["report"] == "success"
-        reported = {line.split(": ")[0]: line.split(": ")[1] for line in returned["report"]}
-        assert reported == {
-            UNHEALTHY_CAMPAIGN_ID: "all_accounts_unhealthy",
-            PAUSED_CAMPAIGN_ID: "campaign_paused",
-        }
-        # A draft was never meant to send yet.
-        assert not asked(sandbox)[f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/sending-status"]
-
-    def test_what_heals_by_itself_and_what_is_finished_is_not_reported(self, sandbox: RunningSandbox) -> None:
-        keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
-        sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, ["out_of_schedule"])
-        sandbox.state.campaigns[PAUSED_CAMPAIGN_ID]["status"] = int(LifecycleStatus.COMPLETED)
-        state, states, returned = run(dag("health_patrol"))
-        assert (state, returned["report"]) == ("success", [])
-        assert states["check[0]"] == "success"
-
-    def test_a_campaign_that_is_the_only_one_is_reported_like_any_other(
-        self, sandbox: RunningSandbox
-    ) -> None:
-        keep_campaigns(sandbox, PAUSED_CAMPAIGN_ID)
-        _, _, returned = run(dag("health_patrol"))
-        (line,) = returned["report"]
-        assert line.startswith(f"{PAUSED_CAMPAIGN_ID}: campaign_paused: ")
-
-    def test_a_campaign_that_cannot_be_looked_at_is_reported_too(self, sandbox: RunningSandbox) -> None:
-        keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
-        path = f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
-        sandbox.state.faults.append(Fault(path, status=404, times=None))
-        _, states, returned = run(dag("health_patrol"))
-        assert (states["check[0]"], states["check[1]"]) == ("failed", "failed")
-        unseen, paused = returned["report"]
-        assert unseen == f"{HEALTHY_CAMPAIGN_ID}: could not be looked at"
-        assert paused.startswith(f"{PAUSED_CAMPAIGN_ID}: campaign_paused")
-
-    def test_a_workspace_without_campaigns_has_nothing_to_report(self, sandbox: RunningSandbox) -> None:
-        keep_campaigns(sandbox, DRAFT_CAMPAIGN_ID)
-        state, states, returned = run(dag("health_patrol"))
-        assert (state, states["report"], returned["report"]) == ("success", "success", [])
-
-
-def keep_campaigns(sandbox: RunningSandbox, *ids: str) -> None:
-    campaigns: dict[str, Any] = sandbox.state.campaigns
-    sandbox.state.campaigns = {campaign_id: campaigns[campaign_id] for campaign_id in ids}
-
-
-def local(path: str) -> Path:
-    return Path(path.removeprefix("file://"))
+    assert (state, set(states.values())) == ("success", {"success"})
+    html = Path(returned["get_campaign"]["html_path"].removeprefix("file://")).read_text()
+    assert "{{firstName}}" in html
+    assert "onload" not in html
+    assert "campaign_html" not in returned["get_campaign"]
+    assert returned["send_gate"]["open"] is True
+    assert returned["add_leads"]["leads_uploaded"] == 2
+    assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2

@@ -1,4 +1,4 @@
-"""What reaches Airflow's metrics: every wait, gate and request once, under a name that no service chooses."""
+"""Every wait, gate and request is counted once, under a name that no service chooses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import importlib
 import inspect
 import os
 from collections import Counter
-from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_provider_campaigns import exceptions, metrics
 from airflow_provider_campaigns.api.instantly import SendingCode
@@ -20,24 +18,33 @@ from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
+    InstantlySendGateOperator,
     SendGateClosedError,
+    SendGateTimeoutError,
 )
+from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from airflow_provider_campaigns.transport.retry import Retry
 from tests.support import ROOT
-from tests.support.fake_server import Reply, ScriptedServer
-from tests.support.triggerer import Driven, TaskInstance
-from tests.unit.operators.test_send_gate import UUID, gate
-from tests.unit.operators.test_send_gate import said as sending
-from tests.unit.sensors.test_campaign_cleaner import ID, MODES, sensor
-from tests.unit.sensors.test_campaign_cleaner import said as processing
+from tests.support.fake_airflow import TaskInstance, TaskRunner
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_server import FakeServer, Reply
+from tests.support.responses import CLEANER_ID, UUID, campaign_status, sending_status
 
-DOCS = ROOT / "docs" / "operate" / "monitoring.md"
-# The shortest limit that a backend of Airflow's puts on a name: OpenTelemetry's, with Airflow's prefix.
-LONGEST_NAME = 63 - len("airflow.")
+PAGE = ROOT / "docs" / "operate" / "monitoring.md"
+# The shortest limit of Airflow's backends on a name: OpenTelemetry's, less Airflow's prefix.
+MAX_NAME = 63 - len("airflow.")
+MODES = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
+
+each_place = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+@pytest.fixture(autouse=True)
+def _fake_time(clock: FakeClock) -> None:
+    pass
 
 
 class Backend:
-    """A metrics backend that remembers."""
+    """A metrics backend that keeps what it gets."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -53,12 +60,12 @@ class Backend:
         self.tags.append(tags)
 
     def of(self, kind: str) -> dict[str, int]:
-        """Return the counts of one kind, without what stands before the last dot."""
+        """Return the counts of one kind by the last word of the name."""
         return {stat.rpartition(".")[2]: count for stat, count in self.counts.items() if f".{kind}." in stat}
 
 
-class Broken(Backend):
-    """A backend that cannot be told anything."""
+class FailingBackend(Backend):
+    """A metrics backend that cannot be reached."""
 
     def incr(self, *_: Any, **__: Any) -> None:
         raise OSError("no route to the metrics")
@@ -66,42 +73,48 @@ class Broken(Backend):
     timing = incr
 
 
-def plug(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Make Airflow, for tasks and for triggers, tell a backend."""
+def use(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Make Airflow send the metrics of tasks and of triggers to a backend."""
     for path in ("airflow.sdk.observability.stats", "airflow.observability.stats"):
         try:
             initialize = importlib.import_module(path).initialize
         except (ImportError, AttributeError):
             continue
-        held = initialize.__globals__
-        for name in {"_factory", "_backend", "_export_legacy_names"} & set(held):
-            monkeypatch.setitem(held, name, held[name])  # so that it is as it was afterwards
+        variables = initialize.__globals__
+        for name in {"_factory", "_backend", "_export_legacy_names"} & set(variables):
+            monkeypatch.setitem(variables, name, variables[name])  # restored after the test
         options = {"factory": lambda: backend, "export_legacy_names": False}
         initialize(**{name: options[name] for name in inspect.signature(initialize).parameters})
-    for stats in (metrics._stats_of_a_task(), metrics._stats_of_the_triggerer()):
+    for stats in (metrics.task_stats(), metrics.triggerer_stats()):
         if isinstance(stats, type) and hasattr(type(stats), "factory"):
             monkeypatch.setattr(stats, "instance", backend, raising=False)
-            # Airflow 3.2 asks whose instance it is, and forgets one of another process.
+            # Airflow 3.2 drops an instance of another process.
             monkeypatch.setattr(stats, "_instance_pid", os.getpid(), raising=False)
     return backend
 
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
-    return plug(Backend(), monkeypatch)
+    return use(Backend(), monkeypatch)
 
 
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return MODES[request.param]
+def sensor(mode: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
+    return CampaignCleanerCampaignSensor(
+        **{"task_id": "wait", "campaign_id": CLEANER_ID, **MODES[mode], **arguments}
+    )
 
 
-class TestASensor:
-    def test_counts_its_wait_once_and_each_look(
-        self, mode: dict[str, Any], backend: Backend, connections: ScriptedServer
+def gate(deferrable: bool = False, **arguments: Any) -> InstantlySendGateOperator:
+    return InstantlySendGateOperator(task_id="gate", campaign_id=UUID, deferrable=deferrable, **arguments)
+
+
+class TestSensor:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_wait_counts_once_and_each_poll_counts(
+        self, mode: str, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(processing("processing"), processing("processing"), processing("completed"))
-        Driven().run(sensor(mode))
+        connections.respond(*map(campaign_status, ("processing", "processing", "completed")))
+        TaskRunner().run(sensor(mode))
         assert backend.counts == {
             "campaign_cleaner.polls": 3,
             "campaign_cleaner.requests.ok": 3,
@@ -109,187 +122,196 @@ class TestASensor:
         }
         assert {"conn_id": "campaign_cleaner_default"} in backend.tags
 
+    @pytest.mark.parametrize("mode", ["poke", "deferrable"])
     @pytest.mark.parametrize(
-        ("outcome", "answer", "arguments"),
+        ("outcome", "response", "arguments"),
         [
-            ("bad_state", processing("paused"), {}),
-            ("bad_state", processing("a state of their own"), {}),
-            ("timed_out", processing("processing"), {"timeout": 0.3}),
-            ("timed_out", processing("processing"), {"timeout": 0.3, "soft_fail": True}),
+            ("bad_state", campaign_status("paused"), {}),
+            ("bad_state", campaign_status("undocumented"), {}),
+            ("timed_out", campaign_status("processing"), {"timeout": 60}),
+            ("timed_out", campaign_status("processing"), {"timeout": 60, "soft_fail": True}),
             ("failed", Reply(status=401), {}),
             ("failed", Reply(status=503), {"max_failures": 2}),
             ("failed", Reply(status=401), {"never_fail": True}),
         ],
-        ids=["paused", "unknown", "late", "softly", "refused", "away", "never_fail"],
+        ids=["paused", "unknown", "timeout", "soft_fail", "refused", "unavailable", "never_fail"],
     )
-    def test_tells_why_its_wait_ended(  # noqa: PLR0917
+    def test_wait_counts_its_outcome(
         self,
-        ending: str,
-        answer: Any,
+        outcome: str,
+        response: Any,
         arguments: dict[str, Any],
-        mode: dict[str, Any],
+        *,
+        mode: str,
         backend: Backend,
-        connections: ScriptedServer,
+        connections: FakeServer,
     ) -> None:
-        connections.play(answer)
+        connections.respond(campaign_status("processing"), response)
         with pytest.raises((CampaignsError, AirflowSensorTimeout, AirflowSkipException)):
-            Driven().run(sensor(mode, **arguments))
-        assert backend.of("waits") == {ending: 1}
+            TaskRunner().run(sensor(mode, **arguments))
+        assert backend.of("waits") == {outcome: 1}
 
-    def test_counts_failures_that_it_survives(
-        self, mode: dict[str, Any], backend: Backend, connections: ScriptedServer
+    @pytest.mark.parametrize("mode", MODES)
+    def test_survived_failures_count_as_retries(
+        self, mode: str, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(
-            Reply(status=503), Reply(status=429, headers={"Retry-After": "1"}), processing("completed")
+        limited = Reply(status=429, headers={"Retry-After": "20"})
+        connections.respond(
+            campaign_status("processing"), Reply(status=503), limited, campaign_status("completed")
         )
-        Driven().run(sensor(mode))
-        assert backend.of("requests") == {"service_unavailable": 1, "rate_limited": 1, "ok": 1}
+        TaskRunner().run(sensor(mode))
+        assert backend.of("requests") == {"service_unavailable_error": 1, "rate_limited_error": 1, "ok": 2}
         assert backend.counts["campaign_cleaner.retries"] == 2
         assert backend.counts["campaign_cleaner.rate_limit_pauses"] == 1
-        assert backend.timings == {"campaign_cleaner.rate_limit_pause": 1.0}
+        assert backend.timings == {"campaign_cleaner.rate_limit_pause": 20.0}
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-class TestAGate:
-    def test_counts_how_it_ended_once(
-        self, deferrable: bool, backend: Backend, connections: ScriptedServer
-    ) -> None:
-        connections.play(sending("no_accounts_available"), sending("healthy"))
-        Driven().run(gate(deferrable, wait_timeout=20))
+@each_place
+class TestGate:
+    def test_open_gate_counts_once(self, deferrable: bool, backend: Backend, connections: FakeServer) -> None:
+        connections.respond(sending_status("no_accounts_available"), sending_status("healthy"))
+        TaskRunner().run(gate(deferrable, wait_timeout=3600))
         assert backend.of("gates") == {"opened": 1}
         assert backend.of("verdicts") == {"no_accounts_available": 1, "healthy": 1 + deferrable}
         assert not backend.of("waits")
 
-    @pytest.mark.parametrize("on_closed", ["fail", "skip"])
-    def test_counts_one_that_stays_closed(
-        self, on_closed: str, deferrable: bool, backend: Backend, connections: ScriptedServer
+    def test_closed_gate_counts_once(
+        self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(sending("out_of_schedule"), sending("campaign_paused"))
-        to_run = gate(deferrable, wait_timeout=20, on_closed=on_closed)
-        to_run.skip_downstream = lambda context: None
-        with pytest.raises(SendGateClosedError) if on_closed == "fail" else nullcontext():
-            Driven().run(to_run)
+        connections.respond(sending_status("out_of_schedule"), sending_status("campaign_paused"))
+        with pytest.raises(SendGateClosedError):
+            TaskRunner().run(gate(deferrable, wait_timeout=3600))
         assert backend.of("gates") == {"closed": 1}
 
-    def test_counts_one_that_nobody_could_ask(
-        self, deferrable: bool, backend: Backend, connections: ScriptedServer
+    def test_skipping_gate_counts_as_closed(
+        self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(sending("out_of_schedule"), Reply(status=401))
+        connections.respond(sending_status("out_of_schedule"), sending_status("campaign_paused"))
+        with DAG("skips"):
+            task = gate(deferrable, wait_timeout=3600, on_closed="skip")
+        TaskRunner().run(task)
+        assert backend.of("gates") == {"closed": 1}
+
+    def test_failed_gate_counts_once(
+        self, deferrable: bool, backend: Backend, connections: FakeServer
+    ) -> None:
+        connections.respond(sending_status("out_of_schedule"), Reply(status=401))
         with pytest.raises(ApiError):
-            Driven().run(gate(deferrable, wait_timeout=20))
+            TaskRunner().run(gate(deferrable, wait_timeout=3600))
         assert backend.of("gates") == {"failed": 1}
 
-    @pytest.mark.parametrize("answer", [sending("out_of_schedule"), Reply(status=503)], ids=["shut", "away"])
-    def test_counts_one_that_ran_out_of_time(
-        self, answer: Any, deferrable: bool, backend: Backend, connections: ScriptedServer
+    @pytest.mark.parametrize(
+        "response", [sending_status("out_of_schedule"), Reply(status=503)], ids=["closed", "unavailable"]
+    )
+    def test_gate_that_times_out_counts_once(
+        self, response: Reply, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(sending("out_of_schedule"), answer)
-        with pytest.raises(Exception, match=r"Waited for|time is up"):
-            Driven().run(gate(deferrable, wait_timeout=0.3, max_failures=1000))
+        connections.respond(sending_status("out_of_schedule"), response)
+        with pytest.raises(SendGateTimeoutError):
+            TaskRunner().run(gate(deferrable, wait_timeout=300, max_failures=1000))
         assert backend.of("gates") == {"timed_out": 1}
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
-class TestOtherWaits:
-    def test_fetching_counts_its_wait(
-        self, deferrable: bool, backend: Backend, connections: ScriptedServer
+@each_place
+class TestOperators:
+    def test_get_campaign_counts_its_wait(
+        self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play({"campaign": {"id": ID, "campaign_html": "<p>"}})
-        connections.play(processing("processing"), processing("completed"), path="/v1/get_campaign_status")
+        connections.respond({"campaign": {"id": CLEANER_ID, "campaign_html": "<p>"}})
+        statuses = map(campaign_status, ("processing", "completed"))
+        connections.respond(*statuses, path="/v1/get_campaign_status")
         task = CampaignCleanerGetCampaignOperator(
-            task_id="get", campaign_id=ID, wait_for_completion=True, poke_interval=0.02, deferrable=deferrable
+            task_id="get", campaign_id=CLEANER_ID, wait_for_completion=True, deferrable=deferrable
         )
-        Driven().run(task)
+        TaskRunner().run(task)
         assert backend.of("waits") == {"done": 1}
 
-    def test_activating_counts_its_wait(
-        self, deferrable: bool, backend: Backend, connections: ScriptedServer
+    def test_activate_campaign_counts_its_wait(
+        self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play({"id": UUID, "name": "Spring", "status": 1})
-        connections.play(
-            sending("campaign_draft"), sending("healthy"), path=f"/api/v2/campaigns/{UUID}/sending-status"
-        )
+        connections.respond({"id": UUID, "name": "Spring", "status": 1})
+        statuses = map(sending_status, ("campaign_draft", "healthy"))
+        connections.respond(*statuses, path=f"/api/v2/campaigns/{UUID}/sending-status")
         task = InstantlyActivateCampaignOperator(
-            task_id="activate", campaign_id=UUID, wait_timeout=20, poke_interval=0.02, deferrable=deferrable
+            task_id="activate", campaign_id=UUID, wait_timeout=3600, deferrable=deferrable
         )
-        Driven().run(task)
+        TaskRunner().run(task)
         assert backend.of("waits") == {"done": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        ("gates", gate(True, wait_timeout=20)),
+        ("waits", sensor("deferrable")),
+        ("waits", CampaignCleanerGetCampaignOperator(task_id="get", campaign_id=CLEANER_ID, deferrable=True)),
+        ("waits", InstantlyActivateCampaignOperator(task_id="on", campaign_id=UUID, wait_timeout=9)),
+    ],
+    ids=["gate", "sensor", "get", "activate"],
+)
+def test_failed_trigger_counts_as_failed(kind: str, task: Any, backend: Backend) -> None:
+    """Airflow resumes the task with an error in place of an event."""
+    context = {"ti": TaskInstance(), "task": task}
+    with pytest.raises(Exception, match=r"(?i)trigger"):
+        task.resume_execution("__fail__", {"error": "Trigger failure", "traceback": None}, context)
+    assert backend.of(kind) == {"failed": 1}
 
 
 class TestNames:
     @pytest.mark.parametrize("code", ["brand_new", "../..", "x" * 50, "healthy "])
-    def test_a_code_that_nobody_knows_makes_no_name(
-        self, code: str, backend: Backend, connections: ScriptedServer
+    def test_undocumented_code_counts_as_unknown(
+        self, code: str, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.play(sending(code))
-        with pytest.raises(Exception, match="does not know the code"):
-            Driven().run(gate())
+        connections.respond(sending_status(code))
+        with pytest.raises(SendGateTimeoutError):
+            TaskRunner().run(gate())
         assert backend.of("verdicts") == {"unknown": 1}
 
-    def test_no_verdict_is_one_too(self, backend: Backend, connections: ScriptedServer) -> None:
-        connections.play(sending(None))
-        with pytest.raises(Exception, match="no status"):
-            Driven().run(gate())
+    def test_response_without_code_counts_as_none(self, backend: Backend, connections: FakeServer) -> None:
+        connections.respond(sending_status(None))
+        with pytest.raises(SendGateTimeoutError):
+            TaskRunner().run(gate())
         assert backend.of("verdicts") == {"none": 1}
 
-    def test_every_name_is_short_enough_and_in_the_docs(self) -> None:
-        told = DOCS.read_text()
-        errors = [
-            kind
-            for kind in vars(exceptions).values()
-            if isinstance(kind, type) and issubclass(kind, ApiError)
-        ]
-        outcomes = {metrics.request_outcome(kind("")) for kind in errors if kind is not ApiError} | {"ok"}
-        assert "rate_limited" in outcomes
+    def test_every_name_is_short_enough_and_documented(self) -> None:
+        page = PAGE.read_text()
+        classes = {
+            each
+            for each in vars(exceptions).values()
+            if isinstance(each, type) and issubclass(each, ApiError) and each is not ApiError
+        }
+        results = {metrics.request_outcome(each("")) for each in classes} | {"ok"}
+        assert "rate_limited_error" in results
         names = {
-            "requests": outcomes,
+            "requests": results,
             "verdicts": {code.value for code in SendingCode} | {"unknown", "none"},
             "gates": {"opened", "closed", "timed_out", "failed"},
             "waits": {"done", "bad_state", "timed_out", "failed"},
         }
         for kind, words in names.items():
             for word in words:
-                assert len(f"campaign_cleaner.{kind}.{word}") <= LONGEST_NAME
-                assert f"`{word}`" in told, f"{word} of {kind} is not in the docs"
+                assert len(f"campaign_cleaner.{kind}.{word}") <= MAX_NAME
+                assert f"`{word}`" in page, f"{word} of {kind} is not documented"
         for name in ("polls", "retries", "rate_limit_pauses", "rate_limit_pause"):
-            assert f".{name}`" in told
+            assert f".{name}`" in page
 
 
-class TestABackend:
-    def test_that_breaks_breaks_nothing(
-        self, monkeypatch: pytest.MonkeyPatch, connections: ScriptedServer
+class TestBackend:
+    @each_place
+    def test_failing_backend_does_not_stop_a_task(
+        self, deferrable: bool, monkeypatch: pytest.MonkeyPatch, connections: FakeServer
     ) -> None:
-        plug(Broken(), monkeypatch)
-        connections.play(sending("out_of_schedule"), sending("healthy"))
-        for deferrable in (False, True):
-            connections.play(sending("out_of_schedule"), sending("healthy"))
-            assert Driven().run(gate(deferrable, wait_timeout=20))["open"] is True
+        use(FailingBackend(), monkeypatch)
+        connections.respond(sending_status("out_of_schedule"), sending_status("healthy"))
+        assert TaskRunner().run(gate(deferrable, wait_timeout=3600))["open"] is True
 
-    def test_hears_of_a_hook_that_tries_again(self, backend: Backend, connections: ScriptedServer) -> None:
-        connections.play(Reply(status=503), sending("healthy"))
+    def test_request_repeated_by_a_hook_counts_as_a_retry(
+        self, backend: Backend, connections: FakeServer
+    ) -> None:
+        connections.respond(Reply(status=503), sending_status("healthy"))
         InstantlyHook().get_sending_status(UUID, retry=Retry(attempts=2))
         assert backend.counts == {
-            "instantly.requests.service_unavailable": 1,
+            "instantly.requests.service_unavailable_error": 1,
             "instantly.retries": 1,
             "instantly.requests.ok": 1,
         }
-
-
-class TestATriggererThatCannotWait:
-    """Airflow then resumes the task with an error in place of an event."""
-
-    @pytest.mark.parametrize(
-        ("kind", "task"),
-        [
-            ("gates", gate(True, wait_timeout=20)),
-            ("waits", sensor(MODES["deferrable"])),
-            ("waits", CampaignCleanerGetCampaignOperator(task_id="get", campaign_id=ID, deferrable=True)),
-            ("waits", InstantlyActivateCampaignOperator(task_id="on", campaign_id=UUID, wait_timeout=9)),
-        ],
-        ids=["gate", "sensor", "get", "activate"],
-    )
-    def test_is_counted_as_a_failure(self, kind: str, task: Any, backend: Backend) -> None:
-        context = {"ti": TaskInstance(), "task": task}
-        with pytest.raises(Exception, match=r"(?i)trigger"):
-            task.resume_execution("__fail__", {"error": "Trigger failure", "traceback": None}, context)
-        assert backend.of(kind) == {"failed": 1}

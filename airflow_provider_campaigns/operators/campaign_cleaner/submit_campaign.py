@@ -144,10 +144,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         except TemplateError as error:
             raise ValueError(
                 f"A template of this task cannot be rendered: {error}. If it is a merge tag for the mail "
-                f"(such as "
-                f"{{{{firstName}}}}) in campaign_html, pass the HTML as another task's output or as "
-                f"literal(html): "
-                f"neither is rendered."
+                f"(such as {{{{firstName}}}}) in campaign_html, pass the HTML as another task's output or as "
+                f"literal(html): neither is rendered."
             ) from error
 
     def execute(self, context: Context) -> str:
@@ -196,8 +194,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             if found is None:
                 raise SubmissionUnconfirmedError(
                     f"The submission of {self.campaign_name!r} got no response, and Campaign Cleaner lists "
-                    f"no "
-                    f"campaign with {marker!r}. A retry looks again before it submits. ({error.__cause__})"
+                    f"no campaign with {marker!r}. A retry looks again before it submits. ({error.__cause__})"
                 ) from error
             self.log.info("Campaign Cleaner lists it: campaign %s.", found)
             return found
@@ -211,8 +208,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             except MalformedResponseError as error:
                 raise MalformedResponseError(
                     f"{error} Without the list it is unknown whether a submission arrived, so nothing was "
-                    f"submitted. "
-                    f"If the account has no campaigns, start a new run."
+                    f"submitted. If the account has no campaigns, start a new run."
                 ) from error
             if found:
                 return found
@@ -228,8 +224,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             raise SubmissionUncertainError(
                 f"It is unknown whether Campaign Cleaner accepted the campaign: {error} Look for "
                 f"{self.campaign_name!r} in Campaign Cleaner. If it is not there, clear this task to submit "
-                f"it "
-                f"again, which spends a credit."
+                f"it again, which spends a credit."
             ) from error
         self.log.info("Campaign Cleaner accepted %r as campaign %s.", self.campaign_name, campaign_id)
         return campaign_id

@@ -117,8 +117,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         if status not in _NOT_STARTED and not self.restart_stopped:
             raise NotActivatedError(
                 f"{self._subject} is {LifecycleStatus.name_of(status)} and was not activated: a person who "
-                f"knows why "
-                f"it stopped has to decide. restart_stopped=True activates it."
+                f"knows why it stopped has to decide. restart_stopped=True activates it."
             )
         self.log.info("%s is %s; activating.", self._subject, LifecycleStatus.name_of(status))
         status = send_and_verify(
@@ -173,8 +172,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         if status not in (*SENDING, LifecycleStatus.COMPLETED):
             raise NotActivatedError(
                 f"{self._subject} was activated, and is now {LifecycleStatus.name_of(status)} ({code}). A "
-                f"send gate "
-                f"shows the reason; activating again will not help."
+                f"send gate shows the reason; activating again will not help."
             )
         return {"campaign_id": self.campaign_id, "status": status, "sending_status": code}
 

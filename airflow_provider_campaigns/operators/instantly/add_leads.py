@@ -154,8 +154,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
             raise LeadsUnaccountedError(
                 f"Instantly does not account for {unaccounted:,} leads of a batch. Leads left in the plan: "
                 f"{'unknown' if left is None else f'{left:,}'}. Make room, then run the task again: leads "
-                f"that the "
-                f"campaign already has are left out. {progress}."
+                f"that the campaign already has are left out. {progress}."
             )
 
     def _send(self, batch: Sequence[Lead], progress: UploadProgress) -> AddedLeads:

@@ -190,8 +190,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         if has_timed_out:
             raise SendGateTimeoutError(
                 f"{self._subject}: {verdict} Waited for {self.wait_timeout:g} s. Clear the task later, or "
-                f"set a "
-                f"longer wait_timeout."
+                f"set a longer wait_timeout."
             )
         raise SendGateClosedError(f"{self._subject}: {verdict}")
 

@@ -1,1 +1,1 @@
-"""Campaign Cleaner, as far as its API shows it."""
+"""The API of Campaign Cleaner."""

@@ -1,7 +1,7 @@
-"""Submitted HTML in, the report on it out. Pure; nothing is fetched, so a link's fate is told by its name.
+"""Analyses submitted HTML. No I/O: links are not fetched, their names decide.
 
-A host ``broken.test`` or a path with ``broken`` in it counts as broken, a host ``blacklisted.test`` as
-blacklisted and a host ``slow-cdn.test`` as a CDN that delivers poorly, so that bad cases can be tried.
+A link with host ``broken.test`` or with ``broken`` in its path counts as broken, host ``blacklisted.test`` as
+blacklisted, and host ``slow-cdn.test`` as a CDN with poor delivery.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _BACKGROUND = re.compile(r"background(?:-image)?\s*:[^;]*url\(\s*['\"]?([^'\")]+)", re.IGNORECASE)
 _TEMPLATE = re.compile(r"^(?:\{\{|\{%|\*\|)")
 _MERGE_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\*\|.*?\|\*", re.DOTALL)
-_SILENT = {"script", "style", "title"}
+_INVISIBLE = {"script", "style", "title"}
 
 
 def analyse(html: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the service reports about a campaign, beside its name and its HTML."""
+    """Return the service's report on a campaign, without its name and its HTML."""
     survey = _Survey(settings.get("relative_links_base_url"))
     survey.feed(html)
     survey.close()
@@ -76,7 +76,7 @@ class _Survey(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         given = {name: value or "" for name, value in attrs}
-        self.silent += tag in _SILENT
+        self.silent += tag in _INVISIBLE
         self.headings += bool(re.fullmatch("h[1-6]", tag))
         self.text.append(" ")
         if tag in {"a", "area"} and given.get("href", "#")[:1] != "#":
@@ -88,7 +88,7 @@ class _Survey(HTMLParser):
         self.backgrounds += [self._absolute(url) for url in _BACKGROUND.findall(given.get("style", ""))]
 
     def handle_endtag(self, tag: str) -> None:
-        self.silent -= tag in _SILENT and self.silent > 0
+        self.silent -= tag in _INVISIBLE and self.silent > 0
         self.text.append(" ")
 
     def handle_data(self, data: str) -> None:
@@ -122,7 +122,7 @@ def _link(address: str, *, is_image: bool) -> dict[str, Any]:
 
 
 def _link_status(address: str) -> str:
-    """Return the code the service has for a link: 97 to 99 for what is no web address."""
+    """Return the service's status of a link; 97 to 99 for links that are not web addresses."""
     lowered = address.lower()
     if _TEMPLATE.match(address):
         return "200"
@@ -133,7 +133,7 @@ def _link_status(address: str) -> str:
     host, path = _split(address)
     if not host or is_unsafe_link(address) or not lowered.startswith(("http://", "https://")):
         return "99"
-    return "404" if _belongs(host, BROKEN_HOST) or "broken" in path.lower() else "200"
+    return "404" if _is_host(host, BROKEN_HOST) or "broken" in path.lower() else "200"
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def _split(address: str) -> tuple[str, str]:
     return parts.hostname or "", parts.path
 
 
-def _belongs(host: str, domain: str) -> bool:
+def _is_host(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
@@ -168,9 +168,9 @@ def _words(survey: _Survey) -> dict[str, Any]:
 
 def _links(links: list[dict[str, Any]]) -> dict[str, Any]:
     hosts = {host for link in links if (host := _split(link["link_url"])[0])}
-    poor = sorted(host for host in hosts if _belongs(host, POOR_CDN_HOST))
+    poor = sorted(host for host in hosts if _is_host(host, POOR_CDN_HOST))
     blacklisted = [
-        link["link_url"] for link in links if _belongs(_split(link["link_url"])[0], BLACKLISTED_HOST)
+        link["link_url"] for link in links if _is_host(_split(link["link_url"])[0], BLACKLISTED_HOST)
     ]
     return {
         "all_link_list": links,
@@ -204,7 +204,7 @@ def _images(survey: _Survey, links: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _summary(report: Mapping[str, Any], survey: _Survey) -> list[dict[str, Any]]:
-    """Return one line for each check: what was counted, and whether that is well."""
+    """Return one line per check: the count, and whether the check passed."""
     without_alt = sum(not image.alt for image in survey.images)
     too_loud = report["all_capitalized_word_ratio"] > _MAX_CAPITALIZED_RATIO
     checks = (

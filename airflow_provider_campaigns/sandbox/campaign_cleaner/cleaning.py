@@ -1,8 +1,8 @@
-"""Submitted HTML in, cleaned HTML out. Pure.
+"""Cleans submitted HTML. No I/O.
 
-What must come through untouched (merge tags, conditional comments) is taken out before the HTML is parsed
-and put back afterwards; entities are hidden likewise, so the parser never decodes and loses them. This is a
-stand-in for the real service: it repairs plausibly, inlines no CSS and fetches nothing.
+Merge tags and conditional comments must not change, so placeholders replace them before the HTML is parsed.
+The same is done with entities, which the parser would decode. This only imitates the real service: it repairs
+some problems, inlines no CSS and fetches nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
 
 Attributes = list[tuple[str, str | None]]
 
-# Private-use characters stand for what is hidden: an opening and a closing mark around a number, and "&".
+# Placeholders are private-use characters: a number between two marks, and a character for "&".
 _OPEN, _CLOSE, _AMPERSAND = "\ue000", "\ue001", "\ue002"
 _HIDDEN = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _CONDITIONAL = re.compile(
@@ -56,7 +56,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u20
 _REPEATED_MARK = re.compile(r"([!?.,;:$*])\1+")
 _UNSAFE_SCHEME = re.compile(r"(?:javascript|vbscript|data:text/html)", re.IGNORECASE)
 _LINK_ATTRIBUTES = {"href", "src", "action", "formaction", "background", "xlink:href"}
-_LOOK_ALIKES = str.maketrans({
+_ASCII_EQUIVALENTS = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u201a": ",", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2013": "-",
     "\u2014": "-", "\u2026": "...", "\u00a0": " ", "\u2022": "*", "\u00ab": '"', "\u00bb": '"', "\u00d7": "x",
 })  # fmt: skip
@@ -72,8 +72,8 @@ _VERBATIM = {"pre", "textarea", "style"}
 def clean(html: str, settings: Mapping[str, Any], *, minimize: bool = False) -> str:
     """Return cleaned HTML.
 
-    :param settings: the submission's options under their names in the API; those missing have defaults.
-    :param minimize: squeeze white space, except where it is content.
+    :param settings: the options of the submission by their names in the API; missing ones have defaults.
+    :param minimize: reduce white space, except where it is content.
     """
     hidden: list[str] = []
     rewriter = _Rewriter({**DEFAULT_SETTINGS, **settings}, minimize=minimize)
@@ -83,7 +83,7 @@ def clean(html: str, settings: Mapping[str, Any], *, minimize: bool = False) -> 
 
 
 def absolute_link(base: str, address: str) -> str:
-    """Return a link as seen from a base address, or as it is where it cannot be read."""
+    """Return a link resolved against a base address, or unchanged if it is invalid."""
     try:
         return urljoin(base, address)
     except ValueError:
@@ -91,20 +91,20 @@ def absolute_link(base: str, address: str) -> str:
 
 
 def is_unsafe_link(address: str) -> bool:
-    """Say whether a link would run something instead of leading somewhere."""
+    """Return whether a link runs code."""
     return bool(_UNSAFE_SCHEME.match(re.sub(r"[\x00-\x20]", "", unescape(address))))
 
 
 def _hide(html: str, hidden: list[str]) -> str:
-    def put_away(found: re.Match[str]) -> str:
+    def replace(found: re.Match[str]) -> str:
         hidden.append(found.group())
         return f"{_OPEN}{len(hidden) - 1}{_CLOSE}"
 
     html = re.sub(f"[{_OPEN}{_CLOSE}{_AMPERSAND}]", "", html)
-    html = _CONDITIONAL.sub(put_away, html)
+    html = _CONDITIONAL.sub(replace, html)
     count = 1
-    while count:  # a merge tag may stand inside another
-        html, count = _MERGE_TAG.subn(put_away, html)
+    while count:  # a merge tag may contain another
+        html, count = _MERGE_TAG.subn(replace, html)
     return html.replace("&", _AMPERSAND)
 
 
@@ -116,7 +116,7 @@ def _show(html: str, hidden: list[str]) -> str:
 
 
 class _Rewriter(HTMLParser):
-    """Writes what it reads, less what does not belong into an e-mail."""
+    """Writes the HTML again, without what does not belong into an e-mail."""
 
     def __init__(self, settings: Mapping[str, Any], *, minimize: bool) -> None:
         super().__init__(convert_charrefs=False)
@@ -213,7 +213,7 @@ class _Rewriter(HTMLParser):
         if self._settings["remove_control_non_printable"]:
             text = _CONTROL.sub("", text)
         if self._settings["replace_non_ascii_characters"]:
-            text = text.translate(_LOOK_ALIKES)
+            text = text.translate(_ASCII_EQUIVALENTS)
         if self._settings["replace_diacritics"] and not text.isascii():
             text = "".join(_without_diacritic(character) for character in text)
         if self._settings["remove_successive_punctuation"]:
@@ -222,12 +222,12 @@ class _Rewriter(HTMLParser):
 
 
 def _styled(attrs: Attributes, declaration: str) -> Attributes:
-    """Add a CSS declaration to a tag's own."""
+    """Add a CSS declaration to the style of a tag."""
     present = next((value.rstrip("; ") + ";" for name, value in attrs if name == "style" and value), "")
     return [*(each for each in attrs if each[0] != "style"), ("style", present + declaration)]
 
 
 def _without_diacritic(character: str) -> str:
-    """Return the plain letter, or the character itself where it is no letter with a mark."""
+    """Return a letter without its diacritic, or another character unchanged."""
     plain = "".join(part for part in unicodedata.normalize("NFKD", character) if part.isascii())
     return plain if character.isalpha() and plain else character

@@ -1,4 +1,4 @@
-"""Lines of text in, a PDF of one page out: the smallest that a PDF reader accepts."""
+"""Writes a minimal PDF of one page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LINES_ON_A_PAGE = 46
 
 
 def one_page_pdf(lines: Iterable[str]) -> bytes:
-    """Return a PDF that shows the lines, as many as one page holds."""
+    """Return a PDF with the lines that fit on one page."""
     shown = [_literal(line) for line in list(lines)[:_LINES_ON_A_PAGE]]
     text = b"BT /F1 11 Tf 16 TL 50 790 Td " + b" ".join(b"(%s) Tj T*" % line for line in shown) + b" ET"
     objects = (

@@ -1,8 +1,8 @@
 """The endpoints of Campaign Cleaner's API.
 
-Vendor pages: https://docs.campaigncleaner.com/api-reference/introduction. Failures come with HTTP 200 and an
-``error``. Where those pages leave a shape open (the inbox test is created, an answer comes too early), this
-is one plausible answer.
+Vendor pages: https://docs.campaigncleaner.com/api-reference/introduction. Errors have HTTP status 200 and an
+``error``. Where those pages do not define a response (a new inbox test, results that are not ready), the
+sandbox returns a plausible one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, SER
 from airflow_provider_campaigns.sandbox.campaign_cleaner.analysis import analyse
 from airflow_provider_campaigns.sandbox.campaign_cleaner.cleaning import DEFAULT_SETTINGS, clean
 from airflow_provider_campaigns.sandbox.campaign_cleaner.pdf import one_page_pdf
-from airflow_provider_campaigns.sandbox.exchange import Asked, Refused, Reply, Route, json_reply, phrase_of
+from airflow_provider_campaigns.sandbox.exchange import (
+    RefusedError,
+    Reply,
+    Request,
+    Route,
+    json_reply,
+    reason_phrase,
+)
 from airflow_provider_campaigns.sandbox.state import InboxTest, SandboxState, SubmittedCampaign
 
 PREFIX = "/v1/"
@@ -25,53 +32,53 @@ _SEEDS = (
 )  # fmt: skip
 
 
-def refusal(message: str, status: int = 200) -> Refused:
-    """Return an error as the service words it."""
-    return Refused(json_reply({"error": message}, status))
+def refusal(message: str, status: int = 200) -> RefusedError:
+    """Return an error in the form of the service."""
+    return RefusedError(json_reply({"error": message}, status))
 
 
-def usual_refusal(status: int) -> Refused:
-    """Return an error of a status that the service itself is not known to use."""
-    return refusal(f"{phrase_of(status)}.", status)
+def default_refusal(status: int) -> RefusedError:
+    """Return an error for an HTTP status that the service does not document."""
+    return refusal(f"{reason_phrase(status)}.", status)
 
 
 def check_key(state: SandboxState, headers: Mapping[str, str]) -> None:
-    """Let a request in if it carries a key that is accepted."""
+    """Refuse a request without an accepted key."""
     given = headers.get(SERVICE.key_header, "").strip()
     if not given or state.options.campaign_cleaner_key not in (None, given):
         raise refusal("The API key is missing or invalid.", state.options.campaign_cleaner_key_status)
 
 
-def _send(state: SandboxState, asked: Asked) -> Reply:
-    fields = _wrapped(asked, "send_campaign")
-    html, name = _text(fields, "campaign_html"), _text(fields, "campaign_name")
+def _send(state: SandboxState, request: Request) -> Reply:
+    fields = _object(request, "send_campaign")
+    html, name = _string(fields, "campaign_html"), _string(fields, "campaign_name")
     custom_info = fields.get("custom_info") or ""
     if not isinstance(custom_info, str) or len(custom_info) > MAX_CUSTOM_INFO:
-        raise refusal(f"custom_info must be text of at most {MAX_CUSTOM_INFO} characters.")
+        raise refusal(f"custom_info must be a string of at most {MAX_CUSTOM_INFO} characters.")
     for name_of_url in ("webhook_url", "relative_links_base_url"):
         if fields.get(name_of_url) is not None:
-            _text(fields, name_of_url)
+            _string(fields, name_of_url)
     if state.credits < 1:
         raise refusal("Not enough credits to process this campaign.")
-    settings = {name: value for name, value in fields.items() if name not in _NO_SETTINGS}
+    settings = {name: value for name, value in fields.items() if name not in _NOT_SETTINGS}
     campaign = state.submit(name, html, settings, custom_info)
-    asked.noted["campaign_id"] = campaign.id
+    request.log_fields["campaign_id"] = campaign.id
     return json_reply({"campaign": {"id": campaign.id}})
 
 
-_NO_SETTINGS = {"campaign_html", "campaign_name", "custom_info", "webhook_url"}
+_NOT_SETTINGS = {"campaign_html", "campaign_name", "custom_info", "webhook_url"}
 
 
-def _status(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _campaign(state, asked)
-    told = described(campaign, state.clock())
-    asked.noted["state"] = told["status"]
-    return json_reply({"campaign_status": told})
+def _status(state: SandboxState, request: Request) -> Reply:
+    campaign = _campaign(state, request)
+    fields = campaign_as_json(campaign, state.clock())
+    request.log_fields["state"] = fields["status"]
+    return json_reply({"campaign_status": fields})
 
 
-def _get(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _completed(state, asked)
-    minimize = _wrapped(asked, "campaign").get("minimize_html", True) is not False
+def _get(state: SandboxState, request: Request) -> Reply:
+    campaign = _completed(state, request)
+    minimize = _object(request, "campaign").get("minimize_html", True) is not False
     return json_reply(
         {
             "campaign": {
@@ -89,44 +96,44 @@ def _get(state: SandboxState, asked: Asked) -> Reply:
     )
 
 
-def _list(state: SandboxState, asked: Asked) -> Reply:
+def _list(state: SandboxState, request: Request) -> Reply:
     now = state.clock()
-    return json_reply({"campaign_list": [described(each, now) for each in state.submitted.values()]})
+    return json_reply({"campaign_list": [campaign_as_json(each, now) for each in state.submitted.values()]})
 
 
-def _pdf(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _completed(state, asked)
+def _pdf(state: SandboxState, request: Request) -> Reply:
+    campaign = _completed(state, request)
     report = analyse(campaign.html, campaign.settings)
     lines = [f"Campaign analysis: {campaign.name}", f"Campaign id: {campaign.id}", ""]
     lines += [
-        f"{line['check']}: {line['count']}{'' if line['passed'] else '  (look into this)'}"
+        f"{line['check']}: {line['count']}{'' if line['passed'] else '  (check this)'}"
         for line in report["campaign_summary"]
     ]
     disposition = {"Content-Disposition": f'attachment; filename="{campaign.id}.pdf"'}
     return Reply(one_page_pdf(lines), content_type="application/pdf", headers=disposition)
 
 
-def _credits(state: SandboxState, asked: Asked) -> Reply:
+def _credits(state: SandboxState, request: Request) -> Reply:
     return json_reply({"credits": state.credits})
 
 
-def _delete(state: SandboxState, asked: Asked) -> Reply:
-    campaign_id = _text(_wrapped(asked, "campaign"), "id")
-    asked.noted["campaign_id"] = campaign_id
+def _delete(state: SandboxState, request: Request) -> Reply:
+    campaign_id = _string(_object(request, "campaign"), "id")
+    request.log_fields["campaign_id"] = campaign_id
     if state.submitted.pop(campaign_id, None) is None:
         return json_reply({"status": "failure", "error": "No such campaign."})
     return json_reply({"status": "success"})
 
 
-def _create_inbox_test(state: SandboxState, asked: Asked) -> Reply:
-    name = asked.body.get("test_name") if isinstance(asked.body, dict) else None
+def _create_inbox_test(state: SandboxState, request: Request) -> Reply:
+    name = request.body.get("test_name") if isinstance(request.body, dict) else None
     test = state.start_inbox_test(name if isinstance(name, str) else "Inbox test")
     return json_reply({"job_id": test.id, "send_to": [_seed_address(provider) for provider, _ in _SEEDS]})
 
 
-def _inbox_test_results(state: SandboxState, asked: Asked) -> Reply:
-    body = asked.body if isinstance(asked.body, dict) else {}
-    test = state.inbox_tests.get(_text(body, "job_id"))
+def _inbox_test_results(state: SandboxState, request: Request) -> Reply:
+    body = request.body if isinstance(request.body, dict) else {}
+    test = state.inbox_tests.get(_string(body, "job_id"))
     if test is None:
         raise refusal("No such inbox test.")
     return json_reply(_placements(test, state.clock()))
@@ -145,8 +152,8 @@ ROUTES = (
 )
 
 
-def described(campaign: SubmittedCampaign, now: datetime) -> dict[str, Any]:
-    """Return the four members that the status call and the list show."""
+def campaign_as_json(campaign: SubmittedCampaign, now: datetime) -> dict[str, Any]:
+    """Return the four fields of a campaign in the status and in the list."""
     return {
         "id": campaign.id,
         "campaign_name": campaign.name,
@@ -194,32 +201,32 @@ def _seed_address(provider: str) -> str:
     return f"{provider.lower()}@seeds.test"
 
 
-def _completed(state: SandboxState, asked: Asked) -> SubmittedCampaign:
-    campaign = _campaign(state, asked)
+def _completed(state: SandboxState, request: Request) -> SubmittedCampaign:
+    campaign = _campaign(state, request)
     status = campaign.status(state.clock())
-    asked.noted["state"] = status
+    request.log_fields["state"] = status
     if status != CampaignState.COMPLETED:
         raise refusal(f"The campaign is {status}; its results are not available yet.")
     return campaign
 
 
-def _campaign(state: SandboxState, asked: Asked) -> SubmittedCampaign:
-    campaign_id = _text(_wrapped(asked, "campaign"), "id")
-    asked.noted["campaign_id"] = campaign_id
+def _campaign(state: SandboxState, request: Request) -> SubmittedCampaign:
+    campaign_id = _string(_object(request, "campaign"), "id")
+    request.log_fields["campaign_id"] = campaign_id
     campaign = state.submitted.get(campaign_id)
     if campaign is None:
         raise refusal("No such campaign.")
     return campaign
 
 
-def _wrapped(asked: Asked, wrapper: str) -> dict[str, Any]:
-    found = asked.body.get(wrapper) if isinstance(asked.body, dict) else None
+def _object(request: Request, wrapper: str) -> dict[str, Any]:
+    found = request.body.get(wrapper) if isinstance(request.body, dict) else None
     if not isinstance(found, dict):
         raise refusal(f"The body must be a JSON object with an object '{wrapper}'.")
     return found
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def _string(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
         raise refusal(f"{name} is required.")
@@ -227,5 +234,5 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    """Write an instant with a numeric offset, as the vendor's example does."""
+    """Return a time with a numeric offset, as in the vendor's example."""
     return moment.astimezone(timezone.utc).isoformat(timespec="seconds")

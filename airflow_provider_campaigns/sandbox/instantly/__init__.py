@@ -1,1 +1,1 @@
-"""Instantly, as far as its API version 2 shows it."""
+"""Version 2 of the API of Instantly."""

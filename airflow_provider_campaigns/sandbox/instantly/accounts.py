@@ -1,18 +1,18 @@
-"""The endpoints about sending accounts, and the one about the workspace they belong to."""
+"""The endpoints of sending accounts and of their workspace."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_campaigns.sandbox.exchange import Asked, Refused, Reply, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route, json_reply
 from airflow_provider_campaigns.sandbox.instantly.errors import not_found
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState
 
 
-def _list(state: SandboxState, asked: Asked) -> Reply:
-    query = asked.query
+def _list(state: SandboxState, request: Request) -> Reply:
+    query = request.query
     accounts = [account for email, account in state.accounts.items() if query.get("search", "") in email]
     for name in ("status", "provider_code"):
         if name in query:
@@ -20,27 +20,27 @@ def _list(state: SandboxState, asked: Asked) -> Reply:
     return page(accounts, query, lambda account: f"{account['timestamp_created']}&{account['email']}")
 
 
-def _get(state: SandboxState, asked: Asked) -> Reply:
-    account = state.accounts.get(asked.params["email"])
+def _get(state: SandboxState, request: Request) -> Reply:
+    account = state.accounts.get(request.params["email"])
     if account is None:
         raise not_found()
     return json_reply(account)
 
 
-def _test_vitals(state: SandboxState, asked: Asked) -> Reply:
-    problem = first_problem(asked.body, {"accounts": "array"}, required=["accounts"], closed=False)
-    if problem or not all(isinstance(email, str) for email in asked.body["accounts"]):
-        raise Refused(json_reply({"error": problem or "body/accounts must hold strings"}, 400))
+def _test_vitals(state: SandboxState, request: Request) -> Reply:
+    problem = first_problem(request.body, {"accounts": "array"}, required=["accounts"], closed=False)
+    if problem or not all(isinstance(email, str) for email in request.body["accounts"]):
+        raise RefusedError(json_reply({"error": problem or "body/accounts must hold strings"}, 400))
     passed: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for email in asked.body["accounts"]:
+    for email in request.body["accounts"]:
         works = state.accounts.get(email, {}).get("status", 0) > 0
         checks = dict.fromkeys(("allPass", "mx", "spf", "dkim", "dmarc"), works)
         (passed if works else failed).append({"domain": email.rpartition("@")[2], **checks})
     return json_reply({"status": "success", "success_list": passed, "failure_list": failed})
 
 
-def _workspace(state: SandboxState, asked: Asked) -> Reply:
+def _workspace(state: SandboxState, request: Request) -> Reply:
     return json_reply(state.workspace)
 
 

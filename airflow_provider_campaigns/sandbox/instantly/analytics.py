@@ -1,4 +1,4 @@
-"""The analytics endpoints. Their figures follow from the number of leads alone, and are merely plausible."""
+"""The analytics endpoints. All values are made up from the number of leads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
-from airflow_provider_campaigns.sandbox.exchange import Asked, Refused, Reply, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route, json_reply
 from airflow_provider_campaigns.sandbox.state import SandboxState
 
 _SENT_PERCENT = 50
@@ -17,9 +17,9 @@ _CLICKED_PERCENT = 3
 _BOUNCED_PERCENT = 1
 
 
-def _per_campaign(state: SandboxState, asked: Asked) -> Reply:
-    _check_dates(asked.query)
-    ids = _ids(asked.query)
+def _per_campaign(state: SandboxState, request: Request) -> Reply:
+    _check_dates(request.query)
+    ids = _ids(request.query)
     chosen = [
         campaign
         for campaign in state.campaigns.values()
@@ -40,9 +40,9 @@ def _per_campaign(state: SandboxState, asked: Asked) -> Reply:
     )
 
 
-def _overview(state: SandboxState, asked: Asked) -> Reply:
-    _check_dates(asked.query)
-    ids, status = _ids(asked.query), asked.query.get("campaign_status")
+def _overview(state: SandboxState, request: Request) -> Reply:
+    _check_dates(request.query)
+    ids, status = _ids(request.query), request.query.get("campaign_status")
     sent = sum(
         _sent(state, campaign)
         for campaign in state.campaigns.values()
@@ -52,21 +52,21 @@ def _overview(state: SandboxState, asked: Asked) -> Reply:
     return json_reply({**_totals(sent), **dict.fromkeys(outcomes, 0)})
 
 
-def _daily(state: SandboxState, asked: Asked) -> Reply:
-    """All mail of the sandbox went out today."""
-    start, end = _check_dates(asked.query)
+def _daily(state: SandboxState, request: Request) -> Reply:
+    """Return one day: all mail of the sandbox was sent today."""
+    start, end = _check_dates(request.query)
     today = state.clock().date()
-    sent = _sent_by(state, asked.query.get("campaign_id"))
+    sent = _sent_by(state, request.query.get("campaign_id"))
     if not sent or (start and start > today) or (end and end < today):
         return json_reply([])
     day = {"date": today.isoformat(), "sent": sent, "contacted": sent, "new_leads_contacted": sent}
     return json_reply([{**day, **_reactions(sent), "opportunities": 0, "unique_opportunities": 0}])
 
 
-def _steps(state: SandboxState, asked: Asked) -> Reply:
-    """All mail of the sandbox belongs to the first variant of the first step."""
-    _check_dates(asked.query)
-    sent = _sent_by(state, asked.query.get("campaign_id"))
+def _steps(state: SandboxState, request: Request) -> Reply:
+    """Return one step: all mail of the sandbox belongs to the first variant of the first step."""
+    _check_dates(request.query)
+    sent = _sent_by(state, request.query.get("campaign_id"))
     return json_reply([{"step": "0", "variant": "0", "sent": sent, **_reactions(sent)}] if sent else [])
 
 
@@ -130,7 +130,7 @@ def _ids(query: Mapping[str, str]) -> set[str]:
 
 
 def _check_dates(query: Mapping[str, str]) -> tuple[date | None, date | None]:
-    """Return the first and the last day that are asked for; here an error is a ``message`` and no more."""
+    """Return the first and the last day of a query; errors here have only a ``message``."""
     start, end = (_day(query.get(name), name) for name in ("start_date", "end_date"))
     return start, end
 
@@ -141,4 +141,4 @@ def _day(value: str | None, name: str) -> date | None:
     try:
         return datetime.fromisoformat(value.replace("Z", "+00:00")).date()
     except ValueError:
-        raise Refused(json_reply({"message": f"querystring/{name} must be a date"}, 400)) from None
+        raise RefusedError(json_reply({"message": f"querystring/{name} must be a date"}, 400)) from None

@@ -1,4 +1,4 @@
-"""The endpoints about campaigns and subsequences, analytics apart."""
+"""The endpoints of campaigns and subsequences, without analytics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.exchange import Asked, Reply, Route, json_reply
-from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, unless_right
+from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, refuse_if
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.instantly.schedule import schedule_problem
 from airflow_provider_campaigns.sandbox.instantly.sending import code_of, lifecycle_code, sending_status
@@ -40,8 +40,8 @@ _WRITABLE = {
 }
 
 
-def _list(state: SandboxState, asked: Asked) -> Reply:
-    query = asked.query
+def _list(state: SandboxState, request: Request) -> Reply:
+    query = request.query
     found = _named_like(state.campaigns, query)
     if "status" in query:
         found = [campaign for campaign in found if str(campaign["status"]) == query["status"]]
@@ -50,58 +50,58 @@ def _list(state: SandboxState, asked: Asked) -> Reply:
     return page(found, query)
 
 
-def _create(state: SandboxState, asked: Asked) -> Reply:
-    body = _checked_fields(asked.body, required=("name", "campaign_schedule"))
-    return _added(state, seed.campaign(new_id(), body.pop("name"), state.clock(), **body))
+def _create(state: SandboxState, request: Request) -> Reply:
+    body = _checked_fields(request.body, required=("name", "campaign_schedule"))
+    return _add_campaign(state, seed.campaign(new_id(), body.pop("name"), state.clock(), **body))
 
 
-def _get(state: SandboxState, asked: Asked) -> Reply:
-    return json_reply(_found(state.campaigns, asked))
+def _get(state: SandboxState, request: Request) -> Reply:
+    return json_reply(_find(state.campaigns, request))
 
 
-def _patch(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _found(state.campaigns, asked)
-    return _changed(state, campaign, **_checked_fields(asked.body))
+def _patch(state: SandboxState, request: Request) -> Reply:
+    campaign = _find(state.campaigns, request)
+    return _update(state, campaign, **_checked_fields(request.body))
 
 
-def _delete(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _found(state.campaigns, asked)
+def _delete(state: SandboxState, request: Request) -> Reply:
+    campaign = _find(state.campaigns, request)
     del state.campaigns[campaign["id"]]
     return json_reply(campaign)
 
 
-def _activate(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _found(state.campaigns, asked)
+def _activate(state: SandboxState, request: Request) -> Reply:
+    campaign = _find(state.campaigns, request)
     if campaign["status"] == LifecycleStatus.ACCOUNT_SUSPENDED:
-        return json_reply(campaign)  # a 200 does not promise that a campaign is active
-    return _changed(state, campaign, status=int(LifecycleStatus.ACTIVE))
+        return json_reply(campaign)  # a 200 does not mean that the campaign is active
+    return _update(state, campaign, status=int(LifecycleStatus.ACTIVE))
 
 
-def _pause(state: SandboxState, asked: Asked) -> Reply:
-    return _changed(state, _found(state.campaigns, asked), status=int(LifecycleStatus.PAUSED))
+def _pause(state: SandboxState, request: Request) -> Reply:
+    return _update(state, _find(state.campaigns, request), status=int(LifecycleStatus.PAUSED))
 
 
-def _duplicate(state: SandboxState, asked: Asked) -> Reply:
-    original = _found(state.campaigns, asked)
-    body = {} if asked.body is None else asked.body
-    unless_right(first_problem(body, {"name": "string"}, closed=False))
+def _duplicate(state: SandboxState, request: Request) -> Reply:
+    original = _find(state.campaigns, request)
+    body = {} if request.body is None else request.body
+    refuse_if(first_problem(body, {"name": "string"}, closed=False))
     kept = {name: value for name, value in original.items() if name in _WRITABLE and name != "name"}
     name = body.get("name", f"{original['name']} (copy)")
-    return _added(state, seed.campaign(new_id(), name, state.clock(), **copy.deepcopy(kept)))
+    return _add_campaign(state, seed.campaign(new_id(), name, state.clock(), **copy.deepcopy(kept)))
 
 
-def _count_launched(state: SandboxState, asked: Asked) -> Reply:
+def _count_launched(state: SandboxState, request: Request) -> Reply:
     launched = [each for each in state.campaigns.values() if each["status"] != LifecycleStatus.DRAFT]
     return json_reply({"count": len(launched)})
 
 
-def _campaign_sending_status(state: SandboxState, asked: Asked) -> Reply:
-    campaign = _found(state.campaigns, asked)
-    return _sending_status(state, asked, campaign, {"campaign_id": campaign["id"]}, campaign)
+def _campaign_sending_status(state: SandboxState, request: Request) -> Reply:
+    campaign = _find(state.campaigns, request)
+    return _sending_status(state, request, campaign, {"campaign_id": campaign["id"]}, campaign)
 
 
-def _list_subsequences(state: SandboxState, asked: Asked) -> Reply:
-    query = asked.query
+def _list_subsequences(state: SandboxState, request: Request) -> Reply:
+    query = request.query
     found = _named_like(state.subsequences, query)
     if "parent_campaign" in query:
         found = [each for each in found if each["parent_campaign"] == query["parent_campaign"]]
@@ -110,23 +110,23 @@ def _list_subsequences(state: SandboxState, asked: Asked) -> Reply:
     return page(found, query)
 
 
-def _get_subsequence(state: SandboxState, asked: Asked) -> Reply:
-    return json_reply(_found(state.subsequences, asked))
+def _get_subsequence(state: SandboxState, request: Request) -> Reply:
+    return json_reply(_find(state.subsequences, request))
 
 
-def _pause_subsequence(state: SandboxState, asked: Asked) -> Reply:
-    return _turned(state, asked, LifecycleStatus.PAUSED)
+def _pause_subsequence(state: SandboxState, request: Request) -> Reply:
+    return _set_status(state, request, LifecycleStatus.PAUSED)
 
 
-def _resume_subsequence(state: SandboxState, asked: Asked) -> Reply:
-    return _turned(state, asked, LifecycleStatus.ACTIVE)
+def _resume_subsequence(state: SandboxState, request: Request) -> Reply:
+    return _set_status(state, request, LifecycleStatus.ACTIVE)
 
 
-def _subsequence_sending_status(state: SandboxState, asked: Asked) -> Reply:
-    subsequence = _found(state.subsequences, asked)
+def _subsequence_sending_status(state: SandboxState, request: Request) -> Reply:
+    subsequence = _find(state.subsequences, request)
     ids = {"campaign_id": subsequence["parent_campaign"], "subsequence_id": subsequence["id"]}
     parent = state.campaigns.get(subsequence["parent_campaign"], {})
-    return _sending_status(state, asked, subsequence, ids, parent)
+    return _sending_status(state, request, subsequence, ids, parent)
 
 
 _CAMPAIGNS, _SUBSEQUENCES = "/api/v2/campaigns", "/api/v2/subsequences"
@@ -151,35 +151,35 @@ ROUTES = (
 
 def _sending_status(
     state: SandboxState,
-    asked: Asked,
+    request: Request,
     subject: Mapping[str, Any],
     ids: Mapping[str, str],
     sender_of: Mapping[str, Any],
 ) -> Reply:
-    """Answer about a campaign or subsequence, whose mails the senders of ``sender_of`` send."""
+    """Return the sending status of a campaign or subsequence, sent by the senders of ``sender_of``."""
     known = [state.accounts[email] for email in sender_of.get("email_list", ()) if email in state.accounts]
-    usual = lifecycle_code(subject["status"], [account["status"] > 0 for account in known])
-    scripted = state.next_scripted(subject["id"], usual)
+    default = lifecycle_code(subject["status"], [account["status"] > 0 for account in known])
+    scripted = state.next_scripted(subject["id"], default)
     overrides = scripted if isinstance(scripted, dict) else {"status": scripted}
     if "body" in overrides:
         verbatim = overrides["body"]
         raw = verbatim if isinstance(verbatim, str) else json.dumps(verbatim)
-        asked.noted["code"] = code_of(verbatim)
+        request.log_fields["code"] = code_of(verbatim)
         return Reply(raw.encode())
-    answer = sending_status(
+    status = sending_status(
         ids,
-        overrides.get("status", usual),
+        overrides.get("status", default),
         state.clock(),
         senders=len(known) or 1,
-        with_ai_summary=asked.query.get("with_ai_summary") == "true",
+        with_ai_summary=request.query.get("with_ai_summary") == "true",
         overrides=overrides,
     )
-    asked.noted["code"] = code_of(answer)
-    return json_reply(answer)
+    request.log_fields["code"] = code_of(status)
+    return json_reply(status)
 
 
-def _found(among: Mapping[str, dict[str, Any]], asked: Asked) -> dict[str, Any]:
-    found = among.get(asked.params["id"].lower())
+def _find(among: Mapping[str, dict[str, Any]], request: Request) -> dict[str, Any]:
+    found = among.get(request.params["id"].lower())
     if found is None:
         raise not_found()
     return found
@@ -190,31 +190,31 @@ def _named_like(among: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -
 
 
 def _checked_fields(body: Any, required: tuple[str, ...] = ()) -> dict[str, Any]:
-    unless_right(first_problem(body, _WRITABLE, required=required))
+    refuse_if(first_problem(body, _WRITABLE, required=required))
     if "campaign_schedule" in body:
-        unless_right(schedule_problem(body["campaign_schedule"]))
+        refuse_if(schedule_problem(body["campaign_schedule"]))
     if "sequences" in body:
-        unless_right(sequences_problem(body["sequences"]))
+        refuse_if(sequences_problem(body["sequences"]))
     if not all(isinstance(email, str) for email in body.get("email_list", ())):
         raise refusal("body/email_list must hold strings")
     if (body.get("daily_max_leads") or 0) < 0:
         raise refusal("body/daily_max_leads must be >= 0")
-    # Of several sequences the service uses the first alone.
+    # The service uses only the first of several sequences.
     first = {"sequences": body["sequences"][:1]} if "sequences" in body else {}
     return {**body, **first}
 
 
-def _turned(state: SandboxState, asked: Asked, status: LifecycleStatus) -> Reply:
-    subsequence = _found(state.subsequences, asked)
+def _set_status(state: SandboxState, request: Request, status: LifecycleStatus) -> Reply:
+    subsequence = _find(state.subsequences, request)
     subsequence["status"] = int(status)
     return json_reply(subsequence)
 
 
-def _added(state: SandboxState, campaign: dict[str, Any]) -> Reply:
+def _add_campaign(state: SandboxState, campaign: dict[str, Any]) -> Reply:
     state.campaigns[campaign["id"]] = campaign
     return json_reply(campaign)
 
 
-def _changed(state: SandboxState, campaign: dict[str, Any], **fields: Any) -> Reply:
+def _update(state: SandboxState, campaign: dict[str, Any], **fields: Any) -> Reply:
     campaign.update(fields, timestamp_updated=seed.timestamp(state.clock()))
     return json_reply(campaign)

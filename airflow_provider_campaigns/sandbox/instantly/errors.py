@@ -1,8 +1,8 @@
-"""The errors of Instantly, worded as it words them."""
+"""The errors of Instantly, in its own words."""
 
 from __future__ import annotations
 
-from airflow_provider_campaigns.sandbox.exchange import Refused, json_reply, phrase_of
+from airflow_provider_campaigns.sandbox.exchange import RefusedError, json_reply, reason_phrase
 
 _MESSAGES = {
     401: "Missing Authorization header",
@@ -12,24 +12,24 @@ _MESSAGES = {
 }
 
 
-def refusal(message: str, status: int = 400) -> Refused:
-    """Return an error in the shape that nearly all of them have."""
-    body = {"statusCode": status, "error": phrase_of(status), "message": message}
-    return Refused(json_reply(body, status))
+def refusal(message: str, status: int = 400) -> RefusedError:
+    """Return an error in the usual form."""
+    body = {"statusCode": status, "error": reason_phrase(status), "message": message}
+    return RefusedError(json_reply(body, status))
 
 
-def usual_refusal(status: int) -> Refused:
-    """Return the error that a status usually comes with; a method that a path lacks counts as not found."""
+def default_refusal(status: int) -> RefusedError:
+    """Return the usual error for an HTTP status; an unknown method counts as not found."""
     status = 404 if status == 405 else status  # noqa: PLR2004
-    return refusal(_MESSAGES.get(status, phrase_of(status)), status)
+    return refusal(_MESSAGES.get(status, reason_phrase(status)), status)
 
 
-def not_found() -> Refused:
-    """Return the error about an id or a path that is not known."""
-    return usual_refusal(404)
+def not_found() -> RefusedError:
+    """Return the error for an unknown id or path."""
+    return default_refusal(404)
 
 
-def unless_right(problem: str | None) -> None:
-    """End the request if there is a problem with it."""
+def refuse_if(problem: str | None) -> None:
+    """Refuse the request if there is a problem."""
     if problem:
         raise refusal(problem)

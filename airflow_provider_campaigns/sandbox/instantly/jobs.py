@@ -1,4 +1,4 @@
-"""The background job endpoints. A job ends by itself, by the clock, and well unless told otherwise."""
+"""The endpoints of background jobs. A job ends after some time, with success by default."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.exchange import Asked, Reply, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
 from airflow_provider_campaigns.sandbox.instantly.errors import not_found
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.state import JOB_TIME, Job, SandboxState
 
-_SHARE_OF_THE_UNFINISHED = 0.5
+_FAILED_PROGRESS = 0.5
 _FILTERS = {"ids": "id", **{name: name for name in ("status", "type", "entity_type", "entity_id")}}
 
 
 def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
-    """Return a job as it stands now."""
+    """Return a job in its present state."""
     now = state.clock()
     status, passed = job.status(now), job.progress(now)
-    done = passed if job.goes_well else min(passed, _SHARE_OF_THE_UNFINISHED)
+    done = passed if job.succeeds else min(passed, _FAILED_PROGRESS)
     if status == JobStatus.SUCCESS:
         done = 1.0
     total = job.data.get("total_to_process", 0)
-    # Lists name what was done, which is nothing where a job does not go well.
+    # Lists show what was done; a job that does not succeed does nothing.
     data = {
-        name: [] if isinstance(value, list) and not job.goes_well else value
+        name: [] if isinstance(value, list) and not job.succeeds else value
         for name, value in job.data.items()
     }
     return {
@@ -36,7 +36,7 @@ def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
         "entity_type": "campaign" if job.entity_id in state.campaigns else "list",
         "data": {
             **data,
-            "success_count": int(total * done) if job.goes_well else 0,
+            "success_count": int(total * done) if job.succeeds else 0,
             "failed_count": total if status == JobStatus.FAILED else 0,
         },
         "progress": int(100 * done),
@@ -46,22 +46,23 @@ def job_as_json(state: SandboxState, job: Job) -> dict[str, Any]:
     }
 
 
-def _get(state: SandboxState, asked: Asked) -> Reply:
-    job = state.jobs.get(asked.params["id"])
+def _get(state: SandboxState, request: Request) -> Reply:
+    job = state.jobs.get(request.params["id"])
     if job is None:
         raise not_found()
-    told = job_as_json(state, job)
-    if fields := asked.query.get("data_fields"):
-        told["data"] = {name: value for name, value in told["data"].items() if name in fields.split(",")}
-    return json_reply(told)
+    shown = job_as_json(state, job)
+    if fields := request.query.get("data_fields"):
+        data = shown["data"].items()
+        shown["data"] = {name: value for name, value in data if name in fields.split(",")}
+    return json_reply(shown)
 
 
-def _list(state: SandboxState, asked: Asked) -> Reply:
-    query = asked.query
+def _list(state: SandboxState, request: Request) -> Reply:
+    query = request.query
     jobs = [job_as_json(state, job) for job in state.jobs.values()]
-    for name, member in _FILTERS.items():
+    for name, field in _FILTERS.items():
         if name in query:
-            jobs = [job for job in jobs if job[member] in query[name].split(",")]
+            jobs = [job for job in jobs if job[field] in query[name].split(",")]
     if query.get("sort_order") == "desc":
         jobs.reverse()
     return page(jobs, query)

@@ -1,4 +1,4 @@
-"""The lead endpoints: add in bulk, list, move."""
+"""The endpoints of leads: add, list, move."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.exchange import Asked, Reply, Route, json_reply
-from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, unless_right
+from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, refuse_if
 from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
 
-_PLAN_ROOM = 25_000
+_PLAN_LIMIT = 25_000
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 _PERSON = ("first_name", "last_name", "phone", "company_name", "job_title", "website", "personalization")
 _LEAD = {
@@ -41,24 +41,24 @@ _FILTERS = {
     "limit": "number",
 }
 _MOVE = {**_FILTERS, "to_campaign_id": "string", "to_list_id": "string", "copy_leads": "boolean"}
-_FATES = (
+_COUNTS = (
     "leads_uploaded", "in_blocklist", "duplicated_leads", "skipped_count", "invalid_email_count",
     "incomplete_count", "duplicate_email_count",
 )  # fmt: skip
 
 
 @dataclass
-class _Intake:
-    """What decides on each lead of a batch."""
+class _LeadSorter:
+    """Decides what happens to each lead of a batch."""
 
     is_list: bool
     blocklist: set[str]
     present: set[str]
-    elsewhere: set[str]
+    to_skip: set[str]
     seen: set[str] = field(default_factory=set)
 
-    def fate(self, lead: Mapping[str, Any]) -> str:
-        """Return under which count a lead goes."""
+    def count_name(self, lead: Mapping[str, Any]) -> str:
+        """Return the name of the count that a lead belongs to."""
         email = (lead.get("email") or "").strip().lower()
         if not email and self.is_list:
             named = lead.get("first_name") or lead.get("last_name")
@@ -67,29 +67,29 @@ class _Intake:
             return "invalid_email_count"
         first_time = email not in self.seen
         self.seen.add(email)
-        verdicts = {
+        reasons = {
             "duplicate_email_count": not first_time,
             "in_blocklist": bool({email, email.partition("@")[2]} & self.blocklist),
             "duplicated_leads": email in self.present,
-            "skipped_count": email in self.elsewhere,
+            "skipped_count": email in self.to_skip,
         }
-        return next((fate for fate, applies in verdicts.items() if applies), "leads_uploaded")
+        return next((count_name for count_name, applies in reasons.items() if applies), "leads_uploaded")
 
 
-def _add(state: SandboxState, asked: Asked) -> Reply:
-    body = _checked_batch(asked.body)
+def _add(state: SandboxState, request: Request) -> Reply:
+    body = _checked_batch(request.body)
     campaign_id, list_id = body.get("campaign_id"), body.get("list_id")
     target_id = str(campaign_id or list_id)
     if campaign_id is not None and campaign_id not in state.campaigns:
         raise not_found()
     present = {str(lead["email"]).lower() for lead in state.leads_in(target_id)}
-    intake = _Intake(campaign_id is None, state.blocklist, present, _elsewhere(state, body))
-    counts = dict.fromkeys(_FATES, 0)
+    sorter = _LeadSorter(campaign_id is None, state.blocklist, present, _emails_to_skip(state, body))
+    counts = dict.fromkeys(_COUNTS, 0)
     created = []
     for index, given in enumerate(body["leads"]):
-        fate = intake.fate(given)
-        counts[fate] += 1
-        if fate == "leads_uploaded":
+        count_name = sorter.count_name(given)
+        counts[count_name] += 1
+        if count_name == "leads_uploaded":
             lead = _new_lead(given, campaign_id, list_id, state.clock())
             state.leads[lead["id"]] = lead
             shown = ("id", "email", "first_name", "last_name", "phone")
@@ -102,21 +102,21 @@ def _add(state: SandboxState, asked: Asked) -> Reply:
             "total_sent": len(body["leads"]),
             **counts,
             "blocklist_used": body.get("blocklist_id") or seed.BLOCKLIST_ID,
-            "remaining_in_plan": None if campaign_id is None else max(_PLAN_ROOM - len(state.leads), 0),
+            "remaining_in_plan": None if campaign_id is None else max(_PLAN_LIMIT - len(state.leads), 0),
             "created_leads": created,
         }
     )
 
 
-def _list(state: SandboxState, asked: Asked) -> Reply:
-    body = {} if asked.body is None else asked.body
-    unless_right(first_problem(body, _FILTERS, closed=False))
+def _list(state: SandboxState, request: Request) -> Reply:
+    body = {} if request.body is None else request.body
+    refuse_if(first_problem(body, _FILTERS, closed=False))
     return page(_selected(state, body), body)
 
 
-def _move(state: SandboxState, asked: Asked) -> Reply:
-    unless_right(first_problem(asked.body, _MOVE, closed=False))
-    body: dict[str, Any] = asked.body
+def _move(state: SandboxState, request: Request) -> Reply:
+    refuse_if(first_problem(request.body, _MOVE, closed=False))
+    body: dict[str, Any] = request.body
     to_campaign, to_list = body.get("to_campaign_id"), body.get("to_list_id")
     if (to_campaign is None) == (to_list is None):
         raise refusal("body must have exactly one of 'to_campaign_id' and 'to_list_id'")
@@ -128,7 +128,7 @@ def _move(state: SandboxState, asked: Asked) -> Reply:
     emails = [lead["email"] for lead in moved if lead["email"]]
     target = to_campaign or to_list
     job = state.start_job("move-leads", target, moved_lead_emails=emails, total_to_process=len(moved))
-    for lead in moved if job.goes_well else ():
+    for lead in moved if job.succeeds else ():
         new = {**lead, "id": new_id()} if body.get("copy_leads") else lead
         new.update(campaign=to_campaign, list_id=to_list)
         state.leads[new["id"]] = new
@@ -143,22 +143,22 @@ ROUTES = (
 
 
 def _checked_batch(body: Any) -> dict[str, Any]:
-    unless_right(first_problem(body, _ADD, required=["leads"], closed=False))
+    refuse_if(first_problem(body, _ADD, required=["leads"], closed=False))
     if ("campaign_id" in body) == ("list_id" in body):
         raise refusal("body must have exactly one of 'campaign_id' and 'list_id'")
     if not 1 <= len(body["leads"]) <= MAX_LEADS_PER_CALL:
         raise refusal(f"body/leads must have 1 to {MAX_LEADS_PER_CALL} items")
     for index, lead in enumerate(body["leads"]):
         where = f"body/leads/{index}"
-        unless_right(first_problem(lead, _LEAD, where=where))
+        refuse_if(first_problem(lead, _LEAD, where=where))
         variables = lead.get("custom_variables", {})
         plain = dict.fromkeys(variables, "string|number|boolean|null")
-        unless_right(first_problem(variables, plain, where=f"{where}/custom_variables"))
+        refuse_if(first_problem(variables, plain, where=f"{where}/custom_variables"))
     return dict(body)
 
 
-def _elsewhere(state: SandboxState, body: Mapping[str, Any]) -> set[str]:
-    """Return the addresses that the ``skip_if_in_...`` options leave out."""
+def _emails_to_skip(state: SandboxState, body: Mapping[str, Any]) -> set[str]:
+    """Return the addresses that the ``skip_if_in_...`` options skip."""
     workspace, campaign, in_list = (bool(body.get(name)) for name in _SKIPS)
     return {
         str(lead["email"]).lower()
@@ -173,13 +173,13 @@ def _selected(state: SandboxState, filters: Mapping[str, Any]) -> list[dict[str,
     search = filters.get("search", "").lower()
 
     def wanted(lead: Mapping[str, Any]) -> bool:
-        told = " ".join(str(lead[name] or "") for name in ("email", "first_name", "last_name")).lower()
+        text = " ".join(str(lead[name] or "") for name in ("email", "first_name", "last_name")).lower()
         return (
             all(lead[name] == filters[name] for name in ("campaign", "list_id") if filters.get(name))
             and (not ids or lead["id"] in ids)
             and lead["id"] not in excluded
             and (not contacts or str(lead["email"]).lower() in contacts)
-            and search in told
+            and search in text
             and not (filters.get("in_campaign") and not lead["campaign"])
             and not (filters.get("in_list") and not lead["list_id"])
         )

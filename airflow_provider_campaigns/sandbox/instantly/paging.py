@@ -1,4 +1,4 @@
-"""One page of a list, the way Instantly cuts it."""
+"""The pages of a list."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _MAX_LIMIT = 100
 
 def page(
     items: list[dict[str, Any]],
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     cursor_of: Callable[[dict[str, Any]], str] = lambda item: str(item["id"]),
 ) -> Reply:
-    """Return the page that is asked for, and the cursor of the next.
+    """Return the page that is request for, and the cursor of the next.
 
     A limit above 100 gives no items and no error, and a full page always has a cursor, even when it is the
     last: the live service does both, and a client has to cope.
 
-    :param asked: holds ``limit`` and ``starting_after``: query parameters, or a body.
+    :param request: holds ``limit`` and ``starting_after``: query parameters, or a body.
     """
     try:
-        limit = int(asked.get("limit", _DEFAULT_LIMIT))
+        limit = int(request.get("limit", _DEFAULT_LIMIT))
     except (ValueError, OverflowError):
         raise refusal("querystring/limit must be integer") from None
     if limit < 1:
@@ -33,7 +33,7 @@ def page(
     if limit > _MAX_LIMIT:
         return json_reply({"items": []})
     cursors = [cursor_of(item) for item in items]
-    start, after = 0, asked.get("starting_after")
+    start, after = 0, request.get("starting_after")
     if after:
         start = cursors.index(after) + 1 if after in cursors else len(items)
     found = items[start : start + limit]

@@ -1,4 +1,4 @@
-"""Every endpoint of Instantly that the sandbox has, and who is let in.
+"""All endpoints of Instantly in the sandbox, and the checks of key and scope.
 
 Vendor pages: https://developer.instantly.ai/api-reference
 """
@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 
 from airflow_provider_campaigns.api.instantly import SERVICE
-from airflow_provider_campaigns.sandbox.exchange import Asked, Refused, Reply, Route
+from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route
 from airflow_provider_campaigns.sandbox.instantly import accounts, analytics, campaigns, jobs, leads
-from airflow_provider_campaigns.sandbox.instantly.errors import refusal, usual_refusal
+from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal, refusal
 from airflow_provider_campaigns.sandbox.state import SandboxState
 
 PREFIX = "/api/v2/"
@@ -26,25 +26,25 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def check_key(state: SandboxState, headers: Mapping[str, str]) -> None:
-    """Let a request in if its client is welcome at the edge and carries a key that is accepted."""
+    """Refuse a client that the vendor's proxy blocks, and a request without an accepted key."""
     agent = headers.get("User-Agent", "")
     if not agent or agent.startswith("Python-urllib"):
-        raise Refused(Reply(b"error code: 1010", 403, "text/plain"))
+        raise RefusedError(Reply(b"error code: 1010", 403, "text/plain"))
     given = headers.get(SERVICE.key_header)
     if not given:
-        raise usual_refusal(401)
+        raise default_refusal(401)
     key = given.removeprefix(SERVICE.key_prefix).strip() if given.startswith(SERVICE.key_prefix) else ""
     if not key or state.options.instantly_key not in (None, key):
         raise refusal("Invalid API key", 401)
 
 
-def check_route(state: SandboxState, route: Route, asked: Asked) -> None:
-    """Let a request through if the key has the scope, and the path holds ids of the right form."""
+def check_route(state: SandboxState, route: Route, request: Request) -> None:
+    """Refuse a request without the scope, or with an invalid id in the path."""
     if route.scope is not None:
         resource, _, action = route.scope.partition(":")
         enough = {route.scope, f"{resource}:all", f"all:{action}", "all:all"}
         if not enough & set(state.scopes):
             found = ", ".join(state.scopes) or "none"
             raise refusal(f"Invalid scope. Required: {route.scope}. Found: {found}", 401)
-    if route.uuids and "id" in asked.params and not _UUID.fullmatch(asked.params["id"]):
+    if route.uuids and "id" in request.params and not _UUID.fullmatch(request.params["id"]):
         raise refusal('params/id must match format "uuid"')

@@ -1,4 +1,4 @@
-"""Is a sending schedule one that Instantly takes? It knows a closed list of time zones."""
+"""Checks sending schedules. Instantly has a closed list of time zones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 def schedule_problem(schedule: dict[str, Any]) -> str | None:
-    """Return what is wrong with a ``campaign_schedule``; None where nothing is."""
+    """Return the first problem of a ``campaign_schedule``, or None."""
     where = "body/campaign_schedule"
     problem = first_problem(
         schedule, {"schedules": "array"}, required=["schedules"], where=where, closed=False

@@ -1,8 +1,7 @@
-"""Why a campaign sends or not: the answer to a sending-status request, as it follows from the campaign's
-lifecycle or from a script. Pure.
+"""Responses to sending-status requests. No I/O.
 
 Vendor page: https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
-"""  # noqa: D205
+"""
 
 from __future__ import annotations
 
@@ -22,16 +21,16 @@ _LIFECYCLE_CODES: dict[int, SendingCode] = {
     LifecycleStatus.ACCOUNTS_UNHEALTHY: SendingCode.CAMPAIGN_ACCOUNTS_UNHEALTHY,
     LifecycleStatus.BOUNCE_PROTECT: SendingCode.CAMPAIGN_BOUNCE_PROTECT,
 }
-# A campaign that has stopped sends no diagnostics, save one that merely ran out of leads.
+# A stopped campaign has no diagnostics, except one that has run out of leads.
 _WITHOUT_DIAGNOSTICS = set(_LIFECYCLE_CODES.values()) - {
     SendingCode.CAMPAIGN_COMPLETED,
     SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES,
 }
-_UNREMARKABLE = {SendingCode.HEALTHY, None}
+_WITHOUT_ISSUE = {SendingCode.HEALTHY, None}
 
-# What diagnostics say beside the code, where they differ from those of a healthy campaign. "all" stands for
-# the number of senders.
-_SYMPTOMS: dict[str, dict[str, Any]] = {
+# The differences of the diagnostics from those of a healthy campaign, by code. "all" stands for the number of
+# senders.
+_DIFFERENCES: dict[str, dict[str, Any]] = {
     SendingCode.OUT_OF_SCHEDULE: {"schedule_status": {"in_schedule": False}},
     SendingCode.WAITING_FOR_LEADS: {"leads_status": {"no_leads_ready": True}},
     SendingCode.DAILY_LIMIT_MET: {"campaign_daily_limit": {"limit_hit": True, "sent": 100}},
@@ -59,7 +58,7 @@ _SYMPTOMS: dict[str, dict[str, Any]] = {
 
 
 def lifecycle_code(status: int, senders: list[bool]) -> str:
-    """Return the code that a campaign has by itself.
+    """Return the code that follows from a campaign's lifecycle and senders.
 
     :param senders: for each of its sending accounts, whether it works.
     """
@@ -79,11 +78,11 @@ def sending_status(
     with_ai_summary: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the answer for a code.
+    """Return the response for a code.
 
     :param ids: ``campaign_id`` and, for a subsequence, ``subsequence_id``.
     :param overrides: ``last_updated_age`` in seconds; ``diagnostics`` and ``summary``, each null or the
-        members to replace.
+        fields to replace.
     """
     overrides = overrides or {}
     updated = now - timedelta(seconds=overrides.get("last_updated_age", 0))
@@ -97,10 +96,10 @@ def sending_status(
     }
 
 
-def code_of(answer: Any) -> str | None:
-    """Return the code that a client should read out of an answer, whatever the answer is."""
+def code_of(response: Any) -> str | None:
+    """Return the code in a response of any form, or None."""
     for part in ("diagnostics", "summary"):
-        found = answer.get(part) if isinstance(answer, dict) else None
+        found = response.get(part) if isinstance(response, dict) else None
         if isinstance(found, dict) and isinstance(found.get("status"), str):
             return str(found["status"])
     return None
@@ -121,22 +120,22 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 
 def _diagnostics(ids: Mapping[str, str], code: str | None, updated: datetime, senders: int) -> dict[str, Any]:
-    well = code in _UNREMARKABLE
-    told = {
+    healthy = code in _WITHOUT_ISSUE
+    fields = {
         **ids,
         "last_updated": timestamp(updated),
         "status": code,
         "issue_tracking": {
-            "current_status_code": None if well else code,
-            "issue_first_seen_at": None if well else timestamp(updated - timedelta(minutes=10)),
-            "consecutive_loops_with_issue": 0 if well else 2,
-            "last_healthy_send_at": timestamp(updated - timedelta(minutes=1 if well else 15)),
+            "current_status_code": None if healthy else code,
+            "issue_first_seen_at": None if healthy else timestamp(updated - timedelta(minutes=10)),
+            "consecutive_loops_with_issue": 0 if healthy else 2,
+            "last_healthy_send_at": timestamp(updated - timedelta(minutes=1 if healthy else 15)),
         },
     }
-    if code == SendingCode.OUT_OF_SCHEDULE:  # the service may leave the rest out then, so the sandbox does
-        return {**told, **_SYMPTOMS[code]}
+    if code == SendingCode.OUT_OF_SCHEDULE:  # the service may omit the rest, so the sandbox does
+        return {**fields, **_DIFFERENCES[code]}
     unavailable = ("daily_limit_hit", "slow_ramp_limit_hit", "disconnected", "global_gap_not_met")
-    usual = {
+    rest = {
         "accounts_summary": {
             "total_connected": senders,
             "available": senders,
@@ -151,13 +150,13 @@ def _diagnostics(ids: Mapping[str, str], code: str | None, updated: datetime, se
         "domain_limiter": {"active": False, "domains_at_limit": 0},
         "leads_status": {"no_leads_ready": False, "account_unavailable_skips": 0, "delay_not_met_skips": 0},
     }
-    return {**told, **_merged(usual, _with_senders(_SYMPTOMS.get(code or "", {}), senders))}
+    return {**fields, **_merged(rest, _with_senders(_DIFFERENCES.get(code or "", {}), senders))}
 
 
-def _with_senders(symptom: Any, senders: int) -> Any:
-    if isinstance(symptom, dict):
-        return {name: _with_senders(value, senders) for name, value in symptom.items()}
-    return senders if symptom == "all" else symptom
+def _with_senders(difference: Any, senders: int) -> Any:
+    if isinstance(difference, dict):
+        return {name: _with_senders(value, senders) for name, value in difference.items()}
+    return senders if difference == "all" else difference
 
 
 def _summary(
@@ -172,5 +171,5 @@ def _summary(
         "last_healthy_send_at": tracking.get("last_healthy_send_at"),
     }
     if with_ai_summary:
-        summary["ai_summary"] = f"The sandbox was told to report this campaign as: {words}."
+        summary["ai_summary"] = f"The sandbox reports this campaign as: {words}."
     return summary

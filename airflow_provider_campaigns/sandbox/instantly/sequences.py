@@ -1,4 +1,4 @@
-"""Is a campaign's copy one that Instantly takes? It is a list of steps, each with its variants."""
+"""Checks the copy of a campaign: a list of steps, each with variants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VARIANT = {"subject": "string", "body": "string"}
 
 
 def sequences_problem(sequences: list[Any]) -> str | None:
-    """Return what is wrong with the ``sequences`` of a campaign; None where nothing is."""
+    """Return the first problem of the ``sequences`` of a campaign, or None."""
     for position, sequence in enumerate(sequences):
         where = f"body/sequences/{position}"
         problem = first_problem(sequence, {"steps": "array"}, required=["steps"], where=where, closed=False)

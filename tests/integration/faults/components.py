@@ -1,4 +1,4 @@
-"""What a fault can meet: the things of this provider that ask a service, one as data each."""
+"""The components: everything in this provider that sends requests, one value each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from airflow_provider_campaigns.operators.instantly import (
     InstantlySendGateOperator,
 )
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
-from tests.support.fake_clock import Clock
+from tests.support.fake_airflow import TaskInstance, TaskRunner
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import Reply, Request
-from tests.support.triggerer import Driven, TaskInstance
 
 ID = "e8c8af95-c033-11ed-9848-003048d8d536"
 UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 SEND, LIST = "/v1/send_campaign", "/v1/get_campaign_list"
-# Airflow's retries, or a person who clears the task.
+# How often a task is run again, by Airflow's retries or a clear.
 RETRIES = 9
 SENSOR_TIMEOUT = 900.0
 GATE_TIMEOUT = 3600.0
@@ -35,14 +35,14 @@ LEADS = [{"email": "ann@example.com"}, {"email": "bob@example.com"}]
 
 
 class Family(Enum):
-    """Things that meet a fault alike."""
+    """Components that handle faults in the same way."""
 
-    READ = "reads once, and again where a moment may help"
-    SENSOR = "looks every 10 s for 900 s"
-    GATE_LOOK = "looks once; what it cannot read opens nothing"
-    GATE = "looks every 60 s for an hour; what it cannot read opens nothing"
-    SUBMIT = "submits; the service does not list what it did not answer for"
-    SUBMIT_LISTED = "submits; the service lists it, whatever it answered"
+    READ = "sends one request, and retries it"
+    SENSOR = "polls every 10 s for 900 s"
+    GATE_ONCE = "polls once; a malformed response does not open it"
+    GATE_WAIT = "polls every 60 s for an hour; a malformed response does not open it"
+    SUBMIT = "submits; the service lists no campaign"
+    SUBMIT_LISTED = "submits; the service lists the campaign, whatever it responded"
     LEADS = "adds leads"
 
 
@@ -51,104 +51,103 @@ class Attempt:
     """One try of a component.
 
     :param number: 1 for the first.
-    :param store: what Airflow keeps for the task between its tries.
+    :param store: the task state store, which lasts from one try to the next.
+    :ivar stored: everything that the task stored in Airflow.
     """
 
     number: int = 1
     store: dict[str, Any] = field(default_factory=dict)
-    left_behind: list[Any] = field(default_factory=list)
+    stored: list[Any] = field(default_factory=list)
 
-    def drive(self, task: Any) -> Any:
-        """Take a task through its life."""
-        driven = Driven(ti=TaskInstance(try_number=self.number, max_tries=RETRIES), store=self.store)
-        self.left_behind += [driven.events, driven.deferrals, driven.ti.xcoms, self.store]
-        return driven.run(task)
+    def run(self, task: Any) -> Any:
+        """Run a task to its end."""
+        runner = TaskRunner(ti=TaskInstance(try_number=self.number, max_tries=RETRIES), store=self.store)
+        self.stored += [runner.events, runner.deferrals, runner.ti.xcoms, self.store]
+        return runner.run(task)
 
 
 @dataclass(frozen=True)
 class Component:
-    """Something that asks a service.
+    """Something that sends requests.
 
-    :param name: as a column of the matrix calls it.
-    :param conn_type: which service it asks.
-    :param family: how it takes a fault.
-    :param path: where a fault meets it.
-    :param answer: what the service says when all is well, out of a request and the time.
-    :param run: asks.
-    :param is_right: tells whether that has come out as it should.
-    :param not_yet: what the service says while a wait has to go on; None for what does not wait.
-    :param begins_on_worker: its first look is on a worker, and meets no fault.
-    :param looks_again: after the wait it looks once more, on a worker.
-    :param is_get_of_aiohttp: aiohttp itself repeats a request that breaks before its answer.
+    :param name: the name of its column in the documentation.
+    :param path: the path of the request that a fault happens to.
+    :param response: returns the body of a successful response.
+    :param run: runs it.
+    :param is_right: returns whether its result is right.
+    :param pending_response: returns the body of a response with which a wait goes on; None without a wait.
+    :param polls_before_deferral: its first poll is on a worker; the fault happens to the trigger's.
+    :param polls_after_wait: it polls once more on a worker, after the trigger's event.
+    :param uses_aiohttp_get: aiohttp itself repeats a GET whose connection breaks before the response.
     """
 
     name: str
     conn_type: str
     family: Family
     path: str
-    answer: Callable[[Request, Clock], Any]
+    response: Callable[[Request, FakeClock], Any]
     run: Callable[[Attempt], Any]
     is_right: Callable[[Any], bool]
-    not_yet: Callable[[Request, Clock], Any] | None = None
-    begins_on_worker: bool = False
-    looks_again: bool = False
-    is_get_of_aiohttp: bool = False
+    pending_response: Callable[[Request, FakeClock], Any] | None = None
+    polls_before_deferral: bool = False
+    polls_after_wait: bool = False
+    uses_aiohttp_get: bool = False
 
     @property
     def conn_id(self) -> str:
         return f"{self.conn_type}_default"
 
-    def good(self, clock: Clock) -> Reply:
-        return Reply(lambda request: _telling_the_key(self.answer(request, clock), request))
+    def success(self, clock: FakeClock) -> Reply:
+        return Reply(lambda request: _with_key(self.response(request, clock), request))
 
-    def waiting(self, clock: Clock) -> Reply:
-        not_yet = self.not_yet
-        assert not_yet is not None
-        return Reply(lambda request: _telling_the_key(not_yet(request, clock), request))
+    def pending(self, clock: FakeClock) -> Reply:
+        pending_response = self.pending_response
+        assert pending_response is not None
+        return Reply(lambda request: _with_key(pending_response(request, clock), request))
 
 
 def key_in(request: Request) -> str:
-    """The key that a request carries."""
+    """Return the key that a request carries."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     return headers.get("x-cc-api-key") or headers["authorization"].removeprefix("Bearer ")
 
 
-def _telling_the_key(answer: Mapping[str, Any], request: Request) -> bytes:
-    """A service that is careless with keys: each answer holds the one that it was asked with."""
-    return json.dumps({**answer, "asked_with": key_in(request)}).encode()
+def _with_key(body: Mapping[str, Any], request: Request) -> bytes:
+    """Return a body that also contains the key of the request."""
+    return json.dumps({**body, "echoed_key": key_in(request)}).encode()
 
 
-def _campaign(status: str) -> Callable[[Request, Clock], Any]:
+def _campaign(status: str) -> Callable[[Request, FakeClock], Any]:
     return lambda _request, _clock: {"campaign_status": {"id": ID, "status": status}}
 
 
-def _sending(code: str) -> Callable[[Request, Clock], Any]:
-    def answer(_: Request, clock: Clock) -> Any:
+def _sending(code: str) -> Callable[[Request, FakeClock], Any]:
+    def body(_: Request, clock: FakeClock) -> Any:
         diagnostics = {
             "status": code,
             "campaign_id": UUID,
-            "last_updated": clock.true_now().isoformat(timespec="milliseconds"),
+            "last_updated": clock.correct_now().isoformat(timespec="milliseconds"),
         }
         return {"diagnostics": diagnostics, "summary": None}
 
-    return answer
+    return body
 
 
-def _result(_request: Request, _clock: Clock) -> Any:
+def _result(_request: Request, _clock: FakeClock) -> Any:
     return {"campaign": {"id": ID, "campaign_html": "<p>clean</p>", "total_links": 3}}
 
 
-def _taken(_request: Request, _clock: Clock) -> Any:
+def _accepted(_request: Request, _clock: FakeClock) -> Any:
     return {"campaign": {"id": ID}}
 
 
-def _added(request: Request, _clock: Clock) -> Any:
+def _added(request: Request, _clock: FakeClock) -> Any:
     count = len(request.json["leads"])
     return {"status": "success", "total_sent": count, "leads_uploaded": count}
 
 
 def _sensor(**mode: Any) -> Callable[[Attempt], Any]:
-    return lambda attempt: attempt.drive(
+    return lambda attempt: attempt.run(
         CampaignCleanerCampaignSensor(
             task_id="wait", campaign_id=ID, timeout=SENSOR_TIMEOUT, retries=RETRIES, **mode
         )
@@ -156,13 +155,13 @@ def _sensor(**mode: Any) -> Callable[[Attempt], Any]:
 
 
 def _gate(**arguments: Any) -> Callable[[Attempt], Any]:
-    return lambda attempt: attempt.drive(
+    return lambda attempt: attempt.run(
         InstantlySendGateOperator(task_id="gate", campaign_id=UUID, retries=RETRIES, **arguments)
     )
 
 
 def _submit(attempt: Attempt) -> Any:
-    return attempt.drive(
+    return attempt.run(
         CampaignCleanerSubmitCampaignOperator(
             task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring", retries=RETRIES
         )
@@ -170,13 +169,13 @@ def _submit(attempt: Attempt) -> Any:
 
 
 def _get(attempt: Attempt) -> Any:
-    return attempt.drive(
+    return attempt.run(
         CampaignCleanerGetCampaignOperator(task_id="get", campaign_id=ID, retries=RETRIES, deferrable=False)
     )
 
 
 def _add_leads(attempt: Attempt) -> Any:
-    return attempt.drive(
+    return attempt.run(
         InstantlyAddLeadsOperator(task_id="add", campaign_id=UUID, leads=LEADS, retries=RETRIES)
     )
 
@@ -220,7 +219,7 @@ CALLS = (
         _sending("healthy"),
         lambda _: asyncio.run(InstantlyHook().aget_sending_status(UUID)),
         lambda status: status.status == "healthy",
-        is_get_of_aiohttp=True,
+        uses_aiohttp_get=True,
     ),
     Component(
         "get",
@@ -238,7 +237,7 @@ CHANGES = (
         "campaign_cleaner",
         Family.SUBMIT,
         SEND,
-        _taken,
+        _accepted,
         _submit,
         lambda campaign_id: campaign_id == ID,
     ),
@@ -247,7 +246,7 @@ CHANGES = (
         "campaign_cleaner",
         Family.SUBMIT_LISTED,
         SEND,
-        _taken,
+        _accepted,
         _submit,
         lambda campaign_id: campaign_id == ID,
     ),
@@ -261,6 +260,11 @@ CHANGES = (
         lambda xcom: (xcom["complete"], xcom["leads_uploaded"]) == (True, len(LEADS)),
     ),
 )
+_MODES: dict[str, dict[str, Any]] = {
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+}
 SENSORS = tuple(
     Component(
         f"sensor, {name}",
@@ -270,46 +274,43 @@ SENSORS = tuple(
         _campaign("completed"),
         _sensor(**mode),
         lambda campaign_id: campaign_id == ID,
-        not_yet=_campaign("processing"),
+        pending_response=_campaign("processing"),
+        polls_before_deferral=mode["deferrable"],
     )
-    for name, mode in {
-        "poke": {"deferrable": False, "mode": "poke"},
-        "reschedule": {"deferrable": False, "mode": "reschedule"},
-        "deferrable": {"deferrable": True},
-    }.items()
+    for name, mode in _MODES.items()
 )
 GATES = (
     Component(
-        "gate, one look",
+        "gate, no wait",
         "instantly",
-        Family.GATE_LOOK,
+        Family.GATE_ONCE,
         _SENDING_STATUS,
         _sending("healthy"),
         _gate(deferrable=False),
         lambda verdict: verdict["open"] is True,
     ),
     Component(
-        "gate, waiting on a worker",
+        "gate, waits on a worker",
         "instantly",
-        Family.GATE,
+        Family.GATE_WAIT,
         _SENDING_STATUS,
         _sending("healthy"),
         _gate(deferrable=False, wait_timeout=GATE_TIMEOUT),
         lambda verdict: verdict["open"] is True,
-        not_yet=_sending("out_of_schedule"),
+        pending_response=_sending("out_of_schedule"),
     ),
     Component(
-        "gate, deferred",
+        "gate, deferrable",
         "instantly",
-        Family.GATE,
+        Family.GATE_WAIT,
         _SENDING_STATUS,
         _sending("healthy"),
         _gate(deferrable=True, wait_timeout=GATE_TIMEOUT),
         lambda verdict: verdict["open"] is True,
-        not_yet=_sending("out_of_schedule"),
-        begins_on_worker=True,
-        looks_again=True,
-        is_get_of_aiohttp=True,
+        pending_response=_sending("out_of_schedule"),
+        polls_before_deferral=True,
+        polls_after_wait=True,
+        uses_aiohttp_get=True,
     ),
 )
 COMPONENTS = (*CALLS, *CHANGES, *SENSORS, *GATES)

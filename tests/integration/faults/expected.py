@@ -1,7 +1,7 @@
-"""The matrix: what each component makes of each fault. The tests assert it, and the documentation shows it.
+"""The expected result of each fault in each component: the tests assert it, and the documentation shows it.
 
-It is written down by kinds of faults and families of components, from what the documentation promises;
-nothing of it is computed by the code that it judges. The random part of each pause is taken to be 0.
+It is written by kinds of faults and families of components, from the documentation. Nothing in it is computed
+by the code under test. All pauses are without jitter.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_campaigns.exceptions import SubmissionUnconfirmedError
 from airflow_provider_campaigns.operators.instantly import SendGateTimeoutError
 from tests.integration.faults.components import GATE_TIMEOUT, SENSOR_TIMEOUT, Component, Family
-from tests.support.faults import Fault, Kind
+from tests.integration.faults.faults import Fault, Kind
 
 DONE = "done"
 NO_STATUS = "no status"
-# The error that the fault itself is raised as.
-ITS_OWN = "its own"
+# The error of the fault itself.
+FAULT_ERROR = "the error of the fault"
 
-# How long a submission whose answer was lost is given to be listed, and how many requests that takes.
-SETTLING = 10.0
-LOOKS_FOR_IT = 2
-# The pauses between the attempts at a call, and those between looks that fail in a row.
+# How long a submission without a response waits until the service lists it, and the requests for that.
+LISTING_DELAY = 10.0
+LISTING_REQUESTS = 2
+# The pauses between the attempts at a call, and those between polls that fail in a row.
 CALL = (0.5, 1.0, 2.0, 4.0)
 PAUSES: Mapping[Family, tuple[float, ...]] = {
     **dict.fromkeys(Family, CALL),
     Family.SENSOR: (10.0, 20.0, 40.0, 80.0),
-    Family.GATE: (60.0, 120.0, 240.0, 300.0),
+    Family.GATE_WAIT: (60.0, 120.0, 240.0, 300.0),
 }
-INTERVALS = {Family.SENSOR: 10.0, Family.GATE: 60.0}
-DEADLINES = {Family.SENSOR: SENSOR_TIMEOUT, Family.GATE: GATE_TIMEOUT}
-# The triggerer hears an answer for so long after the deadline.
-LAST_LOOK = 1.0
+INTERVALS = {Family.SENSOR: 10.0, Family.GATE_WAIT: 60.0}
+DEADLINES = {Family.SENSOR: SENSOR_TIMEOUT, Family.GATE_WAIT: GATE_TIMEOUT}
+# How long after the deadline a trigger still accepts a response.
+LAST_POLL = 1.0
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What comes of a component that meets a fault.
+    """What a component does with a fault.
 
-    :param outcome: an error's class, or a word.
-    :param requests: what the service sees, from the first look that meets the fault on.
-    :param seconds: how long it pauses in all; None where that is not said.
-    :param tries: how many tries of the task, or calls, it takes.
+    :param outcome: a class of errors, or a word.
+    :param requests: how many requests the service receives, from the first occurrence of the fault on.
+    :param seconds: the sum of all pauses; None where it is not checked.
+    :param tries: how often the task runs.
     """
 
     outcome: Any
@@ -57,18 +57,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """What a family makes of a kind of fault that does not go away.
+    """What a family does with a kind of fault that stays.
 
     :param outcome: as in a cell.
-    :param met: how often the fault is met.
-    :param more: requests beyond those that meet the fault.
+    :param occurrences: how often the fault happens.
+    :param more: further requests.
     :param pauses: how many of the family's pauses it makes.
     :param seconds: further seconds.
     :param to_deadline: it takes until the deadline instead.
     """
 
-    outcome: Any = ITS_OWN
-    met: int = 1
+    outcome: Any = FAULT_ERROR
+    occurrences: int = 1
     more: int = 0
     pauses: int = 0
     seconds: float = 0.0
@@ -76,19 +76,19 @@ class Row:
 
 
 _ONCE = Row()
-_FIVE_TIMES = Row(met=5, pauses=4)
-_LOST = Row(SubmissionUnconfirmedError, more=LOOKS_FOR_IT, seconds=SETTLING)
+_FIVE_TIMES = Row(occurrences=5, pauses=4)
+_UNCONFIRMED = Row(SubmissionUnconfirmedError, more=LISTING_REQUESTS, seconds=LISTING_DELAY)
 _FOUND = Row(DONE, more=1)
-_SHUT = Row(SendGateTimeoutError)
+_TIMED_OUT = Row(SendGateTimeoutError)
 # At once, and every 60 s for an hour.
-_SHUT_AFTER_AN_HOUR = Row(SendGateTimeoutError, met=61, to_deadline=True)
+_TIMED_OUT_AFTER_AN_HOUR = Row(SendGateTimeoutError, occurrences=61, to_deadline=True)
 
 MATRIX: Mapping[Kind, Mapping[Family, Row]] = {
-    Kind.HARMLESS: dict.fromkeys(Family, Row(DONE)),
+    Kind.ACCEPTED: dict.fromkeys(Family, Row(DONE)),
     Kind.FINAL: dict.fromkeys(Family, _ONCE),
     Kind.RETRIED: {
         **dict.fromkeys(Family, _FIVE_TIMES),
-        Family.SUBMIT: _LOST,
+        Family.SUBMIT: _UNCONFIRMED,
         Family.SUBMIT_LISTED: _FOUND,
         Family.LEADS: _ONCE,
     },
@@ -98,153 +98,149 @@ MATRIX: Mapping[Kind, Mapping[Family, Row]] = {
         Family.SUBMIT: _ONCE,
         Family.SUBMIT_LISTED: _ONCE,
     },
-    Kind.LONG_REST: {
+    Kind.LONG_RETRY_AFTER: {
         **dict.fromkeys(Family, _ONCE),
-        Family.SENSOR: Row(AirflowSensorTimeout, met=2, to_deadline=True),
-        Family.GATE: Row(SendGateTimeoutError, met=2, to_deadline=True),
+        Family.SENSOR: Row(AirflowSensorTimeout, occurrences=2, to_deadline=True),
+        Family.GATE_WAIT: Row(SendGateTimeoutError, occurrences=2, to_deadline=True),
     },
     Kind.REJECTED: {**dict.fromkeys(Family, _ONCE), Family.SENSOR: _FIVE_TIMES},
-    Kind.UNREADABLE: {
+    Kind.MALFORMED: {
         **dict.fromkeys(Family, _ONCE),
         Family.SENSOR: _FIVE_TIMES,
-        Family.GATE_LOOK: _SHUT,
-        Family.GATE: _SHUT_AFTER_AN_HOUR,
-        Family.SUBMIT: _LOST,
+        Family.GATE_ONCE: _TIMED_OUT,
+        Family.GATE_WAIT: _TIMED_OUT_AFTER_AN_HOUR,
+        Family.SUBMIT: _UNCONFIRMED,
         Family.SUBMIT_LISTED: _FOUND,
     },
     Kind.NO_STATUS: {
         Family.READ: Row(NO_STATUS),
-        Family.GATE_LOOK: _SHUT,
-        Family.GATE: _SHUT_AFTER_AN_HOUR,
+        Family.GATE_ONCE: _TIMED_OUT,
+        Family.GATE_WAIT: _TIMED_OUT_AFTER_AN_HOUR,
         Family.LEADS: _ONCE,
     },
 }
 
-# Waits whose clock jumps, by component: the deadline is an instant on the clock, so a clock that is put
-# forward ends the wait at the next look. One that is put back draws the wait out, except where a second,
-# steady clock ends it: that of Airflow's sensors in mode poke, and that of the triggerer's event loop. What
-# the service says of a send is an hour old by a clock that is put forward, and from the future by one that
-# is put back: neither opens a gate.
+# Waits while the clock jumps, by component. The deadline is a time on the wall clock: after a jump forward, a
+# wait ends at its next poll; after one back, it takes longer, unless a clock that does not jump ends it (that
+# of Airflow's sensors in mode poke, and that of the event loop). The sending status is then an hour old, or
+# from the future: neither opens a gate.
 FORWARD, BACK = "clock an hour forward", "clock an hour back"
 THEN_READY = ", then ready"
-_TIMED_OUT_AT_NEXT_LOOK = Cell(AirflowSensorTimeout, 2, 10.0)
-_SHUT_AT_NEXT_LOOK = Cell(SendGateTimeoutError, 2, 60.0)
-_SHUT_AN_HOUR_LATE = Cell(SendGateTimeoutError, 121, 2 * GATE_TIMEOUT)
-_READY_AT_NEXT_LOOK = Cell(DONE, 2, 10.0)
+_GATE_TIMED_OUT_AT_NEXT_POLL = Cell(SendGateTimeoutError, 2, 60.0)
+_GATE_TIMED_OUT_AN_HOUR_LATE = Cell(SendGateTimeoutError, 121, 2 * GATE_TIMEOUT)
+_GATE_ONCE = Cell(SendGateTimeoutError, 2, CALL[0])
+_READY_AT_NEXT_POLL = {
+    "sensor, poke": Cell(DONE, 2, 10.0),
+    "sensor, reschedule": Cell(DONE, 2, 10.0),
+    "sensor, deferrable": Cell(DONE, 1, 10.0),
+}
 CLOCKS: Mapping[str, Mapping[str, Cell]] = {
     FORWARD: {
-        "sensor, poke": _TIMED_OUT_AT_NEXT_LOOK,
-        "sensor, reschedule": _TIMED_OUT_AT_NEXT_LOOK,
-        "sensor, deferrable": _TIMED_OUT_AT_NEXT_LOOK,
-        "gate, waiting on a worker": _SHUT_AT_NEXT_LOOK,
-        "gate, deferred": _SHUT_AT_NEXT_LOOK,
+        "sensor, poke": Cell(AirflowSensorTimeout, 2, 10.0),
+        "sensor, reschedule": Cell(AirflowSensorTimeout, 2, 10.0),
+        "sensor, deferrable": Cell(AirflowSensorTimeout, 1, 10.0),
+        "gate, waits on a worker": _GATE_TIMED_OUT_AT_NEXT_POLL,
+        "gate, deferrable": _GATE_TIMED_OUT_AT_NEXT_POLL,
     },
     BACK: {
         "sensor, poke": Cell(AirflowSensorTimeout, 91, SENSOR_TIMEOUT),
         "sensor, reschedule": Cell(AirflowSensorTimeout, 451, SENSOR_TIMEOUT + 3600),
-        "sensor, deferrable": Cell(AirflowSensorTimeout, 90, SENSOR_TIMEOUT + LAST_LOOK),
-        "gate, waiting on a worker": _SHUT_AN_HOUR_LATE,
-        "gate, deferred": _SHUT_AN_HOUR_LATE,
+        "sensor, deferrable": Cell(AirflowSensorTimeout, 89, SENSOR_TIMEOUT + LAST_POLL),
+        "gate, waits on a worker": _GATE_TIMED_OUT_AN_HOUR_LATE,
+        "gate, deferrable": _GATE_TIMED_OUT_AN_HOUR_LATE,
     },
     FORWARD + THEN_READY: {
-        "sensor, poke": _READY_AT_NEXT_LOOK,
-        "sensor, reschedule": _READY_AT_NEXT_LOOK,
-        "sensor, deferrable": _READY_AT_NEXT_LOOK,
-        "gate, one look": Cell(SendGateTimeoutError, 2, CALL[0]),
-        "gate, waiting on a worker": _SHUT_AT_NEXT_LOOK,
-        "gate, deferred": _SHUT_AT_NEXT_LOOK,
+        **_READY_AT_NEXT_POLL,
+        "gate, no wait": _GATE_ONCE,
+        "gate, waits on a worker": _GATE_TIMED_OUT_AT_NEXT_POLL,
+        "gate, deferrable": _GATE_TIMED_OUT_AT_NEXT_POLL,
     },
     BACK + THEN_READY: {
-        "sensor, poke": _READY_AT_NEXT_LOOK,
-        "sensor, reschedule": _READY_AT_NEXT_LOOK,
-        "sensor, deferrable": _READY_AT_NEXT_LOOK,
-        "gate, one look": Cell(SendGateTimeoutError, 2, CALL[0]),
-        "gate, waiting on a worker": _SHUT_AN_HOUR_LATE,
-        "gate, deferred": _SHUT_AN_HOUR_LATE,
+        **_READY_AT_NEXT_POLL,
+        "gate, no wait": _GATE_ONCE,
+        "gate, waits on a worker": _GATE_TIMED_OUT_AN_HOUR_LATE,
+        "gate, deferrable": _GATE_TIMED_OUT_AN_HOUR_LATE,
     },
 }
 
 
 def expected(fault: Fault, component: Component) -> Cell:
-    """Return what comes of a component that meets a fault which does not go away."""
+    """Return what a component does with a fault that stays."""
     family, kind = component.family, fault.kind_for(component)
     if component.name in CLOCKS.get(fault.name, {}):
         return CLOCKS[fault.name][component.name]
     if kind is Kind.CLOCK_THEN_READY and family is Family.READ:
         return Cell(DONE, 2, CALL[0])
     if kind in {Kind.CLOCK, Kind.CLOCK_THEN_READY}:
-        kind = Kind.RETRIED  # a jump changes nothing where nobody waits for an instant
+        kind = Kind.RETRIED  # only a wait has a deadline
     row = MATRIX[kind][family]
-    outcome = fault.error_for(component) if row.outcome == ITS_OWN else row.outcome
-    requests = row.met * fault.requests_to_meet(component) + row.more
+    outcome = fault.error_for(component) if row.outcome == FAULT_ERROR else row.outcome
+    requests = row.occurrences * fault.requests_per_occurrence(component) + row.more
     if row.to_deadline:
         seconds = DEADLINES[family]
     else:
         seconds = _before(component) + row.seconds + sum(_pauses(fault, family, row.pauses))
-    if component.begins_on_worker and row is _SHUT_AFTER_AN_HOUR:
-        requests -= 1  # the look at the beginning, which met no fault
-    if component.looks_again and outcome in {DONE, SendGateTimeoutError}:
+    if component.polls_before_deferral and row is _TIMED_OUT_AFTER_AN_HOUR:
+        requests -= 1  # the first poll, before the fault
+    if component.polls_after_wait and outcome in {DONE, SendGateTimeoutError}:
         requests += 1
     return Cell(outcome, requests, seconds)
 
 
-def may_be_over(fault: Fault) -> bool:
-    """Tell whether a fault can go away; a clock's jump is over at once, and what is harmless need not."""
-    return fault.kind not in {Kind.HARMLESS, Kind.CLOCK, Kind.CLOCK_THEN_READY}
-
-
-def expected_once_over(fault: Fault, component: Component, times: int) -> Cell:
-    """Return what it takes where the fault is over after some times, and the task is retried or cleared."""
+def expected_after(fault: Fault, component: Component, times: int) -> Cell:
+    """Return what it takes if the fault happens some times, and the task runs again until it succeeds."""
     left, tries, survived = times, 1, _survived(fault, component)
     while left > survived[min(tries, 2) - 1]:
         left -= survived[min(tries, 2) - 1] + 1
         tries += 1
     if MATRIX[fault.kind_for(component)][component.family].outcome == DONE:
-        left, tries = 0, 1  # a submission that is listed
+        left, tries = 0, 1  # the submission is in the list
         return expected(fault, component)
-    requests = times * fault.requests_to_meet(component) + 1
+    requests = times * fault.requests_per_occurrence(component) + 1
     if tries == 1:
-        return Cell(DONE, requests + int(component.looks_again), _seconds_to_survive(fault, component, times))
+        return Cell(
+            DONE, requests + int(component.polls_after_wait), _seconds_survived(fault, component, times)
+        )
     if component.family in {Family.SUBMIT, Family.SUBMIT_LISTED}:
-        requests += _looks_for_submissions(fault, component, tries)
+        requests += _listing_requests(fault, component, tries)
     return Cell(DONE, requests, None, tries)
 
 
-def in_doubt(fault: Fault) -> bool:
-    """Tell whether the service may have acted although its answer does not say so."""
-    return fault.kind in {Kind.RETRIED, Kind.UNREADABLE, Kind.CLOCK, Kind.CLOCK_THEN_READY}
+def may_have_been_received(fault: Fault) -> bool:
+    """Return whether the service may have acted on a request although its response does not show it."""
+    return fault.kind in {Kind.RETRIED, Kind.MALFORMED, Kind.CLOCK, Kind.CLOCK_THEN_READY}
 
 
 def _survived(fault: Fault, component: Component) -> tuple[float, float]:
-    """How often the fault is met at most by a try that ends well: the first one, and each later one."""
+    """Return how many occurrences the first try survives, and each later one."""
     row = MATRIX[fault.kind_for(component)][component.family]
-    if row is _SHUT_AFTER_AN_HOUR:
+    if row is _TIMED_OUT_AFTER_AN_HOUR:
         return math.inf, math.inf
-    if row.to_deadline and component.looks_again:
-        return row.met, row.met - 1
-    return row.met - 1, row.met - 1
+    if row.to_deadline and component.polls_after_wait:
+        return row.occurrences, row.occurrences - 1
+    return row.occurrences - 1, row.occurrences - 1
 
 
-def _seconds_to_survive(fault: Fault, component: Component, times: int) -> float:
+def _seconds_survived(fault: Fault, component: Component, times: int) -> float:
     row = MATRIX[fault.kind_for(component)][component.family]
-    if row is _SHUT_AFTER_AN_HOUR:
+    if row is _TIMED_OUT_AFTER_AN_HOUR:
         return _before(component) + times * INTERVALS[component.family]
     if row.to_deadline:
         return DEADLINES[component.family]
     return _before(component) + sum(_pauses(fault, component.family, times))
 
 
-def _looks_for_submissions(fault: Fault, component: Component, tries: int) -> int:
-    """How many requests look for submissions: each retry does first, and each try in doubt at its end."""
-    if fault.unseen:
-        return LOOKS_FOR_IT  # it keeps the retries from looking too, up to the last
-    ends = int(in_doubt(fault)) + 1
-    return LOOKS_FOR_IT * ends * (tries - 1)
+def _listing_requests(fault: Fault, component: Component, tries: int) -> int:
+    """Return the requests for the list: at the start of each retry, and at the end of an unconfirmed try."""
+    if fault.not_received:
+        return LISTING_REQUESTS  # only the last retry can fetch the list
+    ends = int(may_have_been_received(fault)) + 1
+    return LISTING_REQUESTS * ends * (tries - 1)
 
 
 def _before(component: Component) -> float:
-    return INTERVALS[component.family] if component.begins_on_worker else 0.0
+    return INTERVALS[component.family] if component.polls_before_deferral else 0.0
 
 
 def _pauses(fault: Fault, family: Family, count: int) -> list[float]:
-    return [max(pause, fault.rest) for pause in PAUSES[family][:count]]
+    return [max(pause, fault.retry_after) for pause in PAUSES[family][:count]]

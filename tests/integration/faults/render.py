@@ -1,73 +1,65 @@
-"""Writes the matrix into its page of the documentation: ``python -m tests.integration.faults.render``."""
+"""Write the matrix into its page of the documentation: ``python -m tests.integration.faults.render``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from pathlib import Path
 
 from tests.integration.faults.components import CALLS, CHANGES, COMPONENTS, GATES, SENSORS, Component
-from tests.integration.faults.expected import (
-    CLOCKS,
-    DONE,
-    NO_STATUS,
-    Cell,
-    expected,
-    expected_once_over,
-    may_be_over,
-)
+from tests.integration.faults.expected import DONE, NO_STATUS, Cell, expected, expected_after
+from tests.integration.faults.faults import CLOCK_JUMPS, ENDING_FAULTS, FAULTS, Fault
 from tests.support import ROOT
-from tests.support.faults import FAULTS, Fault
 
 PAGE = ROOT / "docs" / "develop" / "fault-matrix.md"
-# How often a fault is met before it is over.
+# How often a fault happens before it ends.
 TIMES = 4
 _PLACE = re.compile(r"(?<=^% table: )(\w+)\n.*?(?=^% end$)", re.MULTILINE | re.DOTALL)
 
 
 def rendered(page: str) -> str:
-    """Return a page with the tables that its comments ask for."""
+    """Return a page with the tables between its comments."""
     tables = _tables()
     return _PLACE.sub(lambda place: f"{place[1]}\n\n{tables[place[1]]}\n", page)
 
 
 def _tables() -> dict[str, str]:
-    clocks = [fault for fault in FAULTS if fault.name in CLOCKS]
-    others = [fault for fault in FAULTS if fault.name not in CLOCKS]
-    passing = [fault for fault in FAULTS if may_be_over(fault)]
+    others = [fault for fault in FAULTS if fault not in CLOCK_JUMPS]
     waits = (*SENSORS, *GATES)
     return {
         "calls": _table(others, (*CALLS, *CHANGES), expected),
         "waits": _table(others, waits, expected),
-        "clocks": _table(clocks, waits, expected),
-        "over": _table(passing, COMPONENTS, lambda fault, met: expected_once_over(fault, met, TIMES)),
+        "clocks": _table(CLOCK_JUMPS, waits, expected),
+        "ends": _table(
+            ENDING_FAULTS, COMPONENTS, lambda fault, component: expected_after(fault, component, TIMES)
+        ),
     }
 
 
 def _table(
     faults: Sequence[Fault], components: Sequence[Component], cell: Callable[[Fault, Component], Cell]
 ) -> str:
-    """Make a table; rows that follow each other and are alike are one, and so are such columns."""
-    columns = [
-        (component.name, tuple(_shown(cell(each, component)) for each in faults)) for component in components
-    ]
-    columns = _together(columns)
-    rows = _together(
+    """Return a table; adjacent rows with the same cells become one, and so do such columns."""
+    columns = _merged(
+        [
+            (component.name, tuple(_shown(cell(each, component)) for each in faults))
+            for component in components
+        ]
+    )
+    rows = _merged(
         [
             (fault.name, cells)
             for fault, cells in zip(faults, zip(*(cells for _, cells in columns), strict=True), strict=True)
         ]
     )
-    heads = ("Fault", *(names for names, _ in columns))
-    lines = [heads, ["---"] * len(heads), *((names, *cells) for names, cells in rows)]
+    head = ("Fault", *(names for names, _ in columns))
+    lines = [head, ["---"] * len(head), *((names, *cells) for names, cells in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _together(named: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
+def _merged(named: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[str, tuple[str, ...]]]:
     return [
-        ("<br>".join(name for name, _ in alike), cells)
-        for cells, alike in groupby(named, lambda each: each[1])
+        ("<br>".join(name for name, _ in same), cells) for cells, same in groupby(named, lambda each: each[1])
     ]
 
 

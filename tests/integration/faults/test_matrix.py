@@ -1,4 +1,8 @@
-"""Every fault against everything that asks a service; what has to come of it stands in ``expected.py``."""
+"""Every fault in every component, with the result that ``expected.py`` names.
+
+One case stands for others that prove the same: of the two slow faults, one runs in one component of each
+family, and the other once with each transport; of the faults that end, one of each kind runs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import logging
 import math
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +39,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.operators.instantly import SendGateTimeoutError
 from tests.conftest import KEY, set_connection
-from tests.faults import render
+from tests.integration.faults import render
 from tests.integration.faults.components import (
     COMPONENTS,
     GATES,
@@ -51,44 +55,44 @@ from tests.integration.faults.expected import (
     NO_STATUS,
     Cell,
     expected,
-    expected_once_over,
-    in_doubt,
-    may_be_over,
+    expected_after,
+    may_have_been_received,
 )
+from tests.integration.faults.faults import ENDING_FAULTS, ERROR_FIELDS, FAULTS, Fault, Kind
+from tests.integration.faults.injection import Scenario
 from tests.support.certificates import Certificates
-from tests.support.fake_clock import Clock, clock  # noqa: F401 - a fixture
-from tests.support.fake_server import Reply, ScriptedServer
-from tests.support.faults import ANY_CASE, FAULTS, Fault, Kind, Stage
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_server import FakeServer, Reply
 
-# What to do, in the words of each error.
+# What each message says that a person should do.
 ADVICE: dict[type[Exception], str] = {
     BadRequestError: "sending it again will not help",
     AuthenticationError: "Check the API key, which is the connection's password",
-    PermissionDeniedError: "create a key that has the scope|give it the missing permission",
+    PermissionDeniedError: "create a key that has the scope|lacks a permission: grant it",
     BlockedByProxyError: "Check the outgoing proxy and the user agent",
     PaymentRequiredError: "needs an active paid plan, or more credits",
     NotFoundError: "Check the id",
     RedirectRefusedError: "Set the connection's host",
     RejectedError: "check the id, the credits and the API key",
-    MalformedResponseError: "Is the connection's host really",
+    MalformedResponseError: "Does the connection's host belong to",
     RateLimitedError: "lower the connection's max_requests_per_second",
     ServiceUnavailableError: "try again later",
     CertificateError: "Check the host of connection .* and this machine's certificate authorities",
     ConnectError: "Check the network, and the host of connection",
     IncompleteResponseError: "Check the network",
     SubmissionUnconfirmedError: "A retry looks again before it submits",
-    # Where the clock was put back, Airflow's own words come first.
+    # After a jump back, the message is Airflow's own.
     AirflowSensorTimeout: "raise the timeout|exceeds the specified timeout",
-    SendGateTimeoutError: "Clear the task later, or give it a longer wait_timeout|"
-    "time is up, and Instantly could not be asked: .*lower the connection's max_requests_per_second",
+    SendGateTimeoutError: "Clear the task later, or set a longer wait_timeout|"
+    "timed out without a response from Instantly: .*lower the connection's max_requests_per_second",
 }
 
 
 @dataclass
-class Played:
-    """What came of a component that met a fault."""
+class Run:
+    """What a component did in a scenario."""
 
-    stage: Stage
+    scenario: Scenario
     result: Any = None
     error: Exception | None = None
     tries: int = 0
@@ -99,163 +103,176 @@ class Played:
             return type(self.error)
         if isinstance(self.result, SendingStatus) and self.result.status is None:
             return NO_STATUS
-        assert self.stage.component.is_right(self.result), self.result
+        assert self.scenario.component.is_right(self.result), self.result
         return DONE
 
     @property
     def requests(self) -> int:
-        return len(self.stage.server.requests) - self.stage.quiet
+        return len(self.scenario.server.requests) - self.scenario.polls_before
 
 
-Playing = Callable[..., Played]
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+RunWithFault = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[ScriptedServer]:
-    """Another server, that would be glad to get a key."""
-    with ScriptedServer() as running:
-        running.play({})
+def other_server() -> Iterator[FakeServer]:
+    """A server that must not get a request, because the key would be in it."""
+    with FakeServer() as running:
+        running.respond({})
         yield running
 
 
 @pytest.fixture
-def shown(
-    elsewhere: ScriptedServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+def visible(
+    other_server: FakeServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[list[str]]:
-    """What a test has made visible, beyond what was logged and printed; no key may be in any of it."""
+    """A list for all that a test makes visible; the key must not be in it, in a log or in the output."""
     caplog.set_level(logging.DEBUG)
     collected: list[str] = []
     yield collected
-    assert elsewhere.connections == 0
+    assert other_server.connections == 0
     printed = capsys.readouterr()
     # A part of the key would be as bad.
     assert KEY[:8] not in "\n".join([caplog.text, printed.out, printed.err, *collected])
 
 
 @pytest.fixture
-def stage_of(
-    server: ScriptedServer,
-    elsewhere: ScriptedServer,
-    clock: Clock,  # noqa: F811 - the fixture
+def scenario_of(
+    server: FakeServer,
+    other_server: FakeServer,
+    clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
     certificates: Certificates,
-) -> Callable[[Component, float], Stage]:
-    return lambda component, times: Stage(
-        component, server, elsewhere, clock, monkeypatch, certificates, times
+) -> Callable[[Component, float], Scenario]:
+    return lambda component, times: Scenario(
+        component, server, other_server, clock, monkeypatch, certificates, times
     )
 
 
 @pytest.fixture
-def play(
-    stage_of: Callable[[Component, float], Stage], monkeypatch: pytest.MonkeyPatch, shown: list[str]
-) -> Playing:
-    """Let a component meet a fault, again until it ends well if the fault is over at some time."""
+def run_with_fault(
+    scenario_of: Callable[[Component, float], Scenario], monkeypatch: pytest.MonkeyPatch, visible: list[str]
+) -> RunWithFault:
+    """Run a component with a fault, again until it succeeds if the fault ends."""
 
-    def met(fault: Fault, component: Component, times: float = math.inf) -> Played:
-        stage = stage_of(component, times)
-        stage.list_submissions(taken=component.family is Family.SUBMIT_LISTED and in_doubt(fault))
-        fault.play(stage)
+    def run_with_fault(fault: Fault, component: Component, times: float = math.inf) -> Run:
+        scenario = scenario_of(component, times)
+        listed = component.family is Family.SUBMIT_LISTED
+        scenario.list_submissions(accepted=listed and may_have_been_received(fault))
+        fault.inject(scenario)
         set_connection(
             monkeypatch,
             component.conn_type,
-            host=stage.host,
-            extra={"timeout": stage.timeout, "max_requests_per_second": 1000},
+            host=scenario.host,
+            extra={"timeout": scenario.timeout, "max_requests_per_second": 1000},
         )
-        played, store = Played(stage), {}
-        while played.tries <= RETRIES:
-            played.tries += 1
-            attempt = Attempt(played.tries, store)
+        run, store = Run(scenario), {}
+        while run.tries <= RETRIES:
+            run.tries += 1
+            attempt = Attempt(run.tries, store)
             try:
-                played.result, played.error = component.run(attempt), None
+                run.result, run.error = component.run(attempt), None
             except Exception as error:  # noqa: BLE001 - any of them is an outcome
-                played.result, played.error = None, error
-                shown.extend(traceback.format_exception(error))
-            shown.append(json.dumps(attempt.left_behind))
-            shown.append(repr(vars(played.result) if hasattr(played.result, "raw") else played.result))
-            if times == math.inf or played.outcome == DONE:
+                run.result, run.error = None, error
+                visible.extend(traceback.format_exception(error))
+            visible.append(json.dumps(attempt.stored))
+            visible.append(repr(vars(run.result) if hasattr(run.result, "raw") else run.result))
+            if times == math.inf or run.outcome == DONE:
                 break
-        return played
+        return run
 
-    return met
+    return run_with_fault
 
 
-def assert_pauses(played: Played, cell: Cell, fault: Fault) -> None:
-    """Hold what was slept against what is allowed to be; what has really passed counts too."""
+def assert_pauses(run: Run, cell: Cell, fault: Fault) -> None:
+    """Check the sum of all pauses; real time that passed counts as well."""
     assert cell.seconds is not None
-    time = played.stage.clock
-    assert time.skipped >= cell.seconds - time.really_passed() - 4 * fault.vague - 0.01
-    # In the triggerer, each look may leave a twentieth of a second late.
-    assert time.skipped <= cell.seconds + 0.06 * (played.requests + 6)
+    clock = run.scenario.clock
+    assert clock.slept >= cell.seconds - clock.real_seconds() - 4 * fault.tolerance - 0.01
+    # In the triggerer, a poll may be 0.05 s late.
+    assert clock.slept <= cell.seconds + 0.06 * (run.requests + 6)
 
 
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_fault_that_stays(fault: Fault, component: Component, play: Playing) -> None:
-    played, cell = play(fault, component), expected(fault, component)
-    assert (played.outcome, played.requests) == (cell.outcome, cell.requests)
-    assert_pauses(played, cell, fault)
-    if played.error is not None:
-        assert_helpful(played.error, fault, component)
+# The components of faults that are noticed by a timeout, in real time.
+_BOTH_TRANSPORTS = {"`get_campaign_status`", "`aget_sending_status`"}
+_EACH_FAMILY = {
+    *_BOTH_TRANSPORTS,
+    "submit; not listed",
+    "submit; listed",
+    "add leads",
+    "sensor, deferrable",
+    "gate, no wait",
+    "gate, deferrable",
+}
+_SLOW = {"no response until the timeout": _EACH_FAMILY, "body slower than the timeout": _BOTH_TRANSPORTS}
+
+
+def cases(faults: Sequence[Fault]) -> Iterator[Any]:
+    """Return every fault with every component, but slow faults with some."""
+    for fault in faults:
+        for component in COMPONENTS:
+            if not fault.slow or component.name in _SLOW[fault.name]:
+                yield pytest.param(fault, component, id=f"{fault} - {component.name}")
+
+
+@pytest.mark.parametrize(("fault", "component"), cases(FAULTS))
+def test_fault_that_stays(fault: Fault, component: Component, run_with_fault: RunWithFault) -> None:
+    run, cell = run_with_fault(fault, component), expected(fault, component)
+    assert (run.outcome, run.requests) == (cell.outcome, cell.requests)
+    assert_pauses(run, cell, fault)
+    if run.error is not None:
+        assert_helpful(run.error, fault, component)
 
 
 def assert_helpful(error: Exception, fault: Fault, component: Component) -> None:
-    """Hold a message to what it promises: whose fault it is, and what to do."""
-    told = str(error)
-    assert re.search(ADVICE[type(error)], told), told
+    """Check that a message says what to do, and about which connection or campaign."""
+    message = str(error)
+    assert re.search(ADVICE[type(error)], message), message
     about_a_call = isinstance(error, (ApiError, SubmissionUnconfirmedError))
-    if about_a_call or fault.kind_for(component) in {Kind.LONG_REST, Kind.UNREADABLE}:
-        assert f"connection '{component.conn_id}'" in told
-    elif "run duration" not in told:
-        assert re.search(f"Campaign ({ID}|{UUID})", told), told
+    if about_a_call or fault.kind_for(component) in {Kind.LONG_RETRY_AFTER, Kind.MALFORMED}:
+        assert f"connection '{component.conn_id}'" in message
+    elif "run duration" not in message:
+        assert re.search(f"Campaign ({ID}|{UUID})", message), message
 
 
-# What is slow has to be waited for each time.
-OVER_AFTER = [
-    pytest.param(fault, times, id=f"{fault} x {times}")
-    for fault in filter(may_be_over, FAULTS)
-    for times in ((render.TIMES,) if fault.slow else (1, render.TIMES))
-]
-
-
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
-@pytest.mark.parametrize(("fault", "times"), OVER_AFTER)
-def test_a_fault_that_is_over(fault: Fault, times: int, component: Component, play: Playing) -> None:
-    played, cell = play(fault, component, times), expected_once_over(fault, component, times)
-    assert (played.outcome, played.tries, played.requests) == (DONE, cell.tries, cell.requests)
+@pytest.mark.parametrize("times", [1, render.TIMES])
+@pytest.mark.parametrize(("fault", "component"), cases(ENDING_FAULTS))
+def test_fault_that_ends(
+    fault: Fault, component: Component, times: int, run_with_fault: RunWithFault
+) -> None:
+    run, cell = run_with_fault(fault, component, times), expected_after(fault, component, times)
+    assert (run.outcome, run.tries, run.requests) == (DONE, cell.tries, cell.requests)
     if cell.seconds is not None:
-        assert_pauses(played, cell, fault)
+        assert_pauses(run, cell, fault)
 
 
 @pytest.mark.parametrize("component", GATES, ids=lambda component: component.name)
-@pytest.mark.parametrize("member", ANY_CASE)
-def test_a_healthy_status_beside_an_error_opens_nothing(
-    component: Component, member: str, play: Playing
+@pytest.mark.parametrize("field", ERROR_FIELDS)
+def test_gate_stays_closed_if_healthy_status_has_error(
+    component: Component, field: str, run_with_fault: RunWithFault
 ) -> None:
-    def contradicting(stage: Stage) -> None:
-        good = stage.component.good(stage.clock)
-        stage.play(
-            Reply(lambda request: {**json.loads(good.encoded(request)), member: "the data may be wrong"})
+    def contradict(scenario: Scenario) -> None:
+        success = scenario.component.success(scenario.clock)
+        scenario.respond(
+            Reply(lambda request: {**json.loads(success.encoded(request)), field: "the data may be wrong"})
         )
 
-    fault = Fault("an answer and an error", Kind.UNREADABLE, contradicting, MalformedResponseError)
-    played, cell = play(fault, component), expected(fault, component)
-    assert (played.outcome, played.requests) == (cell.outcome, cell.requests)
-    assert "the data may be wrong" in str(played.error)
+    fault = Fault("a healthy status and an error", Kind.MALFORMED, contradict, MalformedResponseError)
+    run, cell = run_with_fault(fault, component), expected(fault, component)
+    assert (run.outcome, run.requests) == (cell.outcome, cell.requests)
+    assert "the data may be wrong" in str(run.error)
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
-def test_where_nothing_goes_wrong_everything_is_asked_once(component: Component, play: Playing) -> None:
-    fine = Fault("none", Kind.HARMLESS, lambda stage: stage.play(None))
-    played = play(fine, component)
-    assert (played.outcome, played.requests) == (DONE, 2 if component.looks_again else 1)
+def test_component_without_fault_sends_one_request(
+    component: Component, run_with_fault: RunWithFault
+) -> None:
+    no_fault = Fault("none", Kind.ACCEPTED, lambda scenario: scenario.respond(None))
+    run = run_with_fault(no_fault, component)
+    assert (run.outcome, run.requests) == (DONE, 2 if component.polls_after_wait else 1)
 
 
-def test_the_matrix_in_the_documentation_is_this_one() -> None:
+def test_documentation_shows_this_matrix() -> None:
     page = render.PAGE.read_text()
     assert page == render.rendered(page), "run: python -m tests.integration.faults.render"
     assert page.count("\n| Fault |") == 4

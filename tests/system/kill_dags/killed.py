@@ -1,7 +1,7 @@
-"""Tasks whose worker process is killed once, each at a point of its own, and which Airflow then retries.
+"""Tasks whose worker process is killed once, each at another point, and which Airflow then retries.
 
-The point is an edge to the outside (the request goes out, the answer comes in, Airflow's state store is
-written), never a function of the provider. A file in ``KILLS_FOLDER`` tells that a task was killed already.
+Each point is at a border of the process (the request leaves, the response arrives, the task state store is
+written), never a function of the provider. A file in ``KILLS_FOLDER`` marks a task that was killed already.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ import requests
 from airflow.providers.common.compat.sdk import DAG
 from airflow.sdk.execution_time.context import TaskStateStoreAccessor
 
-from airflow_provider_campaigns.operators import campaign_cleaner
-from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerSubmitCampaignOperator
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerSubmitCampaignOperator,
+    submit_campaign,
+)
 from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator
 
-# A retry need not wait here for a service that is slow to list what it took.
-campaign_cleaner.LISTING_DELAY_SECONDS = 0.5
+# The sandbox lists a submitted campaign immediately, so a retry need not wait for that.
+submit_campaign.LISTING_DELAY_SECONDS = 0.5
 
 POINTS = (
-    "before_the_call",
-    "after_it_was_taken",
-    "after_the_answer",
-    "before_it_is_stored",
-    "after_it_is_stored",
+    "before_request",
+    "after_acceptance",
+    "after_response",
+    "before_store",
+    "after_store",
 )
 CALLS = {"submit": "/v1/send_campaign", "leads": "/api/v2/leads/add"}
-# Leads are killed at the second batch, so that there is one to go on behind.
-TURN = {"submit": 1, "leads": 2}
+# The upload of leads is killed at its second batch, so that a retry continues after the first.
+OCCURRENCE = {"submit": 1, "leads": 2}
 
 
 def kill_once(context: Any) -> None:
-    """Arrange for this process to die at the point that the task's name tells."""
+    """Arrange for this process to be killed at the point that the task id names."""
     kind, _, point = context["task"].task_id.partition("_")
     flag = Path(os.environ["KILLS_FOLDER"], context["task"].task_id)
     if flag.exists():
@@ -50,37 +52,39 @@ def kill_once(context: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
 
-    if point == "before_the_call":
-        _wrap(requests.Session, "send", TURN[kind], before=die, only=CALLS[kind])
-    elif point == "after_it_was_taken":
-        _wrap(http.client.HTTPConnection, "getresponse", TURN[kind], before=lambda: (time.sleep(1), die()))
-    elif point == "after_the_answer":
-        _wrap(requests.Session, "send", TURN[kind], after=die, only=CALLS[kind])
-    elif point == "before_it_is_stored":
-        _wrap(TaskStateStoreAccessor, "set", TURN[kind], before=die)
+    if point == "before_request":
+        _wrap(requests.Session, "send", OCCURRENCE[kind], before=die, only=CALLS[kind])
+    elif point == "after_acceptance":
+        _wrap(
+            http.client.HTTPConnection, "getresponse", OCCURRENCE[kind], before=lambda: (time.sleep(1), die())
+        )
+    elif point == "after_response":
+        _wrap(requests.Session, "send", OCCURRENCE[kind], after=die, only=CALLS[kind])
+    elif point == "before_store":
+        _wrap(TaskStateStoreAccessor, "set", OCCURRENCE[kind], before=die)
     else:
-        _wrap(TaskStateStoreAccessor, "set", TURN[kind], after=die)
+        _wrap(TaskStateStoreAccessor, "set", OCCURRENCE[kind], after=die)
 
 
 def _wrap(
     owner: Any,
     name: str,
-    turn: int,
+    occurrence: int,
     *,
     before: Callable[[], Any] = lambda: None,
     after: Callable[[], Any] = lambda: None,
     only: str = "",
 ) -> None:
-    original, turns = getattr(owner, name), [0]
+    original, calls = getattr(owner, name), [0]
 
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         if only and not args[0].path_url.startswith(only):
             return original(self, *args, **kwargs)
-        turns[0] += 1
-        if turns[0] == turn:
+        calls[0] += 1
+        if calls[0] == occurrence:
             before()
         result = original(self, *args, **kwargs)
-        if turns[0] == turn:
+        if calls[0] == occurrence:
             after()
         return result
 

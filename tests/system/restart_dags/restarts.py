@@ -1,7 +1,8 @@
-"""Waits of every kind for a test to disturb, with tasks behind them that leave a trace in the sandbox."""
+"""Waits of every kind, with downstream tasks whose requests the sandbox records."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
@@ -21,7 +22,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 
-# Longer than any disturbance; and seconds after which a wait runs out in the middle of one, and behind it.
+# Timeouts in seconds: longer than any outage, during one, and after it.
 LONG = 600
 EARLY = 25
 LATE = 40
@@ -58,40 +59,42 @@ def send(task_id: str, campaign: str) -> InstantlyAddLeadsOperator:
 
 
 quick: dict[str, Any] = {"poke_interval": 1, "deferrable": True}
+# A busy Airflow may fail a task whose trigger fires soon after the deferral.
+retried: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 names = ("campaign", "campaign_2", "campaign_3", "never", "go", "gated", "shut", "draft", "job", "test")
-with DAG("triggerers_die", schedule=None, params=dict.fromkeys(names, "")):
+with DAG("triggerers_killed", schedule=None, params=dict.fromkeys(names, "")):
     sensor("campaign", "campaign", deferrable=True) >> fetch("fetch", "campaign")
     gate("gate", "gated") >> send("send", "gated")
-    sensor("begun_there", "campaign_2", start_from_trigger=True) >> fetch("fetch_2", "campaign_2")
+    sensor("started_in_triggerer", "campaign_2", start_from_trigger=True) >> fetch("fetch_2", "campaign_2")
     fetch("fetch_3", "campaign_3", wait_for_completion=True, timeout=LONG, **quick)
     InstantlyActivateCampaignOperator(
         task_id="activate", campaign_id="{{ params.draft }}", wait_timeout=LONG, **quick
     )
     InstantlyBackgroundJobSensor(task_id="job", job_id="{{ params.job }}", timeout=LONG, **quick)
     CampaignCleanerInboxTestSensor(task_id="test", job_id="{{ params.test }}", timeout=LONG, **quick)
-    # What has little time begins when all the others wait.
+    # The waits with a short timeout start when all others wait.
     early = sensor("early", "never", deferrable=True, timeout=EARLY)
     late_gate = gate("late_gate", "shut", wait_timeout=LATE)
-    sensor("go", "go", deferrable=True) >> [
+    sensor("go", "go", deferrable=True, **retried) >> [
         early,
         late_gate,
         sensor("late", "never", deferrable=True, timeout=LATE),
-        sensor("late_begun_there", "never", start_from_trigger=True, timeout=LATE),
+        sensor("late_in_triggerer", "never", start_from_trigger=True, timeout=LATE),
     ]
     early >> fetch("never_fetch", "never")
     late_gate >> send("never_send", "shut")
 
 
-with DAG("scheduler_dies", schedule=None, params=dict.fromkeys(("campaign", "never", "go", "gated"), "")):
+with DAG("scheduler_killed", schedule=None, params=dict.fromkeys(("campaign", "never", "go", "gated"), "")):
     sensor("campaign", "campaign", deferrable=True) >> fetch("fetch", "campaign")
     gate("gate", "gated") >> send("send", "gated")
-    sensor("go", "go", deferrable=True) >> [
+    sensor("go", "go", deferrable=True, **retried) >> [
         sensor("early", "never", deferrable=True, timeout=EARLY),
-        # These look once before the scheduler dies, and not again until there is another one.
+        # This one polls once before the scheduler is killed, and not again before it is back.
         sensor("rescheduled", "campaign", mode="reschedule", poke_interval=30),
-        # This one looks again at its deadline alone: a busy Airflow may fail a task that comes back sooner.
+        # This one polls again only at its deadline: a busy Airflow may fail a task that comes back sooner.
         sensor("late_rescheduled", "never", mode="reschedule", poke_interval=60, timeout=LATE),
-        # These are on a worker when it dies with the scheduler.
+        # These are on a worker when it is killed with the scheduler.
         sensor("poked", "campaign", mode="poke"),
         CampaignCleanerSubmitCampaignOperator(
             task_id="submit", campaign_html="<p>Spring</p>", campaign_name="Spring", retries=0
@@ -101,10 +104,10 @@ with DAG("scheduler_dies", schedule=None, params=dict.fromkeys(("campaign", "nev
 
 patient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 200}
 impatient: dict[str, Any] = {"poke_interval": 0.5, "max_failures": 3}
-with DAG("service_goes_away", schedule=None, params={"campaign": "", "gated": ""}):
+with DAG("service_unreachable", schedule=None, params={"campaign": "", "gated": ""}):
     sensor("deferred", "campaign", deferrable=True, **patient) >> fetch("fetch", "campaign")
     sensor("poked", "campaign", mode="poke", **patient)
-    # Airflow on a busy machine may fail a task that comes back much sooner, before the first look is settled.
+    # A busy Airflow may fail a task that is rescheduled much sooner, before it has stored the first state.
     sensor("rescheduled", "campaign", mode="reschedule", **{**patient, "poke_interval": 10})
     gate("gate", "gated", **patient) >> send("send", "gated")
     sensor("impatient", "campaign", deferrable=True, soft_fail=True, **impatient)

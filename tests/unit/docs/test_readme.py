@@ -1,4 +1,4 @@
-"""What README and documentation say of operators, sensors and hooks, held against the code."""
+"""The README and the documentation of operators, sensors and hooks, compared with the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = {name: (ROOT / page, anchor) for name, page, anchor in ROW.findall((ROOT 
 
 
 def public_classes(*kinds: str) -> dict[str, type[Any]]:
-    """Return the operators, sensors and hooks of the modules that Airflow is told of."""
+    """Return the operators, sensors and hooks of the modules that the provider info lists."""
     entries = [entry for kind in kinds for entry in get_provider_info()[kind]]
     modules = [importlib.import_module(name) for entry in entries for name in entry["python-modules"]]
     return {
@@ -38,13 +38,13 @@ HOOKS = public_classes("hooks")
 
 
 def arguments(cls: type[Any]) -> set[str]:
-    """Return the arguments that a class itself takes."""
+    """Return the arguments that a class itself defines."""
     wanted = inspect.signature(vars(cls)["__init__"]).parameters.values()
     return {each.name for each in wanted if each.kind is not each.VAR_KEYWORD} - {"self"}
 
 
 def section(page: Path, anchor: str) -> str:
-    """Return what stands on a page below a heading, up to the next one of its level or above."""
+    """Return the part of a page below a heading, up to the next heading of its level or above."""
     text, found, fenced = [], None, False
     for line in page.read_text().splitlines():
         fenced ^= line.startswith("```")
@@ -62,41 +62,43 @@ def section(page: Path, anchor: str) -> str:
 
 
 def rows(name: str, head: str) -> list[str]:
-    """Return the rows of the tables with a head, out of the section that explains a class."""
+    """Return the rows of the tables with a head, from the section about a class."""
     tables = re.findall(rf"^\| {head} \|.*\n\|[ |-]+\n((?:\|.*\n?)+)", section(*ROWS[name]), re.MULTILINE)
     return [row for table in tables for row in table.splitlines()]
 
 
 def parameters(name: str) -> dict[str, str]:
-    """Return the rows of the parameters by name."""
+    """Return the rows about parameters, by name."""
     found = {row.split("|")[1].strip(" `"): row for row in rows(name, "Parameter")}
     assert len(found) == len(rows(name, "Parameter"))
     return found
 
 
-def test_the_readme_names_every_operator_sensor_and_hook_and_nothing_else() -> None:
+def test_readme_lists_every_operator_sensor_and_hook() -> None:
     assert set(ROWS) == set(TASKS) | set(HOOKS)
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_each_is_explained_where_the_readme_says(name: str) -> None:
+def test_readme_links_to_the_section_about_each_class(name: str) -> None:
     assert name in section(*ROWS[name])
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_page_has_a_row_for_each_argument_and_for_no_other(name: str) -> None:
+def test_page_has_a_row_for_each_argument_and_no_other(name: str) -> None:
     known = {each for base in TASKS[name].__mro__ if "__init__" in vars(base) for each in arguments(base)}
     assert arguments(TASKS[name]) <= parameters(name).keys() <= known
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_page_says_which_arguments_are_templated(name: str) -> None:
-    said = {each for each, row in parameters(name).items() if re.search(r"(?<!Not )\b[Tt]emplated", row)}
-    assert said == set(TASKS[name].template_fields)
+def test_page_says_which_arguments_are_templated(name: str) -> None:
+    documented = {
+        each for each, row in parameters(name).items() if re.search(r"(?<!Not )\b[Tt]emplated", row)
+    }
+    assert documented == set(TASKS[name].template_fields)
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_the_page_of_the_hooks_has_every_method_and_no_other(name: str) -> None:
-    said = {each for row in rows(name, "Method") for each in re.findall(r"`(\w+)`", row.split("|")[1])}
+def test_page_has_a_row_for_each_hook_method_and_no_other(name: str) -> None:
+    documented = {each for row in rows(name, "Method") for each in re.findall(r"`(\w+)`", row.split("|")[1])}
     methods = {each for each, value in vars(HOOKS[name]).items() if inspect.isfunction(value)}
-    assert said == {each for each in methods if not each.startswith(("_", "aget_"))}
+    assert documented == {each for each in methods if not each.startswith(("_", "aget_"))}

@@ -1,4 +1,4 @@
-"""Leads read from a list or a file: what is a lead, what is an error, and how much is in memory."""
+"""Leads from a list or a file: which are valid, what an error says, and how many are in memory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_campaigns.rules.lead_files import (
     MAX_LINE_LENGTH,
     Lead,
+    check_leads,
     format_of,
     from_file,
     from_sequence,
@@ -42,7 +43,7 @@ def leads(count: int) -> list[Lead]:
     return [{"email": f"lead{number}@example.com"} for number in range(count)]
 
 
-def test_a_csv_file_is_read_whatever_program_wrote_it() -> None:
+def test_csv_with_bom_quotes_and_empty_cells_is_read() -> None:
     assert csv(
         "\ufeffemail,first_name,city,note\r\n"
         'ada@example.com,Ada,"London\r\nUK",\r\n'
@@ -54,17 +55,17 @@ def test_a_csv_file_is_read_whatever_program_wrote_it() -> None:
     ]
 
 
-def test_the_last_line_of_a_csv_file_need_not_end() -> None:
+def test_csv_without_final_newline_is_read() -> None:
     assert csv("city,email\nParis,a@example.com") == [
         {"email": "a@example.com", "custom_variables": {"city": "Paris"}}
     ]
 
 
-def test_a_quoted_header_behind_a_byte_order_mark_is_understood() -> None:
+def test_csv_header_quoted_after_a_bom_is_read() -> None:
     assert csv('\ufeff"email"\na@example.com\n') == [{"email": "a@example.com"}]
 
 
-def test_the_one_member_of_a_lead_that_is_a_number_becomes_one() -> None:
+def test_csv_lt_interest_status_becomes_an_integer() -> None:
     assert csv("email,lt_interest_status\na@example.com,-3\nb@example.com,\n") == [
         {"email": "a@example.com", "lt_interest_status": -3},
         {"email": "b@example.com"},
@@ -72,7 +73,7 @@ def test_the_one_member_of_a_lead_that_is_a_number_becomes_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (f"email,city\na@b.c,{SECRET}\n,{SECRET}\n", r"leads\.csv, line 3 has no e-mail address"),
         (f"email\n{SECRET}\n", r"leads\.csv, line 2 has no e-mail address"),
@@ -82,8 +83,11 @@ def test_the_one_member_of_a_lead_that_is_a_number_becomes_one() -> None:
         (f"email,lt_interest_status\na@b.c,{SECRET}\n", r"leads\.csv, line 2: lt_interest_status"),
         (f'email,city\na@b.c,"{SECRET}\n', r"leads\.csv, line 2: unexpected end"),
         (f'email,city\na@b.c,"{SECRET}"x\n', r"leads\.csv, line 2: .*expected"),
-        (f"email,city,city\na@b.c,{SECRET},x\n", r"leads\.csv, line 1: the header names a column twice"),
-        (f"email,\na@b.c,{SECRET}\n", r"leads\.csv, line 1: the header names a column twice, or not at all"),
+        (
+            f"email,city,city\na@b.c,{SECRET},x\n",
+            r"leads\.csv, line 1: the header has a duplicate or empty column name",
+        ),
+        (f"email,\na@b.c,{SECRET}\n", r"leads\.csv, line 1: the header has a duplicate or empty column name"),
         (f"a@b.c,{SECRET}\n", r"leads\.csv, line 1: .*needs a column 'email'"),
         (f"\nemail\n{SECRET}@b.c\n", r"leads\.csv, line 1: .*needs a column 'email'"),
         ("", r"leads\.csv, line 1: .*needs a column 'email'"),
@@ -92,16 +96,14 @@ def test_the_one_member_of_a_lead_that_is_a_number_becomes_one() -> None:
         (f"email\n{SECRET}@b.c\n".encode("utf-16"), r"leads\.csv: the file is not UTF-8"),
     ],
 )
-def test_what_is_wrong_with_a_csv_file_is_said_with_its_place_and_without_its_data(
-    content: str | bytes, told: str
-) -> None:
-    with pytest.raises(ValueError, match=told) as raised:
+def test_csv_error_names_the_line_and_shows_no_data(content: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
         csv(content)
     assert SECRET not in str(raised.value)
-    assert type(raised.value) is ValueError  # and none that carries the file's bytes along
+    assert type(raised.value) is ValueError  # UnicodeDecodeError would hold the bytes of the file
 
 
-def test_a_file_of_json_lines_is_read() -> None:
+def test_json_lines_are_read() -> None:
     assert json_lines(
         '\ufeff{"email": "ada@example.com", "custom_variables": {"seats": 3, "vip": true, "note": null}}\r\n'
         "\r\n"
@@ -114,7 +116,7 @@ def test_a_file_of_json_lines_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (f'{{"email": "{SECRET}', "line 3: not JSON"),
         ("[" * 200_000, "line 3: not JSON"),
@@ -122,23 +124,21 @@ def test_a_file_of_json_lines_is_read() -> None:
         (f'{{"name": "{SECRET}"}}', "line 3 has no e-mail address"),
         (f'{{"email": "{SECRET}"}}', "line 3 has no e-mail address"),
         ('{"email": 5}', "line 3 has no e-mail address"),
-        (f'{{"email": "a@b.c", "phone": "{SECRET}", "x": NaN}}', "line 3: 'x' is no member of a lead"),
-        (f'{{"email": "a@b.c", "phone": ["{SECRET}"]}}', "line 3: phone must be a text, got list"),
+        (f'{{"email": "a@b.c", "phone": "{SECRET}", "x": NaN}}', "line 3: 'x' is not a field of a lead"),
+        (f'{{"email": "a@b.c", "phone": ["{SECRET}"]}}', "line 3: phone must be a string, got list"),
         ('{"email": "a@b.c", "lt_interest_status": NaN}', "line 3 cannot be sent as JSON"),
         (f'{{"email": "a@b.c", "custom_variables": "{SECRET}"}}', "line 3: custom_variables must be"),
         (f'{{"email": "a@b.c", "custom_variables": {{"x": ["{SECRET}"]}}}}', r"line 3: .*\['x'\] must be"),
     ],
 )
-def test_what_is_wrong_with_a_json_line_is_said_with_its_place_and_without_its_data(
-    line: str, told: str
-) -> None:
-    with pytest.raises(ValueError, match=rf"leads\.jsonl, {told}") as raised:
+def test_json_line_error_names_the_line_and_shows_no_data(line: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"leads\.jsonl, {message}") as raised:
         json_lines(f'{{"email": "a@b.c"}}\n\n{line}\n{{"email": "d@e.f"}}\n')
     assert SECRET not in str(raised.value)
 
 
 class Huge(io.RawIOBase):
-    """A file with one line or cell that is far too long, which counts what was read of it."""
+    """A file with one line or cell that is far too long; it counts the bytes that are read."""
 
     def __init__(self, beginning: bytes, then: bytes) -> None:
         self._beginning, self._then = beginning, then
@@ -158,24 +158,24 @@ class Huge(io.RawIOBase):
 
 
 @pytest.mark.parametrize(
-    ("file_format", "beginning", "then", "told"),
+    ("file_format", "beginning", "then", "message"),
     [
         ("csv", b"email\n", b"a", r"line 2: longer than 1,048,576 characters"),
         ("csv", b'email\n"', b"a\n", "field larger than field limit"),
         ("jsonl", b'{"email": "', b"a", r"line 1: longer than 1,048,576 characters"),
     ],
 )
-def test_a_line_or_cell_that_is_too_long_is_refused_before_it_was_read_to_its_end(
-    file_format: str, beginning: bytes, then: bytes, told: str
+def test_too_long_line_is_not_read_to_its_end(
+    file_format: str, beginning: bytes, then: bytes, message: str
 ) -> None:
     huge = Huge(beginning, then)
     file = io.TextIOWrapper(io.BufferedReader(huge), encoding="utf-8", newline="")
-    with pytest.raises(ValueError, match=rf"huge.*{told}"):
+    with pytest.raises(ValueError, match=rf"huge.*{message}"):
         list(from_file(lambda: file, "huge", file_format))
     assert huge.bytes_read < 2 * MAX_LINE_LENGTH
 
 
-def test_a_line_of_just_the_longest_length_is_read() -> None:
+def test_line_of_maximum_length_is_read() -> None:
     line = json.dumps({"email": "a@b.c", "phone": ""})
     line = line.replace('""', f'"{"5" * (MAX_LINE_LENGTH - len(line))}"')
     assert len(line) == MAX_LINE_LENGTH
@@ -183,20 +183,20 @@ def test_a_line_of_just_the_longest_length_is_read() -> None:
 
 
 @pytest.mark.parametrize("content", ["email\n", "email\n\n\n"])
-def test_a_file_without_leads_is_refused_by_its_name(content: str) -> None:
+def test_file_without_leads_is_refused(content: str) -> None:
     with pytest.raises(ValueError, match=r"leads\.csv holds no leads"):
-        checked(lambda: iter(csv(content)), "leads.csv")
+        check_leads(lambda: iter(csv(content)), "leads.csv")
     with pytest.raises(ValueError, match=r"leads\.jsonl holds no leads"):
-        checked(lambda: iter(json_lines("\n\n")), "leads.jsonl")
+        check_leads(lambda: iter(json_lines("\n\n")), "leads.jsonl")
 
 
-def test_a_broken_last_row_is_found_when_the_leads_are_checked() -> None:
-    content = "email\n" + "a@b.c\n" * 5000 + "nobody\n"
+def test_check_finds_an_invalid_last_row() -> None:
+    content = "email\n" + "a@b.c\n" * 5000 + "invalid\n"
     with pytest.raises(ValueError, match="line 5002"):
-        checked(lambda: from_file(lambda: opened(content), "leads.csv", "csv"))
+        check_leads(lambda: from_file(lambda: opened(content), "leads.csv", "csv"))
 
 
-def test_a_file_is_closed_whether_it_is_in_order_or_not() -> None:
+def test_file_is_closed_after_success_and_after_an_error() -> None:
     files = []
 
     def open_file(content: str) -> IO[str]:
@@ -205,13 +205,13 @@ def test_a_file_is_closed_whether_it_is_in_order_or_not() -> None:
 
     assert list(from_file(partial(open_file, "email\na@b.c\n"), "x", "csv"))
     with pytest.raises(ValueError, match="line 2"):
-        list(from_file(partial(open_file, "email\nnobody\n"), "x", "csv"))
+        list(from_file(partial(open_file, "email\ninvalid\n"), "x", "csv"))
     assert [file.closed for file in files] == [True, True]
 
 
 @given(st.integers(1, 300), st.integers(0, 320), st.integers(1, 120))
-def test_the_batches_put_together_are_the_leads(count: int, after: int, size: int) -> None:
-    batches = list(checked(lambda: iter(leads(count))).batches(after=after, size=size))
+def test_batches_together_are_the_leads(count: int, after: int, size: int) -> None:
+    batches = list(check_leads(lambda: iter(leads(count))).batches(after=after, size=size))
     assert [lead for batch in batches for lead in batch] == leads(count)[after:]
     assert all(len(batch) == size for batch in batches[:-1])
     assert all(1 <= len(batch) <= size for batch in batches)
@@ -225,16 +225,14 @@ some_leads = st.lists(
 
 
 @given(some_leads, some_leads)
-def test_a_fingerprint_is_the_same_for_the_same_leads_in_the_same_order_alone(
-    some: list[Lead], others: list[Lead]
-) -> None:
-    same = checked(lambda: iter(some)).fingerprint == checked(lambda: iter(others)).fingerprint
+def test_fingerprint_depends_on_the_leads_and_their_order(some: list[Lead], others: list[Lead]) -> None:
+    same = check_leads(lambda: iter(some)).fingerprint == check_leads(lambda: iter(others)).fingerprint
     assert same == (some == others)
 
 
-def test_a_fingerprint_does_not_depend_on_the_order_of_members_or_on_where_the_leads_stand() -> None:
-    from_a_file = checked(lambda: iter(csv("email,phone\na@b.c,5\n")))
-    from_a_list = checked(lambda: from_sequence([{"phone": "5", "email": "a@b.c"}]))
+def test_fingerprint_ignores_field_order_and_source() -> None:
+    from_a_file = check_leads(lambda: iter(csv("email,phone\na@b.c,5\n")))
+    from_a_list = check_leads(lambda: from_sequence([{"phone": "5", "email": "a@b.c"}]))
     assert from_a_file.fingerprint == from_a_list.fingerprint
     assert (from_a_file.count, from_a_list.count) == (1, 1)
 
@@ -242,15 +240,15 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_members_or_on_where_the_l
 @pytest.mark.parametrize(
     "lead",
     [{"email": "a@b.c", 5: "x"}, {"email": "a@b.c", "custom_variables": {"x": 1, None: 2}}],
-    ids=["member", "variable"],
+    ids=["field", "variable"],
 )
-def test_a_member_whose_name_is_no_text_is_an_error_with_its_place(lead: dict[Any, Any]) -> None:
+def test_field_name_must_be_a_string(lead: dict[Any, Any]) -> None:
     with pytest.raises(ValueError, match=r"leads\[1\](:| cannot be sent)"):
-        checked(lambda: from_sequence([{"email": "a@b.c"}, lead]))
+        check_leads(lambda: from_sequence([{"email": "a@b.c"}, lead]))
 
 
 class Row(dict[str, Any]):
-    """A lead that counts how many of its kind there are."""
+    """A lead that counts how many of its class exist at the same time."""
 
     alive = most = 0
 
@@ -267,12 +265,12 @@ def rows(count: int) -> Iterator[Lead]:
     return (Row({"email": f"lead{number}@example.com"}) for number in range(count))
 
 
-def test_no_more_leads_are_in_memory_than_are_sent_at_once() -> None:
+def test_at_most_two_batches_of_leads_are_in_memory() -> None:
     Row.alive = Row.most = 0
-    found = checked(lambda: rows(100_000))
+    found = check_leads(lambda: rows(20_000))
     assert Row.most <= 2
-    # One batch is on its way while the next one is put together.
-    assert sum(map(len, found.batches(size=500))) == 100_000
+    # One batch is sent while the next one is read.
+    assert sum(map(len, found.batches(size=500))) == 20_000
     assert 500 <= Row.most <= 1001
 
 
@@ -285,22 +283,22 @@ def peak_of(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+def test_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "leads.csv"
     with path.open("w") as file:
         file.write("email,first_name,city\n")
-        file.writelines(f"lead{number}@example.com,Lead {number},City\n" for number in range(10_000))
+        file.writelines(f"lead{number}@example.com,Lead {number},City\n" for number in range(2_000))
 
     def read() -> Iterator[Lead]:
         return from_file(lambda: path.open(newline="", encoding="utf-8"), str(path), "csv")
 
-    def go_through() -> None:
-        found = checked(read)
-        assert found.count == sum(map(len, found.batches())) == 10_000
+    def check_and_batch() -> None:
+        found = check_leads(read)
+        assert found.count == sum(map(len, found.batches(size=200))) == 2_000
 
-    # All leads at once take more than 5 MB, the two batches that may be alive 1.2.
-    assert peak_of(lambda: list(read())) > 5_000_000
-    assert peak_of(go_through) < 2_000_000
+    # All leads at once take more than 1 MB, the two batches that may exist 0.3 MB.
+    assert peak_of(lambda: list(read())) > 1_000_000
+    assert peak_of(check_and_batch) < 600_000
 
 
 @pytest.mark.parametrize(
@@ -312,18 +310,18 @@ def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
         ("x.ndjson", "jsonl"),
     ],
 )
-def test_the_ending_of_a_path_tells_its_format(path: str, found: str) -> None:
+def test_format_follows_the_ending_of_the_path(path: str, found: str) -> None:
     assert format_of(path, "leads_path") == found
 
 
 @pytest.mark.parametrize("path", ["leads.xlsx", "leads", "", "None", None, 5, ".csv/leads"])
-def test_a_path_that_does_not_tell_its_format_is_refused(path: Any) -> None:
+def test_path_with_another_ending_is_refused(path: Any) -> None:
     with pytest.raises(ValueError, match=r"leads_path must be .* ends in \.csv"):
         format_of(path, "leads_path")
 
 
-def test_a_file_that_is_replaced_while_it_is_sent_is_no_success() -> None:
+def test_file_replaced_while_it_is_sent_is_an_error() -> None:
     readings = iter([[{"email": "a@b.c"}], [{"email": "d@e.f"}]])
-    leads = checked(lambda: from_sequence(next(readings)))
+    leads = check_leads(lambda: from_sequence(next(readings)))
     with pytest.raises(ValueError, match="changed between being checked"):
         list(leads.batches())

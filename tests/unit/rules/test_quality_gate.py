@@ -1,3 +1,5 @@
+"""Which thresholds an analysis breaks, and what the report names."""
+
 from __future__ import annotations
 
 import json
@@ -25,7 +27,7 @@ def offending(analysis: Any, **thresholds: float) -> tuple[str, ...]:
     return breach.offending
 
 
-# What each threshold reads: an analysis that is at the limit, one that is beyond it, and the figure there.
+# What each threshold reads: an analysis that is at the limit, one that is beyond it, and the value there.
 TABLE: dict[str, tuple[float, dict[str, Any], dict[str, Any], float]] = {
     "max_broken_links": (2, {"broken_links": 2}, {"broken_links": 3}, 3),
     "max_blacklisted_links": (0, {"blacklisted_links_found": 0}, {"blacklisted_links_found": 1}, 1),
@@ -41,60 +43,67 @@ TABLE: dict[str, tuple[float, dict[str, Any], dict[str, Any], float]] = {
 }
 
 
-def test_the_table_names_every_threshold() -> None:
+INVALID_VALUES: list[Any] = [
+    None, True, False, "", "n/a", "0,1", math.nan, math.inf, "nan", "inf", {}, {"count": 0}, -1, "-1",
+]  # fmt: skip
+
+
+def test_table_has_a_row_for_every_threshold() -> None:
     assert list(TABLE) == NAMES
 
 
 @pytest.mark.parametrize("name", TABLE)
 class TestEveryThreshold:
-    def test_allows_what_is_at_its_limit_and_not_what_is_beyond(self, name: str) -> None:
-        limit, within, beyond, figure = TABLE[name]
+    def test_limit_is_allowed_and_more_is_not(self, name: str) -> None:
+        limit, within, beyond, value = TABLE[name]
         assert found(within, **{name: limit}) == []
-        assert found(beyond, **{name: limit}) == [(name, figure)]
+        assert found(beyond, **{name: limit}) == [(name, value)]
 
-    def test_reads_a_figure_that_was_written_as_text(self, name: str) -> None:
-        limit, within, beyond, figure = TABLE[name]
-        as_text = [
-            {member: f" {value} " if isinstance(value, (int, float)) else str(len(value))}
+    def test_value_as_a_string_is_read(self, name: str) -> None:
+        limit, within, beyond, value = TABLE[name]
+        as_strings = [
+            {field: f" {written} " if isinstance(written, (int, float)) else str(len(written))}
             for analysis in (within, beyond)
-            for member, value in analysis.items()
+            for field, written in analysis.items()
         ]
-        assert found(as_text[0], **{name: limit}) == []
-        assert found(as_text[1], **{name: limit}) == [(name, figure)]
+        assert found(as_strings[0], **{name: limit}) == []
+        assert found(as_strings[1], **{name: limit}) == [(name, value)]
 
-    @pytest.mark.parametrize(
-        "nonsense",
-        [None, True, False, "", "n/a", "0,1", math.nan, math.inf, "nan", "inf", {}, {"count": 0}, -1, "-1"],
-    )
-    def test_is_broken_by_what_is_no_figure(self, name: str, nonsense: Any) -> None:
+    def test_invalid_value_breaks_it(self, name: str) -> None:
         limit, within, _, _ = TABLE[name]
-        analysis = dict.fromkeys(within, nonsense)
-        assert found(analysis, **{name: limit}) == [(name, None)]
+        for invalid in INVALID_VALUES:
+            analysis = dict.fromkeys(within, invalid)
+            assert found(analysis, **{name: limit}) == [(name, None)], invalid
 
-    def test_is_broken_by_a_missing_figure(self, name: str) -> None:
+    def test_missing_value_breaks_it(self, name: str) -> None:
         assert found({}, **{name: TABLE[name][0]}) == [(name, None)]
         (breach,) = breaches({}, Thresholds(**{name: 1}))
-        assert str(breach) == f"{name}=1: the analysis does not hold the figure"
+        assert str(breach) == f"{name}=1: the analysis does not hold this value"
 
-    def test_is_not_checked_where_it_is_not_set(self, name: str) -> None:
+    def test_unset_threshold_is_not_checked(self, name: str) -> None:
         (other,) = NAMES[:1] if name != NAMES[0] else NAMES[1:2]
         limit, within, _, _ = TABLE[other]
         assert found({**TABLE[name][2], **within}, **{other: limit}) == []
 
-    @pytest.mark.parametrize("bad", ["1", -1, -0.01, math.nan, math.inf, True, [1], {}])
-    def test_has_to_be_a_number_from_zero_on(self, name: str, bad: Any) -> None:
-        with pytest.raises(ValueError, match=rf"{name} must be a number from 0 on"):
-            Thresholds(**{name: bad})
+    def test_negative_limit_is_refused(self, name: str) -> None:
+        with pytest.raises(ValueError, match=rf"{name} must be a number, 0 or more; got -1"):
+            Thresholds(**{name: -1})
 
 
-def test_at_least_one_threshold_has_to_be_set() -> None:
+@pytest.mark.parametrize("invalid", ["1", -0.01, math.nan, math.inf, True, [1], {}])
+def test_invalid_limit_is_refused(invalid: Any) -> None:
+    with pytest.raises(ValueError, match="max_broken_links must be a number, 0 or more"):
+        Thresholds(max_broken_links=invalid)
+
+
+def test_no_threshold_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least one threshold: max_broken_links, .*max_oversized_images"):
         Thresholds()
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_every_broken_threshold_is_reported() -> None:
     limits = {name: limit for name, (limit, _, _, _) in TABLE.items()}
-    everything = {member: value for _, _, beyond, _ in TABLE.values() for member, value in beyond.items()}
+    everything = {field: value for _, _, beyond, _ in TABLE.values() for field, value in beyond.items()}
     assert [name for name, _ in found(everything, **limits)] == NAMES
     assert found({}, **limits) == [(name, None) for name in NAMES]
 
@@ -114,9 +123,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         ({"broken_links": 1, "all_link_list": "none"}, 1),
     ],
 )
-def test_where_a_list_and_a_count_disagree_about_broken_links_the_worse_one_counts(
-    analysis: dict[str, Any], count: int
-) -> None:
+def test_higher_of_list_and_count_of_broken_links_counts(analysis: dict[str, Any], count: int) -> None:
     assert found(analysis, max_broken_links=count) == []
     if count:
         assert found(analysis, max_broken_links=count - 1) == [("max_broken_links", count)]
@@ -132,30 +139,28 @@ def test_where_a_list_and_a_count_disagree_about_broken_links_the_worse_one_coun
         ({"blacklisted_links_found": "2"}, 2),
     ],
 )
-def test_where_a_list_and_a_count_disagree_about_blacklisted_links_the_worse_one_counts(
-    analysis: dict[str, Any], count: int
-) -> None:
+def test_higher_of_list_and_count_of_blacklisted_links_counts(analysis: dict[str, Any], count: int) -> None:
     assert found(analysis, max_blacklisted_links=count) == []
     assert found(analysis, max_blacklisted_links=count - 1) == [("max_blacklisted_links", count)]
 
 
-def test_a_percentage_is_read_as_the_service_gives_it() -> None:
+def test_percentage_is_compared_as_the_service_gives_it() -> None:
     assert found({"spam_keyword_ratio": "3.5%"}, max_spam_keyword_ratio=3) == [
         ("max_spam_keyword_ratio", 3.5)
     ]
     assert found({"spam_keyword_ratio": "3.5 %"}, max_spam_keyword_ratio=4) == []
 
 
-class TestWhatIsToBeRepaired:
-    def test_broken_links_are_named_and_good_ones_are_not(self) -> None:
+class TestOffending:
+    def test_only_broken_links_are_named(self) -> None:
         analysis = {"broken_links": 2, "all_link_list": [link("a"), link("b", broken=False), link("c")]}
         assert offending(analysis, max_broken_links=0) == ("a", "c")
 
-    def test_broken_links_are_named_by_the_other_list_where_there_is_only_that(self) -> None:
+    def test_broken_links_may_come_from_broken_links_itself(self) -> None:
         analysis = {"broken_links": ["a", {"url": "b"}], "all_link_list": []}
         assert offending(analysis, max_broken_links=0) == ("a", "b")
 
-    def test_links_of_which_nobody_says_whether_they_work_are_no_figure(self) -> None:
+    def test_links_without_a_state_give_no_value(self) -> None:
         links = [{"link_url": "a"}, {"url": "b", "is_broken": False}, link("c", broken="false"), "d"]
         assert found({"all_link_list": links}, max_broken_links=9) == [("max_broken_links", None)]
         assert found({"all_link_list": links, "broken_links": 1}, max_broken_links=1) == []
@@ -175,16 +180,16 @@ class TestWhatIsToBeRepaired:
         analysis = {"os_image_list": [{"width": 9000, "image_url": "a.png"}, {"src": "b.png"}, "c.png"]}
         assert offending(analysis, max_oversized_images=0) == ("a.png", "b.png", "c.png")
 
-    def test_what_has_no_known_name_is_named_by_its_first_text_and_else_not_at_all(self) -> None:
+    def test_item_without_known_field_is_named_by_its_first_string(self) -> None:
         images = [{"bytes": 9, "where": "top"}, {"bytes": 9}, None, 7, [], ""]
         (breach,) = breaches({"os_image_list": images}, Thresholds(max_oversized_images=0))
         assert (breach.value, breach.offending) == (6, ("top",))
 
-    def test_a_ratio_names_nothing(self) -> None:
+    def test_ratio_names_nothing(self) -> None:
         assert offending({"all_capitalized_word_ratio": 1}, max_capitals_ratio=0) == ()
         assert offending({"text_image_ratio": 0}, min_text_image_ratio=1) == ()
 
-    def test_ten_are_told_and_the_rest_is_counted(self) -> None:
+    def test_ten_are_shown_and_the_rest_is_counted(self) -> None:
         (breach,) = breaches(
             {"broken_links": [f"https://example.com/{number}" for number in range(12)]},
             Thresholds(max_broken_links=1),
@@ -193,7 +198,7 @@ class TestWhatIsToBeRepaired:
         assert str(breach).endswith("https://example.com/9 and 2 more)")
         assert len(breach.as_dict()["offending"]) == 12
 
-    def test_a_long_one_is_told_in_part(self) -> None:
+    def test_long_name_is_shortened(self) -> None:
         (breach,) = breaches({"os_image_list": ["data:" + "x" * 5000]}, Thresholds(max_oversized_images=0))
         assert len(str(breach)) < 300
 
@@ -211,15 +216,15 @@ class TestWhatIsToBeRepaired:
         {5: "five", None: None},
     ],
 )
-def test_whatever_an_analysis_holds_it_is_judged_and_told(hostile: dict[Any, Any]) -> None:
+def test_hostile_analysis_is_reported_as_plain_json(hostile: dict[Any, Any]) -> None:
     limits = {name: 0 for name in NAMES if name != "min_text_image_ratio"}
-    told = breaches(hostile, Thresholds(**limits, min_text_image_ratio=1))
-    assert told
-    assert all(str(breach).startswith(f"{breach.threshold}=") for breach in told)
-    json.dumps([breach.as_dict() for breach in told], allow_nan=False)
+    broken = breaches(hostile, Thresholds(**limits, min_text_image_ratio=1))
+    assert broken
+    assert all(str(breach).startswith(f"{breach.threshold}=") for breach in broken)
+    json.dumps([breach.as_dict() for breach in broken], allow_nan=False)
 
 
-def test_a_breach_is_told_as_plain_values() -> None:
+def test_breach_as_plain_values_and_as_a_string() -> None:
     assert Breach("max_broken_links", 0, 1.0, ("a",)).as_dict() == {
         "threshold": "max_broken_links",
         "limit": 0,

@@ -1,3 +1,5 @@
+"""What each sending status means for the gate: only fresh and accepted data opens it."""
+
 from __future__ import annotations
 
 import json
@@ -51,14 +53,14 @@ def test_every_code_has_a_rule_and_only_healthy_opens() -> None:
 
 
 @pytest.mark.parametrize(("code", "disposition"), DISPOSITIONS.items())
-def test_verdicts_by_code(code: str, disposition: str) -> None:
+def test_verdict_follows_the_rule_of_the_code(code: str, disposition: str) -> None:
     verdict = send_gate.judge(status_of(code), Policy.of(), NOW)
     assert (verdict.open, verdict.disposition.value) == (code == "healthy", disposition)
     assert verdict.code == code
 
 
 @pytest.mark.parametrize("code", [None, "", "HEALTHY", " healthy", "healthy ", "very_healthy", "open", "0"])
-def test_what_is_not_exactly_a_known_code_waits(code: str | None) -> None:
+def test_unknown_code_waits(code: str | None) -> None:
     verdict = send_gate.judge(status_of(code), Policy.of(), NOW)
     assert (verdict.open, verdict.disposition) == (False, Disposition.WAIT)
 
@@ -80,12 +82,14 @@ def test_only_fresh_data_opens(age: timedelta, opens: bool) -> None:
     assert verdict.disposition is (Disposition.OPEN if opens else Disposition.WAIT)
 
 
-def test_data_without_a_time_does_not_open_and_bad_news_needs_none() -> None:
+def test_data_without_a_time_can_close_but_not_open() -> None:
     assert send_gate.judge(SendingStatus("healthy"), Policy.of(), NOW).disposition is Disposition.WAIT
-    assert send_gate.judge(SendingStatus("campaign_paused"), Policy.of(), NOW).disposition is Disposition.CLOSED
+    assert (
+        send_gate.judge(SendingStatus("campaign_paused"), Policy.of(), NOW).disposition is Disposition.CLOSED
+    )
 
 
-def test_a_policy_overrides_single_codes() -> None:
+def test_policy_overrides_single_codes() -> None:
     policy = Policy.of({"waiting_for_leads": "open", "healthy": "closed", "campaign_draft": "wait"})
     assert send_gate.judge(status_of("waiting_for_leads"), policy, NOW).open
     assert send_gate.judge(status_of("healthy"), policy, NOW).disposition is Disposition.CLOSED
@@ -93,7 +97,7 @@ def test_a_policy_overrides_single_codes() -> None:
     assert send_gate.judge(status_of("daily_limit_met"), policy, NOW).disposition is Disposition.WAIT
 
 
-def test_an_accepted_code_has_to_be_fresh_too() -> None:
+def test_code_accepted_by_policy_must_be_fresh() -> None:
     policy = Policy.of({"waiting_for_leads": "open"}, timedelta(minutes=5))
     stale = status_of("waiting_for_leads", age=timedelta(minutes=6))
     assert send_gate.judge(stale, policy, NOW).disposition is Disposition.WAIT
@@ -109,13 +113,13 @@ def test_an_accepted_code_has_to_be_fresh_too() -> None:
         ({"healthy": True}, "True"),
     ],
 )
-def test_a_policy_that_is_not_one_is_refused(policy: dict, named: str) -> None:
+def test_invalid_policy_is_refused(policy: dict, named: str) -> None:
     with pytest.raises(ValueError, match="policy") as refused:
         Policy.of(policy)
     assert named in str(refused.value)
 
 
-def test_a_negative_age_is_refused() -> None:
+def test_negative_max_status_age_is_refused() -> None:
     with pytest.raises(ValueError, match="max_status_age"):
         Policy.of(max_status_age=timedelta(seconds=-1))
 
@@ -132,7 +136,7 @@ def test_a_negative_age_is_refused() -> None:
         ("new_lead_limit_met", {"new_lead_limit": {"limit": 0}}),
     ],
 )  # fmt: skip
-def test_what_will_not_heal_by_itself_needs_a_person(code: str, details: dict) -> None:
+def test_details_that_will_not_resolve_close_the_gate(code: str, details: dict) -> None:
     assert send_gate.judge(status_of(code, **details), Policy.of(), NOW).disposition is Disposition.CLOSED
     decided = Policy.of({code: "wait"})
     assert send_gate.judge(status_of(code, **details), decided, NOW).disposition is Disposition.WAIT
@@ -148,7 +152,7 @@ def test_what_will_not_heal_by_itself_needs_a_person(code: str, details: dict) -
         {},
     ],
 )
-def test_accounts_that_rest_are_waited_for(details: dict) -> None:
+def test_accounts_that_become_free_again_are_waited_for(details: dict) -> None:
     verdict = send_gate.judge(status_of("no_accounts_available", **details), Policy.of(), NOW)
     assert verdict.disposition is Disposition.WAIT
 
@@ -167,7 +171,7 @@ def test_accounts_that_rest_are_waited_for(details: dict) -> None:
         (float("nan"), 0, None),
     ],
 )
-def test_the_next_follow_up_is_a_reason_to_look(seconds: Any, age: float, due: float | None) -> None:
+def test_next_follow_up_is_the_next_poll(seconds: Any, age: float, due: float | None) -> None:
     status = status_of(
         "follow_up_delay_not_met",
         age=timedelta(seconds=age),
@@ -178,7 +182,7 @@ def test_the_next_follow_up_is_a_reason_to_look(seconds: Any, age: float, due: f
     assert not verdict.open
 
 
-def test_a_verdict_reads_as_one_line_and_travels_as_json() -> None:
+def test_verdict_is_one_line_and_plain_json() -> None:
     status = SendingStatus(
         status="all_accounts_unhealthy",
         last_updated=NOW - timedelta(seconds=12),
@@ -201,8 +205,8 @@ def test_a_verdict_reads_as_one_line_and_travels_as_json() -> None:
     }
 
 
-def test_an_answer_that_cannot_be_read_waits() -> None:
-    verdict = send_gate.unreadable_verdict(MalformedResponseError("not JSON"), NOW)
+def test_malformed_response_waits() -> None:
+    verdict = send_gate.judge(MalformedResponseError("not JSON"), Policy.of(), NOW)
     assert (verdict.open, verdict.disposition, verdict.code) == (False, Disposition.WAIT, None)
 
 
@@ -248,7 +252,7 @@ POLICIES = st.dictionaries(
 
 
 @given(PAYLOADS, POLICIES)
-def test_nothing_opens_the_gate_but_a_fresh_and_accepted_code(payload: Any, overrides: dict) -> None:
+def test_only_a_fresh_and_accepted_code_opens(payload: Any, overrides: dict) -> None:
     call = instantly.get_sending_status(CAMPAIGN)
     try:
         status = call.parse(payload)
@@ -268,7 +272,7 @@ def test_nothing_opens_the_gate_but_a_fresh_and_accepted_code(payload: Any, over
 
 
 @given(st.sampled_from([code.value for code in SendingCode]), st.timedeltas(timedelta(-400), timedelta(400)))
-def test_the_gate_opens_exactly_for_fresh_healthy_data(code: str, age: timedelta) -> None:
+def test_fresh_healthy_data_does_open(code: str, age: timedelta) -> None:
     """The property above must not hold by never opening."""
     verdict = send_gate.judge(status_of(code, age=age), Policy.of(), NOW)
     assert verdict.open == (code == "healthy" and -send_gate.CLOCK_SKEW <= age <= send_gate.MAX_STATUS_AGE)

@@ -11,7 +11,7 @@ from airflow_provider_campaigns.sandbox import RunningSandbox, running
 
 
 class StoppedClock:
-    """Time that passes only when a test says so."""
+    """A clock that only a test advances."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
@@ -24,7 +24,7 @@ class StoppedClock:
 
 
 class Client:
-    """Calls one sandbox the way a user would, and hands back whole answers."""
+    """Calls one sandbox as a user does, and returns whole responses."""
 
     def __init__(self, sandbox: RunningSandbox) -> None:
         self.url = sandbox.url
@@ -42,24 +42,24 @@ class Client:
         return self.call(method, f"/api/v2{path}", json, params=params, headers=headers)
 
     def control(self, method: str, path: str, json: Any = None, /, **params: Any) -> Any:
-        answer = self.call(method, f"/_sandbox{path}", json, params=params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.call(method, f"/_sandbox{path}", json, params=params)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def submit(self, html: str = "<p>Hello</p>", **fields: Any) -> str:
         fields = {"campaign_html": html, "campaign_name": "Spring", **fields}
-        answer = self.cleaner("send_campaign", {"send_campaign": fields})
-        return str(answer.json()["campaign"]["id"])
+        response = self.cleaner("send_campaign", {"send_campaign": fields})
+        return str(response.json()["campaign"]["id"])
 
 
 @pytest.fixture(scope="session")
-def clock() -> StoppedClock:
+def stopped_clock() -> StoppedClock:
     return StoppedClock()
 
 
 @pytest.fixture(scope="session")
-def _sandbox(clock: StoppedClock) -> Iterator[RunningSandbox]:
-    with running(clock=clock) as sandbox:
+def _sandbox(stopped_clock: StoppedClock) -> Iterator[RunningSandbox]:
+    with running(clock=stopped_clock) as sandbox:
         yield sandbox
 
 

@@ -1,4 +1,4 @@
-"""The report on submitted HTML: every figure follows from the HTML alone."""
+"""The report on submitted HTML: every value follows from the HTML alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def analysed(html: str, **settings: Any) -> dict[str, Any]:
         ("{{unsubscribeLink}}", "200", False),
     ],
 )
-def test_links(address: str, status: str, *, broken: bool) -> None:
+def test_link_status_follows_the_address(address: str, status: str, *, broken: bool) -> None:
     report = analysed(f"<a href='{address}'>x</a>")
     assert report["all_link_list"] == [
         {
@@ -45,7 +45,7 @@ def test_links(address: str, status: str, *, broken: bool) -> None:
     assert report["broken_links"] == int(broken)
 
 
-def test_images_are_links_too() -> None:
+def test_images_are_listed_as_links() -> None:
     report = analysed(
         "<img src='https://broken.test/a.png' alt='A' width='1200px'><img src='data:image/png;base64,x'>"
         "<td background='https://x.test/b.png'></td><div style=\"background: url('https://x.test/c.png')\">"
@@ -67,7 +67,7 @@ def test_images_are_links_too() -> None:
     ]
 
 
-def test_hosts_with_a_bad_name() -> None:
+def test_hosts_with_a_bad_name_are_blacklisted() -> None:
     report = analysed(
         "".join(f"<a href='https://{host}/'>" for host in ("blacklisted.test", "slow-cdn.test", "x.test"))
     )
@@ -79,7 +79,7 @@ def test_hosts_with_a_bad_name() -> None:
     assert (report["links_scanned"], report["domains_scanned"]) == (3, 3)
 
 
-def test_words() -> None:
+def test_spam_words_and_capitals_are_counted() -> None:
     report = analysed(
         "<title>NOT COUNTED</title><style>.NOT{}</style><script>NOT()</script>"
         "<p>WIN a FREE<br>prize, act now {{firstName}} don't</p>"
@@ -93,13 +93,13 @@ def test_words() -> None:
     assert (report["spam_words_count"], report["spam_keyword_ratio"]) == (2, round(2 / 7, 4))
 
 
-def test_an_empty_campaign_has_zeroes() -> None:
+def test_empty_campaign_has_only_zeros() -> None:
     report = analysed("")
     assert (report["total_word_count"], report["all_capitalized_word_ratio"]) == (0, 0.0)
     assert (report["text_link_ratio"], report["text_image_ratio"]) == (0.0, 0.0)
 
 
-def test_the_summary_says_what_to_look_into() -> None:
+def test_summary_lists_what_to_check() -> None:
     summary = {
         each["check"]: each for each in analysed("<a href='https://broken.test'>x</a>")["campaign_summary"]
     }
@@ -107,7 +107,7 @@ def test_the_summary_says_what_to_look_into() -> None:
     assert summary["Spam words"]["passed"] is True
 
 
-def test_relative_links_are_resolved_where_a_base_is_given() -> None:
+def test_relative_links_are_resolved_with_a_base_url() -> None:
     html = "<a href='a'>x</a><a href='http://[::1'>y</a><a href='{{url}}'>z</a>"
     report = analysed(html, relative_links_base_url="https://x.test/")
     found = [link["link_url"] for link in report["all_link_list"]]

@@ -1,4 +1,4 @@
-"""Campaign Cleaner's endpoints: shapes, states by the clock, credits, errors that come with a 200."""
+"""Campaign Cleaner's endpoints: response forms, states over time, credits, and errors with a 200."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_campaigns.sandbox import running
 
 from .conftest import Client, StoppedClock
 
-# Every member of a result that the vendor or a connector is known to name, and its type.
+# Every field of a result that the vendor or one of its clients names, and its type.
 RESULT_MEMBERS: dict[str, type | tuple[type, ...]] = {
     "adjust_font_colors": bool,
     "adjust_font_size": bool,
@@ -51,18 +51,18 @@ def wrapped(campaign_id: str, **fields: Any) -> dict[str, Any]:
     return {"campaign": {"id": campaign_id, **fields}}
 
 
-def test_a_campaign_is_processing_until_the_clock_says_completed(client: Client, clock: StoppedClock) -> None:
+def test_campaign_completes_after_its_processing_time(client: Client, stopped_clock: StoppedClock) -> None:
     campaign_id = client.submit()
 
     def status() -> dict[str, Any]:
-        answer = client.cleaner("get_campaign_status", wrapped(campaign_id)).json()
-        assert answer.keys() == {"campaign_status"}
-        return dict(answer["campaign_status"])
+        response = client.cleaner("get_campaign_status", wrapped(campaign_id)).json()
+        assert response.keys() == {"campaign_status"}
+        return dict(response["campaign_status"])
 
     assert status()["status"] == "processing"
-    clock.advance(2.9)
+    stopped_clock.advance(2.9)
     assert status()["status"] == "processing"
-    clock.advance(0.1)
+    stopped_clock.advance(0.1)
     assert status() | {"date_added": ""} == {
         "id": campaign_id,
         "campaign_name": "Spring",
@@ -72,13 +72,13 @@ def test_a_campaign_is_processing_until_the_clock_says_completed(client: Client,
     assert datetime.fromisoformat(status()["date_added"]).utcoffset() is not None
 
 
-def test_results_hold_every_known_member(client: Client, clock: StoppedClock) -> None:
+def test_result_has_every_known_field(client: Client, stopped_clock: StoppedClock) -> None:
     campaign_id = client.submit(
         "<h1>BIG news</h1><a href='https://example.org/'>Buy now</a><img src='https://example.org/a.png'>",
         custom_info="run=1",
         adjust_font_size=False,
     )
-    clock.advance(3)
+    stopped_clock.advance(3)
     result = client.cleaner("get_campaign", wrapped(campaign_id)).json()["campaign"]
     for name, kind in RESULT_MEMBERS.items():
         assert isinstance(result[name], kind), name
@@ -95,9 +95,9 @@ def test_results_hold_every_known_member(client: Client, clock: StoppedClock) ->
     }
 
 
-def test_html_is_squeezed_unless_asked_not_to(client: Client, clock: StoppedClock) -> None:
+def test_html_is_minimized_unless_requested_otherwise(client: Client, stopped_clock: StoppedClock) -> None:
     campaign_id = client.submit("<p>Hello\n\n   {{firstName}}</p>")
-    clock.advance(3)
+    stopped_clock.advance(3)
 
     def html(**fields: bool) -> str:
         result = client.cleaner("get_campaign", wrapped(campaign_id, **fields)).json()
@@ -108,27 +108,27 @@ def test_html_is_squeezed_unless_asked_not_to(client: Client, clock: StoppedCloc
 
 
 @pytest.mark.parametrize("name", ["get_campaign", "get_campaign_pdf_analysis"])
-def test_results_before_completion_are_an_error_with_200(client: Client, name: str) -> None:
-    answer = client.cleaner(name, wrapped(client.submit()))
-    assert answer.status_code == 200
-    assert "processing" in answer.json()["error"]
+def test_result_before_completion_is_an_error_with_200(client: Client, name: str) -> None:
+    response = client.cleaner(name, wrapped(client.submit()))
+    assert response.status_code == 200
+    assert "processing" in response.json()["error"]
 
 
-def test_the_report_is_a_pdf(client: Client, clock: StoppedClock) -> None:
+def test_pdf_analysis_is_a_pdf(client: Client, stopped_clock: StoppedClock) -> None:
     campaign_id = client.submit(campaign_name="Olé (draft)")
-    clock.advance(3)
-    answer = client.cleaner("get_campaign_pdf_analysis", wrapped(campaign_id))
-    assert answer.headers["Content-Type"] == "application/pdf"
-    assert answer.content.startswith(b"%PDF-1.4")
-    assert answer.content.endswith(b"%%EOF\n")
-    assert b"Ol\xe9 \\(draft\\)" in answer.content
-    table = int(answer.content.rsplit(b"startxref", 1)[1].split()[0])
-    assert answer.content[table:].startswith(b"xref")
-    first_object = int(answer.content[table:].splitlines()[3].split()[0])
-    assert answer.content[first_object:].startswith(b"1 0 obj")
+    stopped_clock.advance(3)
+    response = client.cleaner("get_campaign_pdf_analysis", wrapped(campaign_id))
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert response.content.startswith(b"%PDF-1.4")
+    assert response.content.endswith(b"%%EOF\n")
+    assert b"Ol\xe9 \\(draft\\)" in response.content
+    table = int(response.content.rsplit(b"startxref", 1)[1].split()[0])
+    assert response.content[table:].startswith(b"xref")
+    first_object = int(response.content[table:].splitlines()[3].split()[0])
+    assert response.content[first_object:].startswith(b"1 0 obj")
 
 
-def test_each_submission_spends_a_credit_until_none_is_left(client: Client) -> None:
+def test_submission_spends_a_credit_until_none_is_left(client: Client) -> None:
     client.state.credits = 2
     client.submit()
     assert client.cleaner("get_credits").json() == {"credits": 1}
@@ -139,7 +139,7 @@ def test_each_submission_spends_a_credit_until_none_is_left(client: Client) -> N
     assert len(client.cleaner("get_campaign_list").json()["campaign_list"]) == 2
 
 
-def test_deleting_twice_fails(client: Client) -> None:
+def test_second_delete_fails(client: Client) -> None:
     campaign_id = client.submit()
     assert client.cleaner("delete_campaign", wrapped(campaign_id)).json() == {"status": "success"}
     again = client.cleaner("delete_campaign", wrapped(campaign_id)).json()
@@ -148,7 +148,7 @@ def test_deleting_twice_fails(client: Client) -> None:
     assert client.cleaner("get_campaign_list").json() == {"campaign_list": []}
 
 
-def test_an_inbox_test_completes_with_time(client: Client, clock: StoppedClock) -> None:
+def test_inbox_test_completes_over_time(client: Client, stopped_clock: StoppedClock) -> None:
     created = client.cleaner("create_inbox_test", {"test_name": "Spring"}).json()
     assert all("@" in address for address in created["send_to"])
 
@@ -157,9 +157,9 @@ def test_an_inbox_test_completes_with_time(client: Client, clock: StoppedClock) 
 
     assert results()["status"] == "Processing"
     assert results()["summary"] | {"total_seeds": 5, "pending": 5} == results()["summary"]
-    clock.advance(1.5)
+    stopped_clock.advance(1.5)
     assert (results()["status"], results()["summary"]["received"]) == ("Processing", 2)
-    clock.advance(1.5)
+    stopped_clock.advance(1.5)
     assert (results()["status"], results()["test_name"]) == ("Completed", "Spring")
     assert results()["summary"]["inbox_rate"] + results()["summary"]["spam_rate"] == 100
     assert {each["placement"] for each in results()["results"]} == {"Inbox", "Spam"}
@@ -186,40 +186,40 @@ def test_an_inbox_test_completes_with_time(client: Client, clock: StoppedClock) 
         ("get_inbox_test_results", {"job_id": "unknown"}),
     ],
 )
-def test_what_cannot_be_done_is_an_error_with_200(client: Client, name: str, body: Any) -> None:
-    answer = client.cleaner(name, body)
-    assert answer.status_code == 200
-    assert isinstance(answer.json()["error"], str)
+def test_invalid_request_is_an_error_with_200(client: Client, name: str, body: Any) -> None:
+    response = client.cleaner(name, body)
+    assert response.status_code == 200
+    assert isinstance(response.json()["error"], str)
 
 
-def test_a_body_that_is_not_json_is_an_error_with_200(client: Client) -> None:
-    answer = client.call("POST", "/v1/get_campaign", data="{", headers={"X-CC-API-Key": "any"})
-    assert (answer.status_code, list(answer.json())) == (200, ["error"])
+def test_body_that_is_not_json_is_an_error_with_200(client: Client) -> None:
+    response = client.call("POST", "/v1/get_campaign", data="{", headers={"X-CC-API-Key": "any"})
+    assert (response.status_code, list(response.json())) == (200, ["error"])
 
 
-def test_unknown_paths_and_wrong_methods(client: Client) -> None:
+def test_unknown_path_or_method_is_not_found(client: Client) -> None:
     assert client.cleaner("get_campaigns").status_code == 404
     assert client.cleaner("send_campaign").status_code == 405
     assert client.cleaner("send_campaign").json().keys() == {"error"}
 
 
 @pytest.mark.parametrize("status", [401, 200])
-def test_only_the_key_that_was_set_is_accepted(status: int) -> None:
+def test_only_the_configured_key_is_accepted(status: int) -> None:
     with running(campaign_cleaner_key="right", campaign_cleaner_key_status=status) as sandbox:
         for key in ("right", "wrong", "", None):
             headers = {} if key is None else {"X-CC-API-Key": key}
-            answer = requests.get(f"{sandbox.url}/v1/get_credits", headers=headers, timeout=5)
-            assert answer.status_code == (200 if key == "right" else status)
-            assert ("error" in answer.json()) is (key != "right")
+            response = requests.get(f"{sandbox.url}/v1/get_credits", headers=headers, timeout=5)
+            assert response.status_code == (200 if key == "right" else status)
+            assert ("error" in response.json()) is (key != "right")
 
 
-def test_the_providers_own_parsers_read_the_answers(client: Client, clock: StoppedClock) -> None:
+def test_provider_parses_the_responses(client: Client, stopped_clock: StoppedClock) -> None:
     def ask(call: Any) -> Any:
-        answer = client.call(call.method, call.path, call.body, headers={"X-CC-API-Key": "any"})
-        return call.parse(answer.json())
+        response = client.call(call.method, call.path, call.body, headers={"X-CC-API-Key": "any"})
+        return call.parse(response.json())
 
     campaign_id = ask(api.send_campaign("<p>Hi</p>", "Spring"))
-    clock.advance(3)
+    stopped_clock.advance(3)
     assert ask(api.get_campaign_status(campaign_id)).state is api.CampaignState.COMPLETED
     assert ask(api.get_campaign(campaign_id)).html == "<p>Hi</p>"
     assert [each.id for each in ask(api.get_campaign_list())] == [campaign_id]

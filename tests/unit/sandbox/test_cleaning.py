@@ -32,7 +32,7 @@ NOT_OUTLOOK = "<!--[if !mso]><!-->\n<b>shown</b><!--<![endif]-->"
         ("a\u200bb\x07c", "abc"),
     ],
 )
-def test_cleaning(submitted: str, cleaned: str) -> None:
+def test_html_is_cleaned(submitted: str, cleaned: str) -> None:
     assert clean(submitted, {}) == cleaned
 
 
@@ -52,13 +52,13 @@ def test_cleaning(submitted: str, cleaned: str) -> None:
     ],
 )
 @pytest.mark.parametrize("minimize", [False, True])
-def test_merge_tags_and_conditional_comments_come_through(kept: str, *, minimize: bool) -> None:
+def test_merge_tags_and_conditional_comments_are_kept(kept: str, *, minimize: bool) -> None:
     if minimize:
         kept = kept.replace("x  {{", "x {{").replace("<!-->\n<b>", "<!--> <b>")
     assert kept in clean(f"<div>{kept}</div>", {"remove_successive_punctuation": True}, minimize=minimize)
 
 
-def test_what_only_some_clients_show_is_cleaned_too() -> None:
+def test_conditional_content_is_cleaned_too() -> None:
     shown = NOT_OUTLOOK.replace("<b>", "<script>x()</script><b onclick='y'>")
     assert clean(shown, {}) == NOT_OUTLOOK
 
@@ -73,7 +73,7 @@ def test_what_only_some_clients_show_is_cleaned_too() -> None:
         ("a\u00a0\u00a0b&nbsp; c", "a b&nbsp; c"),
     ],
 )
-def test_squeezing(submitted: str, squeezed: str) -> None:
+def test_white_space_is_minimized(submitted: str, squeezed: str) -> None:
     assert clean(submitted, {}, minimize=True) == squeezed
 
 
@@ -108,12 +108,12 @@ def test_squeezing(submitted: str, squeezed: str) -> None:
         ),
     ],
 )
-def test_settings_are_honoured(settings: dict[str, Any], submitted: str, cleaned: str) -> None:
+def test_settings_are_applied(settings: dict[str, Any], submitted: str, cleaned: str) -> None:
     assert clean(submitted, settings) == cleaned
 
 
 @pytest.mark.parametrize(
     "broken", ["<", "<p", "<!--", "<![", "<script>", "{{", "&", "</", "<a b='", "\ue0000\ue001"]
 )
-def test_broken_html_is_survived(broken: str) -> None:
+def test_broken_html_is_no_error(broken: str) -> None:
     assert "\ue000" not in clean(f"<p>a</p>{broken}", {})

@@ -1,4 +1,4 @@
-"""The command line, and the server it starts: loopback only, ready to paste, ends cleanly."""
+"""The command line and its server: loopback only, connections ready to paste, a clean end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMAND = (sys.executable, "-m", "airflow_provider_campaigns.sandbox", "--port",
 
 @contextmanager
 def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the sandbox as a user does; give the process and what it announced."""
+    """Start the sandbox as a user does; return the process and what it printed."""
     process = subprocess.Popen(
         [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -48,7 +48,7 @@ def address_in(announced: str) -> str:
     return found.group()
 
 
-def test_it_announces_connections_that_work_and_ends_cleanly() -> None:
+def test_printed_connections_work_and_sigterm_ends_it() -> None:
     with started("--processing-seconds", "0", "--credits", "7") as (process, announced):
         assert "Not a production server" in announced
         exports = dict(
@@ -64,15 +64,15 @@ def test_it_announces_connections_that_work_and_ends_cleanly() -> None:
             }
             for name in ("campaign_cleaner", "instantly")
         }
-        answer = requests.get(f"{url}/v1/get_credits", headers={"X-CC-API-Key": "sandbox"}, timeout=5)
-        assert answer.json() == {"credits": 7}
+        response = requests.get(f"{url}/v1/get_credits", headers={"X-CC-API-Key": "sandbox"}, timeout=5)
+        assert response.json() == {"credits": 7}
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
 
-def test_it_ends_on_an_interrupt_and_shows_no_key() -> None:
+def test_interrupt_ends_it_and_no_key_is_shown() -> None:
     options = (
         "--instantly-key",
         "sk-secret",
@@ -100,7 +100,7 @@ def test_only_loopback_is_bound(host: str, capsys: pytest.CaptureFixture[str]) -
         running(host=host)
 
 
-def test_a_port_that_is_taken_is_a_plain_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_used_port_is_a_plain_error(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 1
@@ -110,7 +110,7 @@ def test_a_port_that_is_taken_is_a_plain_error(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
-def test_running_in_a_thread(host: str) -> None:
+def test_server_runs_in_a_thread(host: str) -> None:
     server = running(host=host, credits=3)
     assert requests.get(f"{server.url}/v1/get_credits", headers={"X-CC-API-Key": "x"}, timeout=5).json() == {
         "credits": 3
@@ -122,7 +122,7 @@ def test_running_in_a_thread(host: str) -> None:
         requests.get(server.url, timeout=5)
 
 
-def test_closing_does_not_wait_for_a_slow_answer() -> None:
+def test_close_does_not_wait_for_a_slow_response() -> None:
     with running() as server:
         requests.post(f"{server.url}/_sandbox/faults", json=[{"path": "/v1/", "delay": 60}], timeout=5)
         with pytest.raises(requests.exceptions.ReadTimeout):
@@ -136,7 +136,7 @@ def test_every_exported_name_exists() -> None:
         _ = sandbox.nothing
 
 
-def test_importing_the_package_is_cheap_and_never_touches_airflow() -> None:
+def test_import_loads_neither_aiohttp_nor_airflow() -> None:
     code = """
 import sys
 import airflow_provider_campaigns.sandbox as sandbox
@@ -144,5 +144,5 @@ print("aiohttp" in sys.modules)
 sandbox.running
 print("airflow" in sys.modules)
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["False", "False"]
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert imported.stdout.split() == ["False", "False"]

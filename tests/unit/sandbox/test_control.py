@@ -1,4 +1,4 @@
-"""The control API: what it tells, what it changes, and what it never lets out."""
+"""The control API: what it returns, what it changes, and that it never returns a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .conftest import Client, StoppedClock
 from .test_instantly import UNKNOWN_ID
 
 
-def test_the_state_of_a_fresh_sandbox(client: Client) -> None:
+def test_state_of_a_new_sandbox(client: Client) -> None:
     state = client.control("GET", "/state")
     assert state["campaign_cleaner"] == {"credits": 100, "counts": {}, "campaigns": [], "inbox_tests": 0}
     assert [(each["id"], each["lifecycle"]) for each in state["instantly"]["subsequences"]] == [
@@ -33,7 +33,7 @@ def test_the_state_of_a_fresh_sandbox(client: Client) -> None:
     assert (state["requests"], state["faults"], state["instantly"]["leads"]) == (0, [], {})
 
 
-def test_the_state_follows_what_happens(client: Client) -> None:
+def test_state_follows_the_calls(client: Client) -> None:
     campaign_id = client.submit()
     lead = {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads": [{"email": "a@example.org"}]}
     client.instantly("POST", "/leads/add", lead)
@@ -45,7 +45,7 @@ def test_the_state_follows_what_happens(client: Client) -> None:
     assert state["requests"] == 2
 
 
-def test_reset_starts_anew(client: Client) -> None:
+def test_reset_restores_the_initial_state(client: Client) -> None:
     client.submit()
     client.instantly("DELETE", f"/campaigns/{DRAFT_CAMPAIGN_ID}")
     client.control("POST", "/faults", [{"path": "/", "status": 500}])
@@ -58,25 +58,27 @@ def test_reset_starts_anew(client: Client) -> None:
 
 class TestSubmittedCampaigns:
     def status(self, client: Client, campaign_id: str) -> str:
-        answer = client.cleaner("get_campaign_status", {"campaign": {"id": campaign_id}})
-        return str(answer.json()["campaign_status"]["status"])
+        response = client.cleaner("get_campaign_status", {"campaign": {"id": campaign_id}})
+        return str(response.json()["campaign_status"]["status"])
 
     @pytest.mark.parametrize("status", ["paused", "completed", "processing", "brand new"])
-    def test_any_status_can_be_set_and_stays(self, client: Client, clock: StoppedClock, status: str) -> None:
+    def test_any_status_can_be_set_and_stays(
+        self, client: Client, stopped_clock: StoppedClock, status: str
+    ) -> None:
         campaign_id = client.submit()
         path = f"/campaign-cleaner/campaigns/{campaign_id}"
         assert client.control("POST", path, {"status": status})["status"] == status
-        clock.advance(3600)
+        stopped_clock.advance(3600)
         assert self.status(client, campaign_id) == status
 
-    def test_processing_can_be_made_to_last(self, client: Client, clock: StoppedClock) -> None:
+    def test_processing_time_can_be_set(self, client: Client, stopped_clock: StoppedClock) -> None:
         campaign_id = client.submit()
         path = f"/campaign-cleaner/campaigns/{campaign_id}"
         client.control("POST", path, {"status": "paused"})
         client.control("POST", path, {"processing_seconds": 60})
-        clock.advance(59)
+        stopped_clock.advance(59)
         assert self.status(client, campaign_id) == "processing"
-        clock.advance(1)
+        stopped_clock.advance(1)
         assert self.status(client, campaign_id) == "completed"
 
     @pytest.mark.parametrize(
@@ -90,20 +92,20 @@ class TestSubmittedCampaigns:
             (None, "object"),
         ],
     )
-    def test_what_cannot_be_set(self, client: Client, body: Any, named: str) -> None:
+    def test_invalid_value_is_refused(self, client: Client, body: Any, named: str) -> None:
         path = f"/_sandbox/campaign-cleaner/campaigns/{client.submit()}"
-        answer = client.call("POST", path, body)
-        assert answer.status_code == 400
-        assert named in answer.json()["error"]
+        response = client.call("POST", path, body)
+        assert response.status_code == 400
+        assert named in response.json()["error"]
 
-    def test_an_unknown_campaign(self, client: Client) -> None:
-        answer = client.call("POST", "/_sandbox/campaign-cleaner/campaigns/none", {"status": "paused"})
-        assert answer.status_code == 404
+    def test_unknown_campaign_is_not_found(self, client: Client) -> None:
+        response = client.call("POST", "/_sandbox/campaign-cleaner/campaigns/none", {"status": "paused"})
+        assert response.status_code == 404
 
 
 @pytest.mark.parametrize("of", [f"campaigns/{HEALTHY_CAMPAIGN_ID}", f"subsequences/{SUBSEQUENCE_ID}"])
 @pytest.mark.parametrize(("status", "number"), [("bounce_protect", -2), (-2, -2), ("completed", 3)])
-def test_the_lifecycle_can_be_set(client: Client, of: str, status: Any, number: int) -> None:
+def test_lifecycle_status_can_be_set(client: Client, of: str, status: Any, number: int) -> None:
     assert client.control("POST", f"/instantly/{of}", {"status": status})["status"] == number
     assert client.instantly("GET", f"/{of}").json()["status"] == number
 
@@ -122,19 +124,19 @@ def test_the_lifecycle_can_be_set(client: Client, of: str, status: Any, number: 
         ("/nothing", {}, 404),
     ],
 )
-def test_what_cannot_be_done(client: Client, path: str, body: Any, status: int) -> None:
-    answer = client.call("POST", f"/_sandbox{path}", body)
-    assert (answer.status_code, list(answer.json())) == (status, ["error"])
+def test_invalid_control_request_is_refused(client: Client, path: str, body: Any, status: int) -> None:
+    response = client.call("POST", f"/_sandbox{path}", body)
+    assert (response.status_code, list(response.json())) == (status, ["error"])
 
 
-@pytest.mark.parametrize("text", ["{", "NaN", "\xff"])
-def test_a_body_that_is_not_json(client: Client, text: str) -> None:
-    answer = client.call("POST", "/_sandbox/faults", data=text.encode("latin-1"))
-    assert (answer.status_code, list(answer.json())) == (400, ["error"])
+@pytest.mark.parametrize("body", ["{", "NaN", "\xff"])
+def test_body_that_is_not_json_is_refused(client: Client, body: str) -> None:
+    response = client.call("POST", "/_sandbox/faults", data=body.encode("latin-1"))
+    assert (response.status_code, list(response.json())) == (400, ["error"])
 
 
 class TestRequests:
-    def test_what_is_logged(self, client: Client) -> None:
+    def test_every_request_is_logged(self, client: Client) -> None:
         campaign_id = client.submit()
         client.cleaner("get_campaign_status", {"campaign": {"id": campaign_id}})
         client.instantly("GET", "/campaigns", limit=1, search="x")
@@ -149,18 +151,18 @@ class TestRequests:
         assert (status["campaign_id"], status["state"]) == (campaign_id, "processing")
         assert (listed["service"], listed["query"]) == ("instantly", {"limit": "1", "search": "x"})
 
-    def test_filter_by_path(self, client: Client) -> None:
+    def test_log_can_be_filtered_by_path(self, client: Client) -> None:
         client.cleaner("get_credits")
         client.instantly("GET", "/campaigns")
         assert [entry["path"] for entry in client.control("GET", "/requests", path="/v1/")] == [
             "/v1/get_credits"
         ]
 
-    def test_looking_does_not_leave_a_trace(self, client: Client) -> None:
+    def test_control_requests_are_not_logged(self, client: Client) -> None:
         client.control("GET", "/requests")
         assert client.control("GET", "/requests") == []
 
-    def test_errors_are_logged_with_what_was_answered(self, client: Client) -> None:
+    def test_errors_are_logged_with_their_response(self, client: Client) -> None:
         client.call("GET", "/v1/get_credits")
         client.call("GET", "/elsewhere")
         assert [(entry["service"], entry["status"]) for entry in client.control("GET", "/requests")] == [
@@ -168,7 +170,7 @@ class TestRequests:
             ("none", 404),
         ]
 
-    def test_no_key_comes_out(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_no_key_is_logged_or_returned(self, capfd: pytest.CaptureFixture[str]) -> None:
         secret = "sk-do-not-tell"
         with running(campaign_cleaner_key=secret, instantly_key=secret) as sandbox:
             for headers in ({"X-CC-API-Key": secret}, {"Authorization": f"Bearer {secret}"}):
@@ -186,10 +188,10 @@ class TestRequests:
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.test"}, {"Host": "evil.test"}])
-def test_no_web_page_can_reach_the_control_api(client: Client, headers: dict[str, str]) -> None:
+def test_web_page_cannot_reach_the_control_api(client: Client, headers: dict[str, str]) -> None:
     assert client.call("POST", "/_sandbox/reset", headers=headers).status_code == 403
 
 
-def test_names_of_loopback_may_be_used(client: Client) -> None:
+def test_every_name_of_loopback_is_accepted(client: Client) -> None:
     for host in ("localhost:8765", "localhost", "[::1]:8765", "127.0.0.1"):
         assert client.call("GET", "/_sandbox/state", headers={"Host": host}).ok

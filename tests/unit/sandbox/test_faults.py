@@ -15,7 +15,7 @@ def plant(client: Client, *faults: dict[str, Any]) -> Any:
     return client.control("POST", "/faults", list(faults))
 
 
-def test_a_fault_is_met_as_often_as_asked_and_the_first_that_fits_wins(client: Client) -> None:
+def test_first_matching_fault_is_applied_n_times(client: Client) -> None:
     plant(
         client,
         {"path": "/v1/get_credits", "status": 503, "times": 2},
@@ -28,7 +28,7 @@ def test_a_fault_is_met_as_often_as_asked_and_the_first_that_fits_wins(client: C
     assert client.control("GET", "/state")["faults"] == []
 
 
-def test_a_fault_can_stay_for_ever_and_be_cleared(client: Client) -> None:
+def test_endless_fault_can_be_cleared(client: Client) -> None:
     plant(client, {"path": "/v1/", "status": 503, "times": None})
     assert {client.cleaner("get_credits").status_code for _ in range(5)} == {503}
     assert client.control("DELETE", "/faults") == []
@@ -48,13 +48,13 @@ def test_a_fault_can_stay_for_ever_and_be_cleared(client: Client) -> None:
         ({"path": "*/credits"}, False),
     ],
 )
-def test_which_requests_meet_a_fault(client: Client, fault: dict[str, Any], *, met: bool) -> None:
+def test_fault_matches_path_and_method(client: Client, fault: dict[str, Any], *, met: bool) -> None:
     plant(client, {**fault, "status": 503})
     assert (client.cleaner("get_credits").status_code == 503) is met
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "content_type", "text"),
+    ("fault", "status", "content_type", "body"),
     [
         ({"status": 429}, 429, "application/json", '{"error": "Too Many Requests."}'),
         ({"body": {"Error": "no"}}, 200, "application/json", '{"Error": "no"}'),
@@ -69,25 +69,29 @@ def test_which_requests_meet_a_fault(client: Client, fault: dict[str, Any], *, m
         ({"body": ""}, 200, "text/plain", ""),
     ],
 )
-def test_answers_in_the_place_of_the_real_one(
-    client: Client, fault: dict[str, Any], status: int, content_type: str, text: str
+def test_fault_replaces_status_and_body(
+    client: Client, fault: dict[str, Any], status: int, content_type: str, body: str
 ) -> None:
     plant(client, {"path": "/v1/", **fault})
-    answer = client.cleaner("get_credits")
-    assert (answer.status_code, answer.headers["Content-Type"], answer.text) == (status, content_type, text)
+    response = client.cleaner("get_credits")
+    assert (response.status_code, response.headers["Content-Type"], response.text) == (
+        status,
+        content_type,
+        body,
+    )
 
 
-def test_headers_of_an_answer(client: Client) -> None:
+def test_fault_sets_headers(client: Client) -> None:
     headers = {"Retry-After": "7", "Location": "http://127.0.0.1:1/"}
     plant(client, {"path": "/api/", "status": 302, "headers": headers})
-    answer = client.call(
+    response = client.call(
         "GET", "/api/v2/campaigns", headers={"Authorization": "Bearer x"}, allow_redirects=False
     )
-    assert answer.status_code == 302
-    assert {name: answer.headers[name] for name in headers} == headers
+    assert response.status_code == 302
+    assert {name: response.headers[name] for name in headers} == headers
 
 
-def test_an_error_of_instantly_has_its_documented_body(client: Client) -> None:
+def test_instantly_error_has_its_documented_body(client: Client) -> None:
     plant(client, {"path": "/api/", "status": 429})
     assert client.instantly("GET", "/campaigns").json() == {
         "statusCode": 429,
@@ -105,7 +109,7 @@ def test_an_error_of_instantly_has_its_documented_body(client: Client) -> None:
         ("body", requests.exceptions.ChunkedEncodingError, True),
     ],
 )
-def test_a_dropped_connection(
+def test_connection_is_dropped_where_requested(
     client: Client, drop: str, error: type[Exception], *, carried_out: bool
 ) -> None:
     plant(client, {"path": "/v1/send_campaign", "drop": drop})
@@ -117,13 +121,13 @@ def test_a_dropped_connection(
     assert client.cleaner("get_credits").json() == {"credits": 99 if carried_out else 100}
 
 
-def test_a_drop_can_cut_an_answer_of_its_own(client: Client) -> None:
+def test_drop_can_cut_a_given_body(client: Client) -> None:
     plant(client, {"path": "/v1/", "drop": "body", "body": "0123456789"})
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="5 bytes read, 6 more"):
         client.cleaner("get_credits")
 
 
-def test_a_delay_comes_before_the_rest(client: Client) -> None:
+def test_delay_comes_before_the_response(client: Client) -> None:
     plant(client, {"path": "/v1/", "delay": 0.2}, {"path": "/v1/", "delay": 0.2, "status": 503})
     for status, delayed in ((200, True), (503, True), (200, False)):
         start = time.monotonic()
@@ -131,12 +135,12 @@ def test_a_delay_comes_before_the_rest(client: Client) -> None:
         assert (time.monotonic() - start >= 0.2) is delayed
 
 
-def test_faults_do_not_reach_the_control_api(client: Client) -> None:
+def test_fault_does_not_affect_the_control_api(client: Client) -> None:
     plant(client, {"path": "/", "status": 503, "times": None})
     assert client.control("GET", "/state")["faults"][0]["times"] is None
 
 
-def test_one_fault_need_not_be_wrapped_in_a_list(client: Client) -> None:
+def test_single_fault_needs_no_list(client: Client) -> None:
     (fault,) = client.control("POST", "/faults", {"path": "/v1/", "status": 503})
     assert (fault["path"], fault["times"], fault["status"]) == ("/v1/", 1, 503)
 
@@ -159,9 +163,9 @@ def test_one_fault_need_not_be_wrapped_in_a_list(client: Client) -> None:
         ("503", "object"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_named(client: Client, fault: Any, named: str) -> None:
-    answer = client.call("POST", "/_sandbox/faults", [{"path": "/", "status": 500}, fault])
-    assert answer.status_code == 400
-    assert answer.json()["error"].startswith("faults[1]")
-    assert named in answer.json()["error"]
+def test_invalid_fault_is_refused(client: Client, fault: Any, named: str) -> None:
+    response = client.call("POST", "/_sandbox/faults", [{"path": "/", "status": 500}, fault])
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("faults[1]")
+    assert named in response.json()["error"]
     assert not client.state.faults, "nothing is planted unless all is well"

@@ -1,4 +1,4 @@
-"""Leads of Instantly: what becomes of each one in a batch, listing by pages, moving in the background."""
+"""Leads of Instantly: the counts of a batch, lists by pages, moves in the background."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def add(client: Client, *emails: str | None, **fields: Any) -> requests.Response
     return client.instantly("POST", "/leads/add", {**target, "leads": leads, **fields})
 
 
-def counts(answer: requests.Response) -> dict[str, int]:
+def counts(response: requests.Response) -> dict[str, int]:
     """Return the counts that are not zero."""
-    assert answer.ok, answer.text
-    return {name: value for name, value in answer.json().items() if type(value) is int and value}
+    assert response.ok, response.text
+    return {name: value for name, value in response.json().items() if type(value) is int and value}
 
 
 def listed(client: Client, **filters: Any) -> list[str]:
@@ -33,7 +33,7 @@ def listed(client: Client, **filters: Any) -> list[str]:
 
 def test_each_lead_of_a_batch_is_counted_once(client: Client) -> None:
     add(client, "known@example.org")
-    answer = add(
+    response = add(
         client,
         "new@example.org",
         "NEW@example.org ",
@@ -43,7 +43,7 @@ def test_each_lead_of_a_batch_is_counted_once(client: Client) -> None:
         None,
         "second@example.org",
     )
-    assert counts(answer) == {
+    assert counts(response) == {
         "total_sent": 7,
         "leads_uploaded": 2,
         "duplicate_email_count": 1,
@@ -52,7 +52,7 @@ def test_each_lead_of_a_batch_is_counted_once(client: Client) -> None:
         "invalid_email_count": 2,
         "remaining_in_plan": 24_997,
     }
-    created = answer.json()["created_leads"]
+    created = response.json()["created_leads"]
     assert [(lead["index"], lead["email"]) for lead in created] == [
         (0, "new@example.org"),
         (6, "second@example.org"),
@@ -60,7 +60,7 @@ def test_each_lead_of_a_batch_is_counted_once(client: Client) -> None:
     assert all(lead["id"] in client.state.leads for lead in created)
 
 
-def test_the_same_batch_again_adds_nothing(client: Client) -> None:
+def test_repeated_batch_adds_no_lead(client: Client) -> None:
     assert counts(add(client, "a@example.org", "b@example.org"))["leads_uploaded"] == 2
     again = counts(add(client, "a@example.org", "b@example.org"))
     assert (again.get("leads_uploaded", 0), again["duplicated_leads"]) == (0, 2)
@@ -70,22 +70,22 @@ def test_the_same_batch_again_adds_nothing(client: Client) -> None:
     ("option", "skipped"),
     [("skip_if_in_workspace", 2), ("skip_if_in_campaign", 1), ("skip_if_in_list", 1)],
 )
-def test_leads_that_are_elsewhere_are_skipped_on_demand(client: Client, option: str, skipped: int) -> None:
+def test_leads_elsewhere_are_skipped_if_requested(client: Client, option: str, skipped: int) -> None:
     add(client, "a@example.org", campaign_id=DRAFT_CAMPAIGN_ID)
     add(client, "b@example.org", list_id=LIST_ID)
-    answer = add(client, "a@example.org", "b@example.org", **{option: True})
-    assert answer.json()["skipped_count"] == skipped
-    assert answer.json()["leads_uploaded"] == 2 - skipped
+    response = add(client, "a@example.org", "b@example.org", **{option: True})
+    assert response.json()["skipped_count"] == skipped
+    assert response.json()["leads_uploaded"] == 2 - skipped
 
 
-def test_a_list_takes_people_without_an_address(client: Client) -> None:
+def test_list_accepts_leads_without_an_address(client: Client) -> None:
     leads = [{"first_name": "Ada"}, {"phone": "1"}, {"email": "a@example.org", "custom_variables": {"k": 1}}]
-    answer = client.instantly("POST", "/leads/add", {"list_id": LIST_ID, "leads": leads})
-    assert counts(answer) == {"total_sent": 3, "leads_uploaded": 2, "incomplete_count": 1}
-    assert answer.json()["remaining_in_plan"] is None
+    response = client.instantly("POST", "/leads/add", {"list_id": LIST_ID, "leads": leads})
+    assert counts(response) == {"total_sent": 3, "leads_uploaded": 2, "incomplete_count": 1}
+    assert response.json()["remaining_in_plan"] is None
 
 
-def test_the_blocklist_can_be_set(client: Client) -> None:
+def test_blocklist_can_be_set(client: Client) -> None:
     client.control("POST", "/instantly", {"blocklist": ["a@example.org"]})
     assert counts(add(client, "A@example.org", "b@blocked.test"))["in_blocklist"] == 1
 
@@ -106,25 +106,25 @@ def test_the_blocklist_can_be_set(client: Client) -> None:
         ),
     ],
 )
-def test_what_a_batch_must_be(client: Client, body: dict[str, Any], message: str) -> None:
-    answer = client.instantly("POST", "/leads/add", body)
-    assert answer.status_code == 400
-    assert message in answer.json()["message"]
+def test_invalid_batch_is_refused(client: Client, body: dict[str, Any], message: str) -> None:
+    response = client.instantly("POST", "/leads/add", body)
+    assert response.status_code == 400
+    assert message in response.json()["message"]
     assert not client.state.leads
 
 
-def test_a_thousand_leads_fit(client: Client) -> None:
+def test_batch_of_1000_leads_is_accepted(client: Client) -> None:
     assert (
         counts(add(client, *(f"lead{number}@example.org" for number in range(1000))))["leads_uploaded"]
         == 1000
     )
 
 
-def test_an_unknown_campaign(client: Client) -> None:
+def test_unknown_campaign_is_not_found(client: Client) -> None:
     assert add(client, "a@example.org", campaign_id=UNKNOWN_ID).json() == NOT_FOUND
 
 
-def test_listing_pages_through_the_body(client: Client) -> None:
+def test_list_has_its_cursor_in_the_body(client: Client) -> None:
     emails = [f"lead{number}@example.org" for number in range(5)]
     add(client, *emails)
     add(client, "other@example.org", campaign_id=DRAFT_CAMPAIGN_ID)
@@ -134,7 +134,7 @@ def test_listing_pages_through_the_body(client: Client) -> None:
     assert listed(client, campaign=HEALTHY_CAMPAIGN_ID, limit=3, starting_after=cursor) == emails[3:]
 
 
-def test_listing_filters(client: Client) -> None:
+def test_list_filters_apply(client: Client) -> None:
     ids = [lead["id"] for lead in add(client, "a@example.org", "b@example.org").json()["created_leads"]]
     add(client, "c@example.org", list_id=LIST_ID)
     assert listed(client, ids=ids[:1]) == ["a@example.org"]
@@ -146,7 +146,7 @@ def test_listing_filters(client: Client) -> None:
     assert len(listed(client, campaign_ids=[DRAFT_CAMPAIGN_ID])) == 3, "an unknown filter is ignored"
 
 
-def test_moving_is_a_job_that_succeeds_with_time(client: Client, clock: StoppedClock) -> None:
+def test_move_is_a_job_that_succeeds_over_time(client: Client, stopped_clock: StoppedClock) -> None:
     ids = [lead["id"] for lead in add(client, "a@example.org", "b@example.org").json()["created_leads"]]
     job = client.instantly(
         "POST",
@@ -157,7 +157,7 @@ def test_moving_is_a_job_that_succeeds_with_time(client: Client, clock: StoppedC
     path = f"/background-jobs/{job['id']}"
     seen = []
     for _ in range(3):
-        clock.advance(2)
+        stopped_clock.advance(2)
         seen.append(
             (client.instantly("GET", path).json()["status"], client.instantly("GET", path).json()["progress"])
         )
@@ -167,7 +167,7 @@ def test_moving_is_a_job_that_succeeds_with_time(client: Client, clock: StoppedC
     assert listed(client, campaign=HEALTHY_CAMPAIGN_ID) == ["b@example.org"]
 
 
-def test_copying_leaves_the_original(client: Client) -> None:
+def test_copy_keeps_the_original(client: Client) -> None:
     add(client, "a@example.org")
     body = {"campaign": HEALTHY_CAMPAIGN_ID, "to_list_id": LIST_ID, "copy_leads": True}
     assert client.instantly("POST", "/leads/move", body).ok
@@ -185,13 +185,13 @@ def test_copying_leaves_the_original(client: Client) -> None:
         ({"to_campaign_id": UNKNOWN_ID}, 404),
     ],
 )
-def test_what_a_move_must_be(client: Client, body: dict[str, Any], status: int) -> None:
+def test_invalid_move_is_refused(client: Client, body: dict[str, Any], status: int) -> None:
     assert client.instantly("POST", "/leads/move", body).status_code == status
 
 
-def test_jobs_are_listed(client: Client, clock: StoppedClock) -> None:
+def test_jobs_are_listed(client: Client, stopped_clock: StoppedClock) -> None:
     add(client, "a@example.org", verify_leads_on_import=True)
-    clock.advance(4)
+    stopped_clock.advance(4)
     client.instantly("POST", "/leads/move", {"to_list_id": LIST_ID, "campaign": HEALTHY_CAMPAIGN_ID})
 
     def types(**filters: str) -> list[str]:

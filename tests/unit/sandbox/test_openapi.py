@@ -1,4 +1,4 @@
-"""Every answer on Instantly's side against the vendor's own description, where a copy of it is at hand."""
+"""Every response of the sandbox's Instantly against the vendor's OpenAPI description, if there is a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_campaigns.sandbox import (
 from airflow_provider_campaigns.sandbox.instantly.routes import ROUTES
 from airflow_provider_campaigns.sandbox.seed import ALWAYS
 from airflow_provider_campaigns.sandbox.state import JOB_TIME
-from tests import described
+from tests.support import openapi
 from tests.support.openapi import description, needs_description
 
 from .conftest import Client, StoppedClock
@@ -72,8 +72,8 @@ CALLS: list[tuple[str, str, dict[str, str], Any]] = [
 ]
 
 
-def check(answer: Any, operation: dict[str, Any], status: int) -> None:
-    described.check(answer, operation["responses"][str(status)]["content"]["application/json"]["schema"])
+def check(response: Any, operation: dict[str, Any], status: int) -> None:
+    openapi.check(response, operation["responses"][str(status)]["content"]["application/json"]["schema"])
 
 
 @pytest.fixture(autouse=True)
@@ -84,40 +84,42 @@ def _some_leads_and_a_job(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "params", "body"), CALLS)
-def test_answers_are_as_described(
+def test_response_matches_the_description(
     client: Client, method: str, path: str, params: dict[str, str], body: Any
 ) -> None:
     if path.startswith("/background-jobs/"):
         params = {"id": next(iter(client.state.jobs))}
-    answer = client.instantly(method, path.format(**params), body)
-    assert answer.status_code == 200, answer.text
-    check(answer.json(), description()["paths"][f"/api/v2{path}"][method.lower()], 200)
+    response = client.instantly(method, path.format(**params), body)
+    assert response.status_code == 200, response.text
+    check(response.json(), description()["paths"][f"/api/v2{path}"][method.lower()], 200)
 
 
-def test_every_endpoint_of_the_sandbox_is_checked_here() -> None:
+def test_every_route_is_checked() -> None:
     assert {(route.method, route.path) for route in ROUTES} == {
         (method, f"/api/v2{path}") for method, path, _, _ in CALLS
     }
 
 
 @pytest.mark.parametrize("outcome", JobStatus)
-def test_every_end_of_a_job_is_as_described(client: Client, clock: StoppedClock, outcome: str) -> None:
+def test_every_job_status_matches_the_description(
+    client: Client, stopped_clock: StoppedClock, outcome: str
+) -> None:
     client.state.play_job_outcomes([outcome])
     job_id = client.instantly("POST", "/leads/move", MOVE).json()["id"]
     for _ in range(3):
-        clock.advance(JOB_TIME.total_seconds() / 2)
-        answer = client.instantly("GET", f"/background-jobs/{job_id}")
-        check(answer.json(), description()["paths"]["/api/v2/background-jobs/{id}"]["get"], 200)
-    assert answer.json()["status"] == outcome
+        stopped_clock.advance(JOB_TIME.total_seconds() / 2)
+        response = client.instantly("GET", f"/background-jobs/{job_id}")
+        check(response.json(), description()["paths"]["/api/v2/background-jobs/{id}"]["get"], 200)
+    assert response.json()["status"] == outcome
 
 
 @pytest.mark.parametrize("code", SendingCode)
-def test_every_sending_status_is_as_described(client: Client, code: str) -> None:
+def test_every_sending_status_matches_the_description(client: Client, code: str) -> None:
     client.state.play_sending_status(HEALTHY_CAMPAIGN_ID, [code])
-    answer = client.instantly(
+    response = client.instantly(
         "GET", f"/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status", with_ai_summary="true"
     )
-    check(answer.json(), description()["paths"]["/api/v2/campaigns/{id}/sending-status"]["get"], 200)
+    check(response.json(), description()["paths"]["/api/v2/campaigns/{id}/sending-status"]["get"], 200)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +131,12 @@ def test_every_sending_status_is_as_described(client: Client, code: str) -> None
         *((status, lambda client: client.instantly("GET", "/campaigns")) for status in (402, 429)),
     ],
 )
-def test_errors_are_as_described(client: Client, status: int, provoke: Callable[[Client], Any]) -> None:
+def test_error_matches_the_description(client: Client, status: int, provoke: Callable[[Client], Any]) -> None:
     if status in {402, 429}:
         client.control("POST", "/faults", [{"path": "/api/", "status": status}])
-    answer = provoke(client)
-    assert answer.status_code == status
+    response = provoke(client)
+    assert response.status_code == status
     operation = description()["paths"]["/api/v2/campaigns"]["post" if status == 400 else "get"]
     if status == 404:
         operation = description()["paths"]["/api/v2/campaigns/{id}"]["get"]
-    check(answer.json(), operation, status)
+    check(response.json(), operation, status)

@@ -1,4 +1,4 @@
-"""The sending status: what it says by itself, and how it is scripted."""
+"""The sending status: what it reports by itself, and how a test sets it."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ DIAGNOSTICS = ALWAYS_PRESENT | {
 
 
 def ask(client: Client, path: str = HEALTHY_PATH, **params: Any) -> Any:
-    answer = client.instantly("GET", path, **params)
-    assert answer.ok, answer.text
-    return answer.json()
+    response = client.instantly("GET", path, **params)
+    assert response.ok, response.text
+    return response.json()
 
 
 def script(client: Client, *sequence: Any, of: str = f"campaigns/{HEALTHY_CAMPAIGN_ID}") -> Any:
     return client.control("POST", f"/instantly/{of}/sending-status", list(sequence))
 
 
-def test_an_active_campaign_is_healthy_and_tells_everything(client: Client, clock: StoppedClock) -> None:
-    answer = ask(client)
-    assert answer["diagnostics"].keys() == DIAGNOSTICS
-    status = get_sending_status(HEALTHY_CAMPAIGN_ID).parse(answer)
-    assert (status.status, status.last_updated) == ("healthy", clock())
-    assert "ai_summary" not in answer["summary"]
+def test_active_campaign_is_healthy_with_all_fields(client: Client, stopped_clock: StoppedClock) -> None:
+    response = ask(client)
+    assert response["diagnostics"].keys() == DIAGNOSTICS
+    status = get_sending_status(HEALTHY_CAMPAIGN_ID).parse(response)
+    assert (status.status, status.last_updated) == ("healthy", stopped_clock())
+    assert "ai_summary" not in response["summary"]
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,21 @@ def test_an_active_campaign_is_healthy_and_tells_everything(client: Client, cloc
         (DRAFT_CAMPAIGN_ID, "campaign_draft", False),
     ],
 )
-def test_the_other_campaigns(client: Client, campaign_id: str, code: str, *, has_diagnostics: bool) -> None:
-    answer = ask(client, f"/campaigns/{campaign_id}/sending-status")
-    assert answer["summary"]["status"] == code
-    assert (answer["diagnostics"] is not None) is has_diagnostics
+def test_other_campaigns_have_their_code(
+    client: Client, campaign_id: str, code: str, *, has_diagnostics: bool
+) -> None:
+    response = ask(client, f"/campaigns/{campaign_id}/sending-status")
+    assert response["summary"]["status"] == code
+    assert (response["diagnostics"] is not None) is has_diagnostics
 
 
-def test_better_senders_heal_a_campaign(client: Client) -> None:
+def test_healthy_senders_make_the_campaign_healthy(client: Client) -> None:
     client.instantly("PATCH", f"/campaigns/{UNHEALTHY_CAMPAIGN_ID}", {"email_list": ["ada@sender.test"]})
     assert ask(client, f"/campaigns/{UNHEALTHY_CAMPAIGN_ID}/sending-status")["summary"]["status"] == "healthy"
 
 
 @pytest.mark.parametrize("lifecycle", LifecycleStatus)
-def test_it_follows_the_lifecycle(client: Client, lifecycle: LifecycleStatus) -> None:
+def test_code_follows_the_lifecycle_status(client: Client, lifecycle: LifecycleStatus) -> None:
     name = lifecycle.name.lower()
     client.control("POST", f"/instantly/campaigns/{HEALTHY_CAMPAIGN_ID}", {"status": name})
     code = "healthy" if name == "active" else f"campaign_{name}"
@@ -85,15 +87,15 @@ def test_it_follows_the_lifecycle(client: Client, lifecycle: LifecycleStatus) ->
 
 
 @pytest.mark.parametrize("code", SendingCode)
-def test_every_code_can_be_told(client: Client, code: SendingCode) -> None:
+def test_every_code_can_be_set(client: Client, code: SendingCode) -> None:
     script(client, code.value)
-    answer = ask(client)
-    assert get_sending_status(HEALTHY_CAMPAIGN_ID).parse(answer).status == code
-    if answer["diagnostics"] is not None:
-        assert answer["diagnostics"].keys() >= ALWAYS_PRESENT
+    response = ask(client)
+    assert get_sending_status(HEALTHY_CAMPAIGN_ID).parse(response).status == code
+    if response["diagnostics"] is not None:
+        assert response["diagnostics"].keys() >= ALWAYS_PRESENT
 
 
-def test_symptoms_fit_the_code(client: Client) -> None:
+def test_details_fit_the_code(client: Client) -> None:
     script(client, "account_daily_limit_met", "follow_up_delay_not_met", "out_of_schedule")
     accounts = ask(client)["diagnostics"]["accounts_summary"]
     assert (accounts["available"], accounts["unavailable"]["daily_limit_hit"]) == (0, 2)
@@ -104,7 +106,7 @@ def test_symptoms_fit_the_code(client: Client) -> None:
     assert ask(client)["diagnostics"].keys() == ALWAYS_PRESENT | {"schedule_status"}
 
 
-def test_a_sequence_is_played_once_and_its_last_entry_stays(client: Client) -> None:
+def test_sequence_is_used_once_and_its_last_entry_stays(client: Client) -> None:
     script(client, "waiting_for_leads", None, "brand_new_code", "healthy")
     seen = [ask(client)["diagnostics"]["status"] for _ in range(5)]
     assert seen == ["waiting_for_leads", None, "brand_new_code", "healthy", "healthy"]
@@ -115,7 +117,7 @@ def test_a_sequence_is_played_once_and_its_last_entry_stays(client: Client) -> N
     assert ask(client)["summary"]["status"] == "campaign_paused"
 
 
-def test_entries_with_overrides(client: Client, clock: StoppedClock) -> None:
+def test_entry_can_override_fields(client: Client, stopped_clock: StoppedClock) -> None:
     script(
         client,
         {"last_updated_age": 7200},
@@ -126,36 +128,36 @@ def test_entries_with_overrides(client: Client, clock: StoppedClock) -> None:
         {"status": "campaign_paused", "diagnostics": {"status": None}},
     )
     stale = get_sending_status(HEALTHY_CAMPAIGN_ID).parse(ask(client))
-    assert (stale.status, stale.last_updated) == ("healthy", clock() - timedelta(hours=2))
+    assert (stale.status, stale.last_updated) == ("healthy", stopped_clock() - timedelta(hours=2))
     accounts = ask(client)["diagnostics"]["accounts_summary"]
     assert (accounts["total_connected"], accounts["available"]) == (0, 0)
-    answer = ask(client)
-    assert (answer["diagnostics"], answer["summary"]["status"]) == (None, "healthy")
-    answer = ask(client)
-    assert (answer["diagnostics"]["last_updated"], answer["summary"]) == (None, None)
+    response = ask(client)
+    assert (response["diagnostics"], response["summary"]["status"]) == (None, "healthy")
+    response = ask(client)
+    assert (response["diagnostics"]["last_updated"], response["summary"]) == (None, None)
     assert ask(client) == {"diagnostics": None, "summary": None}
     assert get_sending_status(HEALTHY_CAMPAIGN_ID).parse(ask(client)).status == "campaign_paused"
 
 
-def test_a_body_is_returned_to_the_letter(client: Client) -> None:
+def test_given_body_is_returned_unchanged(client: Client) -> None:
     script(client, {"body": "not json"}, {"body": {"diagnostics": 1}}, {"body": []})
     assert client.instantly("GET", HEALTHY_PATH).text == "not json"
     assert ask(client) == {"diagnostics": 1}
     assert ask(client) == []
 
 
-def test_a_subsequence_names_itself_and_its_campaign(client: Client) -> None:
+def test_subsequence_has_its_own_and_its_campaign_id(client: Client) -> None:
     path = f"/subsequences/{SUBSEQUENCE_ID}/sending-status"
-    answer = ask(client, path)
-    assert answer["diagnostics"]["subsequence_id"] == SUBSEQUENCE_ID
-    assert answer["diagnostics"]["campaign_id"] == HEALTHY_CAMPAIGN_ID
-    assert get_subsequence_sending_status(SUBSEQUENCE_ID).parse(answer).status == "healthy"
+    response = ask(client, path)
+    assert response["diagnostics"]["subsequence_id"] == SUBSEQUENCE_ID
+    assert response["diagnostics"]["campaign_id"] == HEALTHY_CAMPAIGN_ID
+    assert get_subsequence_sending_status(SUBSEQUENCE_ID).parse(response).status == "healthy"
     script(client, "waiting_for_leads", of=f"subsequences/{SUBSEQUENCE_ID}")
     assert ask(client, path)["diagnostics"]["status"] == "waiting_for_leads"
     assert ask(client)["diagnostics"]["status"] == "healthy"
 
 
-def test_the_summary_in_prose_comes_on_demand(client: Client) -> None:
+def test_ai_summary_is_returned_if_requested(client: Client) -> None:
     assert ask(client, with_ai_summary="true")["summary"]["ai_summary"]
     assert "ai_summary" not in ask(client, with_ai_summary="false")["summary"]
 
@@ -170,8 +172,8 @@ def test_the_summary_in_prose_comes_on_demand(client: Client) -> None:
         ({"diagnostics": "none"}, "body[0]/diagnostics must be object,null"),
     ],
 )
-def test_a_script_that_makes_no_sense(client: Client, entry: Any, message: str) -> None:
+def test_invalid_script_is_refused(client: Client, entry: Any, message: str) -> None:
     path = f"/_sandbox/instantly/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
-    answer = client.call("POST", path, [entry])
-    assert answer.status_code == 400
-    assert message in answer.json()["error"]
+    response = client.call("POST", path, [entry])
+    assert response.status_code == 400
+    assert message in response.json()["error"]

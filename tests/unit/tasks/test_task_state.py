@@ -1,32 +1,29 @@
 from __future__ import annotations
 
-import inspect
 import itertools
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.models.taskinstance import clear_task_instances
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.utils.session import create_session
 
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerSubmitCampaignOperator
-from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, marker
-from tests.support.airflow_runs import dag
-from tests.support.airflow_versions import DagSerialization, needs_a_dag_to_clear
-from tests.support.fake_server import Reply, ScriptedServer
-from tests.support.triggerer import Driven, Store, TaskInstance
+from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
+from tests.support.fake_airflow import Store, TaskInstance, TaskRunner
+from tests.support.fake_server import FakeServer
+from tests.support.responses import paths
 
 
-def at(try_number: int = 1, max_tries: Any = 0, *, retries: Any = 0, **ti: Any) -> Any:
-    """The context of one try."""
+def context_of(try_number: int = 1, max_tries: Any = 0, *, retries: Any = 0, **ti: Any) -> Any:
+    """Return the context of one try."""
     instance = TaskInstance(try_number=try_number, max_tries=max_tries, **ti)
     return {"ti": instance, "task": SimpleNamespace(retries=retries)}
 
 
-# Tries as Airflow numbers them: clearing sets max_tries to the tries so far and as many more as there are
-# retries. Each inner list is what happens between two clearings, as (try_number, max_tries).
-LIVES: dict[str, tuple[int, list[list[tuple[int, int]]]]] = {
+# Tries as Airflow numbers them: clearing sets max_tries to the tries so far plus the number of retries, as
+# tests/integration/test_cleared_task.py shows. Each inner list holds the tries between two clearings, as
+# (try_number, max_tries).
+HISTORIES: dict[str, tuple[int, list[list[tuple[int, int]]]]] = {
     "never cleared": (2, [[(1, 2), (2, 2), (3, 2)]]),
     "no retries": (0, [[(1, 0)]]),
     "cleared after its first try": (2, [[(1, 2)], [(2, 3), (3, 3), (4, 3)]]),
@@ -37,73 +34,47 @@ LIVES: dict[str, tuple[int, list[list[tuple[int, int]]]]] = {
 }
 
 
-@pytest.mark.parametrize("life", LIVES)
-class TestALife:
-    def test_all_tries_between_two_clearings_have_one_marker_and_no_others_have_it(self, life: str) -> None:
-        retries, generations = LIVES[life]
+@pytest.mark.parametrize("history", HISTORIES)
+class TestHistory:
+    def test_marker_changes_only_when_the_task_is_cleared(self, history: str) -> None:
+        retries, generations = HISTORIES[history]
         markers = [
-            {marker(at(*numbers, retries=retries)) for numbers in generation} for generation in generations
+            {submission_marker(context_of(*numbers, retries=retries)) for numbers in generation}
+            for generation in generations
         ]
         assert all(len(each) == 1 for each in markers)
         assert len(set.union(*markers)) == len(generations)
 
-    def test_only_the_very_first_try_needs_no_look_at_what_came_before(self, life: str) -> None:
-        retries, generations = LIVES[life]
-        told = [
-            is_retry_or_cleared(at(*numbers, retries=retries)) for each in generations for numbers in each
-        ]
-        assert told == [False] + [True] * (len(told) - 1)
+    def test_marker_does_not_depend_on_the_retries_of_the_dag(self, history: str) -> None:
+        _, generations = HISTORIES[history]
+        for numbers in itertools.chain(*generations):
+            markers = {submission_marker(context_of(*numbers, retries=retries)) for retries in (0, 2, 9)}
+            assert len(markers) == 1
 
-    def test_a_dag_whose_retries_are_changed_in_between_keeps_the_marker(self, life: str) -> None:
-        retries, generations = LIVES[life]
-        for generation in generations:
-            assert (
-                len(
-                    {marker(at(*numbers, retries=more)) for numbers in generation for more in (0, retries, 9)}
-                )
-                == 1
-            )
+    def test_every_try_but_the_first_is_a_retry_or_cleared(self, history: str) -> None:
+        _, generations = HISTORIES[history]
+        tries = [is_retry_or_cleared(context_of(*numbers)) for numbers in itertools.chain(*generations)]
+        assert tries == [False] + [True] * (len(tries) - 1)
 
 
-@needs_a_dag_to_clear
-@pytest.mark.usefixtures("database")
-def test_airflow_numbers_the_tries_of_a_cleared_task_like_that(
-    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Clearing changes this for the whole process; put it back for other tests.
-    monkeypatch.setattr(DagSerialization, "_load_operator_extra_links", True)
-    connections.play(Reply({"error": "slow down"}, status=429))
-    built = dag("retried_at_once")
-    (ran,) = built.test().get_task_instances()
-    assert (ran.try_number, ran.max_tries) == (2, 1)
-    # Airflow 2 takes a Dag that its database does not know.
-    known = {"dag": built} if "dag" in inspect.signature(clear_task_instances).parameters else {}
-    with create_session() as session:
-        cleared = session.merge(ran)
-        clear_task_instances([cleared], session, **known)
-        assert (cleared.try_number + 1, cleared.max_tries) == (3, 3)  # as in "cleared three times"
+class TestSubmissionMarker:
+    def test_markers_of_two_tasks_differ(self) -> None:
+        values = {
+            "dag_id": ["dag", "da"],
+            "run_id": ["run", "grun"],
+            "task_id": ["task", "task_1"],
+            "map_index": [-1, 0, 1, 10],
+        }
+        tasks = [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+        assert len({submission_marker(context_of(**task)) for task in tasks}) == len(tasks) == 32
+
+    def test_marker_is_the_same_in_every_version(self) -> None:
+        """Otherwise a task that is retried after an upgrade submits twice."""
+        assert submission_marker(context_of()) == "af-7f0f2e4933ba"
 
 
-def test_no_two_tasks_share_a_marker() -> None:
-    differing = {
-        "dag_id": ["dag", "da"],
-        "run_id": ["run", "grun"],
-        "task_id": ["task", "task_1"],
-        "map_index": [-1, 0, 1, 10],
-    }
-    combined = [
-        dict(zip(differing, values, strict=True)) for values in itertools.product(*differing.values())
-    ]
-    assert len({marker(at(**each)) for each in combined}) == len(combined) == 32
-
-
-def test_a_marker_is_what_earlier_versions_made_of_the_same_task() -> None:
-    """An upgrade between two tries must not make a task submit again."""
-    assert marker(at()) == "af-7f0f2e4933ba"
-
-
-class Broken:
-    """A state store that is there, and does not work."""
+class BrokenStore:
+    """A task state store that raises an error."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -114,79 +85,74 @@ class Broken:
     get = set = delete = _raise
 
 
-class BrokenStore(dict[str, Any]):
-    """What a broken store looks like from inside of :class:`tests.support.triggerer.Store`."""
+class BrokenDict(dict[str, Any]):
+    """The content of a :class:`tests.support.fake_airflow.Store` that raises an error."""
 
     def _raise(self, *_: Any) -> Any:
-        raise RuntimeError("the API server is gone")
+        raise RuntimeError("the API server is down")
 
     get = __setitem__ = pop = _raise
 
 
-def test_what_is_kept_is_recalled_until_it_is_forgotten() -> None:
-    memory = TaskState({"task_state_store": Store({})})
-    assert memory.get("key") is None
-    memory.set("key", {"a": [1, None]})
-    assert memory.get("key") == {"a": [1, None]}
-    assert memory.get("another") is None
-    memory.delete("key")
-    memory.delete("key")
-    assert memory.get("key") is None
+class TestTaskState:
+    def test_value_is_returned_until_it_is_deleted(self) -> None:
+        state = TaskState({"task_state_store": Store({})})
+        assert state.get("key") is None
+        state.set("key", {"a": [1, None]})
+        assert state.get("key") == {"a": [1, None]}
+        assert state.get("another") is None
+        state.delete("key")
+        state.delete("key")
+        assert state.get("key") is None
+
+    def test_without_a_store_every_value_is_none(self) -> None:
+        state = TaskState({})
+        state.set("key", 1)
+        assert state.get("key") is None
+        state.delete("key")
+
+    def test_broken_store_is_survived_with_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        state = TaskState({"task_state_store": BrokenStore(RuntimeError("the API server is down"))})
+        state.set("key", 1)
+        assert state.get("key") is None
+        state.delete("key")
+        assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+        for record, method in zip(caplog.records, ("set", "get", "delete"), strict=True):
+            assert f"failed ({method}); continuing without it" in record.getMessage()
+            assert "the API server is down" in str(record.exc_info)
+
+    @pytest.mark.parametrize(
+        ("method", "arguments"), [("set", ("key", 1)), ("get", ("key",)), ("delete", ("key",))]
+    )
+    def test_timeout_of_the_task_is_not_suppressed(self, method: str, arguments: tuple[Any, ...]) -> None:
+        state = TaskState({"task_state_store": BrokenStore(AirflowTaskTimeout("timed out"))})
+        with pytest.raises(AirflowTaskTimeout):
+            getattr(state, method)(*arguments)
 
 
-def test_without_a_store_nothing_is_remembered() -> None:
-    memory = TaskState({})
-    memory.set("key", 1)
-    assert memory.get("key") is None
-    memory.delete("key")
-
-
-def test_a_store_that_does_not_work_is_survived_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    memory = TaskState({"task_state_store": Broken(RuntimeError("the API server is gone"))})
-    memory.set("key", 1)
-    assert memory.get("key") is None
-    memory.delete("key")
-    assert [(record.levelname, record.message.rpartition(" be ")[2]) for record in caplog.records] == [
-        ("WARNING", "written; going on without it."),
-        ("WARNING", "read; going on without it."),
-        ("WARNING", "cleaned; going on."),
-    ]
-    assert all("the API server is gone" in str(record.exc_info) for record in caplog.records)
-
-
-@pytest.mark.parametrize("do", ["keep", "recall", "forget"])
-def test_a_task_that_airflow_cuts_off_is_not_held_up_by_its_store(do: str) -> None:
-    memory = TaskState({"task_state_store": Broken(AirflowTaskTimeout("time is up"))})
-    arguments = ("key", 1) if do == "keep" else ("key",)
-    with pytest.raises(AirflowTaskTimeout):
-        getattr(memory, do)(*arguments)
-
-
-def test_a_submission_needs_no_store_that_works(connections: ScriptedServer) -> None:
-    connections.play({"campaign": {"id": "an-id"}}, path="/v1/send_campaign")
-    task = CampaignCleanerSubmitCampaignOperator(
+def submit() -> CampaignCleanerSubmitCampaignOperator:
+    return CampaignCleanerSubmitCampaignOperator(
         task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring", retries=1
     )
-    broken = BrokenStore()
-    assert Driven(ti=TaskInstance(max_tries=1), store=broken).run(task) == "an-id"
-    name = connections.requests[0].json["send_campaign"]["campaign_name"]
-    listed = {"campaign_list": [{"id": "an-id", "campaign_name": name, "status": "processing"}]}
-    connections.play(listed, path="/v1/get_campaign_list")
-    assert Driven(ti=TaskInstance(try_number=2, max_tries=1), store=broken).run(task) == "an-id"
-    assert [request.path for request in connections.requests] == [
-        "/v1/send_campaign",
-        "/v1/get_campaign_list",
-    ]
 
 
-@pytest.mark.parametrize("kept", ["x", 5, ["x"], {}, {"marker": "af-000000000000", "campaign_id": "old"}])
-def test_what_a_store_holds_that_is_not_of_this_task_is_passed_over(
-    connections: ScriptedServer, kept: Any
-) -> None:
-    connections.play({"campaign": {"id": "an-id"}})
-    task = CampaignCleanerSubmitCampaignOperator(
-        task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring"
+class TestSubmission:
+    def test_retry_with_a_broken_store_finds_the_campaign(self, connections: FakeServer) -> None:
+        connections.respond({"campaign": {"id": "an-id"}}, path="/v1/send_campaign")
+        broken = BrokenDict()
+        assert TaskRunner(ti=TaskInstance(max_tries=1), store=broken).run(submit()) == "an-id"
+        name = connections.requests[0].json["send_campaign"]["campaign_name"]
+        listed = {"campaign_list": [{"id": "an-id", "campaign_name": name, "status": "processing"}]}
+        connections.respond(listed, path="/v1/get_campaign_list")
+        retry = TaskInstance(try_number=2, max_tries=1)
+        assert TaskRunner(ti=retry, store=broken).run(submit()) == "an-id"
+        assert paths(connections) == ["/v1/send_campaign", "/v1/get_campaign_list"]
+
+    @pytest.mark.parametrize(
+        "stored", ["x", 5, ["x"], {}, {"marker": "af-000000000000", "campaign_id": "old"}]
     )
-    store = {"submitted": kept}
-    assert Driven(store=store).run(task) == "an-id"
-    assert store["submitted"]["campaign_id"] == "an-id"
+    def test_unusable_value_in_the_store_is_ignored(self, connections: FakeServer, stored: Any) -> None:
+        connections.respond({"campaign": {"id": "an-id"}})
+        store = {"submitted": stored}
+        assert TaskRunner(store=store).run(submit()) == "an-id"
+        assert store["submitted"]["campaign_id"] == "an-id"

@@ -1,9 +1,9 @@
+"""Which failed request is sent again, and after how long."""
+
 from __future__ import annotations
 
 import pytest
 
-from airflow_provider_campaigns.api import campaign_cleaner, instantly
-from airflow_provider_campaigns.api.call import Call
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     AuthenticationError,
@@ -20,48 +20,58 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 
-READ = campaign_cleaner.get_campaign_status("e8c8af95")
-SPEND = campaign_cleaner.send_campaign("<p>", "name")
-CHANGE = instantly.pause_campaign("019e18e2-a52f-78e7-96f2-b33ee19bb50a")
+
+def pause_after(
+    error: ApiError,
+    attempt: int = 1,
+    *,
+    idempotent: bool = True,
+    jitter: float = 1,
+    retry: Retry | None = None,
+) -> float | None:
+    return (retry or Retry()).after_failure(error, attempt, idempotent=idempotent, jitter=jitter)
 
 
-@pytest.mark.parametrize(
-    "kind", [RateLimitedError, ServiceUnavailableError, IncompleteResponseError, ConnectError]
-)
-def test_a_read_is_repeated_after_what_a_moment_can_heal(kind: type[ApiError]) -> None:
-    pauses = [Retry().after_failure(READ, kind("x"), attempt, jitter=1) for attempt in range(1, 6)]
-    assert pauses == [1, 2, 4, 8, None]
+class TestWhatIsRetried:
+    @pytest.mark.parametrize(
+        "kind", [RateLimitedError, ServiceUnavailableError, IncompleteResponseError, ConnectError]
+    )
+    def test_read_is_retried_after_a_passing_error(self, kind: type[ApiError]) -> None:
+        assert [pause_after(kind("x"), attempt) for attempt in range(1, 6)] == [1, 2, 4, 8, None]
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            AuthenticationError, BadRequestError, PaymentRequiredError, NotFoundError, RejectedError,
+            MalformedResponseError, CertificateError,
+        ],
+    )  # fmt: skip
+    def test_other_errors_are_not_retried(self, kind: type[ApiError]) -> None:
+        assert pause_after(kind("x")) is None
+
+    @pytest.mark.parametrize("kind", [RateLimitedError, ServiceUnavailableError, IncompleteResponseError])
+    def test_change_is_not_retried_once_sent(self, kind: type[ApiError]) -> None:
+        assert pause_after(kind("x"), idempotent=False) is None
+
+    def test_change_is_retried_if_nothing_was_sent(self) -> None:
+        assert pause_after(ConnectError("x"), idempotent=False) == 1
+
+    def test_not_received_decides_what_a_change_survives(self) -> None:
+        retry = Retry(not_received=(ConnectError, RateLimitedError))
+        assert pause_after(RateLimitedError("x"), idempotent=False, retry=retry) == 1
+        assert pause_after(IncompleteResponseError("x"), idempotent=False, retry=retry) is None
+        # An error that no repetition can help stays final.
+        final = Retry(not_received=(BadRequestError,))
+        assert pause_after(BadRequestError("x"), idempotent=False, retry=final) is None
+
+    def test_no_retry_sends_once(self) -> None:
+        assert pause_after(IncompleteResponseError("x"), retry=NO_RETRY) is None
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        AuthenticationError, BadRequestError, PaymentRequiredError, NotFoundError, RejectedError,
-        MalformedResponseError, CertificateError,
-    ],
-)  # fmt: skip
-def test_nothing_else_is_repeated(kind: type[ApiError]) -> None:
-    assert Retry().after_failure(READ, kind("x"), 1, jitter=1) is None
+class TestPause:
+    def test_jitter_halves_it_at_most(self) -> None:
+        assert pause_after(IncompleteResponseError("x"), 3, jitter=0) == 2
 
-
-@pytest.mark.parametrize("call", [SPEND, CHANGE])
-@pytest.mark.parametrize("kind", [RateLimitedError, ServiceUnavailableError, IncompleteResponseError])
-def test_what_changes_something_is_not_repeated_once_it_was_sent(call: Call, kind: type[ApiError]) -> None:
-    assert Retry().after_failure(call, kind("x"), 1, jitter=1) is None
-
-
-def test_what_was_never_sent_may_be_sent_again() -> None:
-    assert Retry().after_failure(SPEND, ConnectError("x"), 1, jitter=1) == 1
-
-
-def test_pauses_are_drawn_from_their_upper_half() -> None:
-    assert Retry().after_failure(READ, IncompleteResponseError("x"), 3, jitter=0) == 2
-
-
-@pytest.mark.parametrize(("asked", "pause"), [(0, 1), (7, 7), (60, 60), (61, None), (86_400, None)])
-def test_retry_after_is_obeyed_and_not_for_long(asked: float, pause: float | None) -> None:
-    assert Retry().after_failure(READ, RateLimitedError("x", retry_after=asked), 1, jitter=1) == pause
-
-
-def test_once_is_once() -> None:
-    assert NO_RETRY.after_failure(READ, IncompleteResponseError("x"), 1, jitter=1) is None
+    @pytest.mark.parametrize(("asked", "pause"), [(0, 1), (7, 7), (60, 60), (61, None), (86_400, None)])
+    def test_retry_after_is_a_lower_bound_up_to_60_s(self, asked: float, pause: float | None) -> None:
+        assert pause_after(RateLimitedError("x", retry_after=asked)) == pause

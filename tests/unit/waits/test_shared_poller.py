@@ -1,551 +1,550 @@
-"""Many waits, one voice: what reaches the service is counted, not timed."""
+"""The shared poller over a fake server: the tests count the requests that many waits send."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import gc
-import json
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import aclosing
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_campaigns.transport import aio
-from airflow_provider_campaigns.triggers import _watching, campaign_cleaner
+from airflow_provider_campaigns.triggers import campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
+from airflow_provider_campaigns.waits import shared_poller
+from airflow_provider_campaigns.waits.shared_poller import SharedPoller
+from airflow_provider_campaigns.waits.subscription import Subscription
 from tests.conftest import set_connection
-from tests.support.fake_server import Reply, Request, ScriptedServer
+from tests.support.fake_airflow import event_of
+from tests.support.fake_server import FakeServer, Reply, Request
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 LIST, STATUS = "/v1/get_campaign_list", "/v1/get_campaign_status"
+INTERVAL = 10.0
 
 
-class Cleaner:
-    """Plays Campaign Cleaner: knows the state of every campaign, and which of them its list shows."""
+class FakeCleaner:
+    """Campaign Cleaner with a status for each campaign; the list call leaves out the ``unlisted`` ones."""
 
-    def __init__(self, server: ScriptedServer) -> None:
+    def __init__(self, server: FakeServer) -> None:
         self.server = server
-        self.states: dict[str, str] = {}
-        self.listed: Callable[[str], bool] = lambda _: True
-        server.play(Reply(self._status), path=STATUS)
-        server.play(Reply(self._list), path=LIST)
+        self.statuses: dict[str, str] = {}
+        self.unlisted: set[str] = set()
+        server.respond(Reply(self.status), path=STATUS)
+        server.respond(Reply(self.list), path=LIST)
 
-    def asked(self) -> Counter[str]:
+    def set_all(self, campaigns: Any, status: str) -> None:
+        self.statuses = dict.fromkeys(campaigns, status)
+
+    def fail(self, reply: Reply) -> None:
+        for path in (LIST, STATUS):
+            self.server.respond(reply, path=path)
+
+    def requests(self) -> Counter[str]:
         return Counter(request.path for request in self.server.requests)
 
-    def _status(self, request: Request) -> dict[str, Any]:
-        campaign_id = request.json["campaign"]["id"]
-        return {"campaign_status": {"id": campaign_id, "status": self.states.get(campaign_id, "processing")}}
+    def requested_individually(self) -> Counter[str]:
+        return Counter(
+            request.json["campaign"]["id"] for request in self.server.requests if request.path == STATUS
+        )
 
-    def _list(self, _: Request) -> dict[str, Any]:
+    def status(self, request: Request) -> dict[str, Any]:
+        campaign_id = request.json["campaign"]["id"]
+        return {"campaign_status": {"id": campaign_id, "status": self.statuses[campaign_id]}}
+
+    def list(self, _: Request) -> dict[str, Any]:
         return {
             "campaign_list": [
-                {"id": campaign_id, "status": state}
-                for campaign_id, state in self.states.items()
-                if self.listed(campaign_id)
+                {"id": campaign_id, "status": status}
+                for campaign_id, status in self.statuses.items()
+                if campaign_id not in self.unlisted
             ]
         }
 
 
 @pytest.fixture
-def cleaner(connections: ScriptedServer) -> Cleaner:
-    return Cleaner(connections)
+def cleaner(connections: FakeServer) -> FakeCleaner:
+    return FakeCleaner(connections)
 
 
-def wait_for(campaign_id: str, **arguments: Any) -> CampaignCleanerCampaignTrigger:
+class Stopwatch:
+    """The time that has passed: a little more than the test slept, because requests take real time."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+
+Waits = list["asyncio.Task[dict[str, Any]]"]
+
+
+def campaign_trigger(campaign_id: str, **arguments: Any) -> CampaignCleanerCampaignTrigger:
     return CampaignCleanerCampaignTrigger(
         **{
             "campaign_id": campaign_id,
             "campaign_cleaner_conn_id": "campaign_cleaner_default",
-            "paused": ["processing"],
-            "poke_interval": 0.5,
-            "deadline": time.time() + 30,
+            "paused": "fail",
+            "poke_interval": INTERVAL,
+            "deadline": time.time() + 3600,
             **arguments,
         }
     )
 
 
-def gate_of(number: int, **arguments: Any) -> InstantlySendGateTrigger:
+def gate_trigger(number: int = 0, **arguments: Any) -> InstantlySendGateTrigger:
     return InstantlySendGateTrigger(
         **{
             "campaign_id": f"019e18e2-a52f-78e7-96f2-{number:012d}",
             "instantly_conn_id": "instantly_default",
             "max_status_age": 3600.0,
-            "poke_interval": 0.5,
-            "deadline": time.time() + 30,
+            "poke_interval": INTERVAL,
+            "deadline": time.time() + 3600,
             **arguments,
         }
     )
 
 
-async def event_of(trigger: BaseTrigger) -> dict[str, Any]:
-    async with aclosing(trigger.run()) as events:
-        return json.loads(json.dumps((await anext(events)).payload))
+def sending_status(code: str) -> dict[str, Any]:
+    return {"diagnostics": None, "summary": {"status": code}}
 
 
-class Stopwatch:
-    """Counts are held against the time that passed, which on a busy machine is more than was slept."""
-
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
-
-    def turns(self, interval: float) -> float:
-        """How many intervals have passed."""
-        return (time.monotonic() - self._begun) / interval
+def start(*triggers: Any) -> Waits:
+    return [asyncio.create_task(event_of(trigger)) for trigger in triggers]
 
 
-async def all_begun(number: int) -> None:
-    """All waits ask now. A thread may look their connections up, and then they do not begin together."""
-    for _ in range(2000):
-        watches = _watching._pollers.get(asyncio.get_running_loop(), {}).values()
-        if sum(watch._users for watch in watches) == number:
+async def until(condition: Callable[[], bool], *, pause: float = 0.0) -> None:
+    """Wait until something happens; with a pause of 0, hardly any time passes on the fake clock."""
+    for _ in range(100_000):
+        if condition():
             return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"not all of {number} waits have begun")
+        await asyncio.sleep(pause)
+    raise AssertionError("the condition did not become true")
 
 
-async def settled() -> None:
-    """Nothing is left: no watch, no session, no task."""
+async def all_waiting(number: int) -> None:
+    """Wait until that many waits have started. Some versions of Airflow read connections in a thread."""
+    pollers = shared_poller._pollers.setdefault(asyncio.get_running_loop(), {})
+
+    def subscriptions() -> int:
+        targets = [target for poller in pollers.values() for target in poller._targets.values()]
+        return sum(len(target.subscriptions) for target in targets)
+
+    await until(lambda: subscriptions() == number)
+
+
+async def cancel(waits: Waits) -> None:
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def nothing_left() -> None:
+    """Check that no poller, no session and no task is left."""
     await asyncio.sleep(0)
-    assert not _watching._pollers[asyncio.get_running_loop()]
+    assert not shared_poller._pollers[asyncio.get_running_loop()]
     assert not aio._sessions[asyncio.get_running_loop()]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_wait_that_is_alone_uses_the_single_call(cleaner: Cleaner) -> None:
-    cleaner.states["a"] = "completed"
-    assert (await event_of(wait_for("a")))["status"] == "completed"
-    assert cleaner.asked() == {STATUS: 1}
-    await settled()
+class TestNumberOfRequests:
+    async def test_single_wait_uses_the_individual_call(self, cleaner: FakeCleaner) -> None:
+        cleaner.statuses["a"] = "completed"
+        assert (await event_of(campaign_trigger("a")))["status"] == "completed"
+        assert cleaner.requests() == {STATUS: 1}
+        await nothing_left()
+
+    async def test_many_waits_cost_one_request_an_interval(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all([f"c{number}" for number in range(200)], "processing")
+        waits = start(*map(campaign_trigger, cleaner.statuses))
+        await all_waiting(200)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(6 * INTERVAL)
+        # The first wait is single for a moment, and the first list comes up to a second later.
+        assert cleaner.requests()[STATUS] <= 1
+        assert 6 <= cleaner.requests()[LIST] <= stopwatch.seconds() / INTERVAL + 2
+        cleaner.set_all(cleaner.statuses, "completed")
+        assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
+        await nothing_left()
+
+    async def test_waits_for_one_target_cost_one_request_an_interval(self, connections: FakeServer) -> None:
+        connections.respond(sending_status("out_of_schedule"))
+        waits = start(*[gate_trigger() for _ in range(100)])
+        await all_waiting(100)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(6 * INTERVAL)
+        assert 6 <= len(connections.requests) <= stopwatch.seconds() / INTERVAL + 2
+        connections.respond(sending_status("campaign_paused"))
+        assert {event["status"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
+        await nothing_left()
+
+    async def test_shortest_interval_for_a_target_counts(self, connections: FakeServer) -> None:
+        connections.respond(sending_status("out_of_schedule"))
+        waits = start(*[gate_trigger(poke_interval=interval) for interval in (600, INTERVAL, 60)])
+        await all_waiting(3)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(6 * INTERVAL)
+        assert 6 <= len(connections.requests) <= stopwatch.seconds() / INTERVAL + 3
+        await cancel(waits)
+        await nothing_left()
+
+    async def test_connections_to_one_account_share_one_poller(
+        self, cleaner: FakeCleaner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = cleaner.server.url
+        set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="same_account")
+        set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="other_account", password="another")
+        cleaner.set_all("abc", "processing")
+        connections = {"a": "campaign_cleaner_default", "b": "same_account", "c": "other_account"}
+        waits = start(
+            *[campaign_trigger(each, campaign_cleaner_conn_id=name) for each, name in connections.items()]
+        )
+        await all_waiting(3)
+        await asyncio.sleep(INTERVAL)
+        assert len(shared_poller._pollers[asyncio.get_running_loop()]) == 2
+        assert len({request.headers["X-CC-API-Key"] for request in cleaner.server.requests}) == 2
+        await cancel(waits)
+        await nothing_left()
 
 
-async def test_any_number_of_waits_costs_one_request_an_interval(cleaner: Cleaner) -> None:
-    cleaner.states = {f"c{number}": "processing" for number in range(300)}
-    beginning = Stopwatch()
-    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
-    await all_begun(300)
-    # Those that begin apart are gathered for a tenth of a second.
-    assert cleaner.asked()[LIST] <= beginning.turns(0.1) + 1
-    watch, before = Stopwatch(), cleaner.asked()
-    await asyncio.sleep(3.2)
-    # The first wait is alone for a moment, and the others are gathered: then one list each 0.5 s.
-    assert cleaner.asked()[STATUS] <= 1
-    assert cleaner.asked()[LIST] - before[LIST] <= watch.turns(0.5) + 2
-    cleaner.states = dict.fromkeys(cleaner.states, "completed")
-    events = await asyncio.gather(*waits)
-    assert {event["status"] for event in events} == {"completed"}
-    assert cleaner.server.connections <= 2
-    await settled()
+class TestList:
+    async def test_each_wait_ends_by_its_own_status(self, cleaner: FakeCleaner) -> None:
+        cleaner.statuses = {"a": "completed", "b": "exploded", "c": "paused", "d": "processing"}
+        waits = dict(zip("abcd", start(*map(campaign_trigger, "abcd")), strict=True))
+        await asyncio.wait([waits[each] for each in "abc"])
+        await asyncio.sleep(INTERVAL)
+        assert not waits["d"].done()
+        cleaner.statuses["d"] = "completed"
+        statuses = [(await wait)["status"] for wait in waits.values()]
+        assert statuses == ["completed", "exploded", "paused", "completed"]
+        await nothing_left()
+
+    async def test_unlisted_target_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("abcdef", "processing")
+        cleaner.unlisted = {"a", "b"}
+        waits = start(*map(campaign_trigger, "abcdef"))
+        await all_waiting(6)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(3 * INTERVAL)
+        individually = cleaner.requested_individually()
+        assert set(individually) == {"a", "b"}
+        assert 2 <= individually["b"] <= stopwatch.seconds() / INTERVAL + 2
+        cleaner.set_all("abcdef", "completed")
+        assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
+        await nothing_left()
+
+    async def test_response_from_before_the_wait_is_not_used(self, cleaner: FakeCleaner) -> None:
+        """A list that is in flight when a wait starts names it as completed; meanwhile it is paused."""
+        cleaner.set_all("ab", "processing")
+        earlier = start(*map(campaign_trigger, "ab"))
+        await all_waiting(2)
+        await asyncio.sleep(2)
+        cleaner.statuses["late"] = "completed"
+        read, release = threading.Event(), threading.Event()
+
+        def slow_list(request: Request) -> dict[str, Any]:
+            stale = cleaner.list(request)
+            read.set()
+            release.wait(10)
+            return stale
+
+        cleaner.server.respond(Reply(slow_list), Reply(cleaner.list), path=LIST)
+        await until(read.is_set, pause=0.05)
+        cleaner.statuses["late"] = "paused"
+        late = start(campaign_trigger("late"))
+        await all_waiting(3)
+        release.set()
+        assert (await late[0])["status"] == "paused"
+        await cancel(earlier)
+        await nothing_left()
 
 
-async def test_each_wait_ends_by_its_own_state(cleaner: Cleaner) -> None:
-    cleaner.states = {"done": "completed", "odd": "exploded", "stuck": "paused", "busy": "processing"}
-    tasks = {name: asyncio.create_task(event_of(wait_for(name))) for name in cleaner.states}
-    await asyncio.sleep(1.5)
-    assert {name for name, task in tasks.items() if task.done()} == {"done", "odd", "stuck"}
-    cleaner.states["busy"] = "completed"
-    assert [(await task)["status"] for task in tasks.values()] == [
-        "completed",
-        "exploded",
-        "paused",
-        "completed",
-    ]
-    await settled()
-
-
-async def test_a_campaign_that_the_list_does_not_show_is_asked_for_singly(cleaner: Cleaner) -> None:
-    cleaner.states = dict.fromkeys("abcdef", "processing")
-    cleaner.listed = lambda campaign_id: campaign_id not in "ab"
-    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
-    await asyncio.sleep(1.2)
-    cleaner.states["a"] = "completed"
-    event = await waits[0]
-    assert event["status"] == "completed"
-    cleaner.states = dict.fromkeys("abcdef", "completed")
-    await asyncio.gather(*waits)
-    singly = Counter(
-        request.json["campaign"]["id"] for request in cleaner.server.requests if request.path == STATUS
+class TestFailingList:
+    @pytest.mark.parametrize(
+        ("broken", "pause"),
+        [
+            (Reply({}, status=503), shared_poller.INDIVIDUAL_RETRY_SECONDS),
+            (Reply(b"<html>"), shared_poller.INDIVIDUAL_SECONDS),
+        ],
     )
-    assert set(singly) - {"a", "b"} <= {"a"} or sum(singly[name] for name in "cdef") <= 1
-    await settled()
+    async def test_targets_are_fetched_individually_for_a_while(
+        self, cleaner: FakeCleaner, broken: Reply, pause: float
+    ) -> None:
+        cleaner.set_all("abcdefgh", "processing")
+        cleaner.server.respond(broken, Reply(cleaner.list), path=LIST)
+        waits = start(*map(campaign_trigger, "abcdefgh"))
+        await all_waiting(8)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(pause - 5)
+        assert cleaner.requests()[LIST] == 1
+        individually = cleaner.requested_individually()
+        assert set(individually) == set("abcdefgh")
+        assert max(individually.values()) <= stopwatch.seconds() / INTERVAL + 2
+        await asyncio.sleep(5 + 2 * INTERVAL)
+        assert cleaner.requests()[LIST] >= 2
+        cleaner.set_all("abcdefgh", "completed")
+        assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
+        await nothing_left()
+
+    async def test_missing_campaign_ends_only_its_own_wait(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("ab", "processing")
+        cleaner.server.respond(Reply({}, status=500), path=LIST)
+        cleaner.server.respond(
+            Reply({"error": "no such campaign"}, status=404), Reply(cleaner.status), path=STATUS
+        )
+        waits = start(*map(campaign_trigger, "ab"))
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        cleaner.set_all("ab", "completed")
+        outcomes = Counter(event["outcome"] for event in await asyncio.gather(*waits))
+        assert outcomes == {"failed": 1, "done": 1}
+        await nothing_left()
+
+    async def test_rejected_campaign_ends_only_its_own_wait(self, cleaner: FakeCleaner) -> None:
+        def status(request: Request) -> dict[str, Any]:
+            rejected = request.json["campaign"]["id"] == "a"
+            return {"error": "no such campaign"} if rejected else cleaner.status(request)
+
+        cleaner.set_all("abc", "processing")
+        cleaner.server.respond(Reply(b"<html>"), path=LIST)
+        cleaner.server.respond(Reply(status), path=STATUS)
+        waits = start(*[campaign_trigger(each, max_failures=2) for each in "abc"])
+        assert (await waits[0])["outcome"] == "failed"
+        cleaner.set_all("abc", "completed")
+        assert {event["status"] for event in await asyncio.gather(*waits[1:])} == {"completed"}
+        await nothing_left()
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        Reply({}, status=500),
-        Reply(b"<html>"),
-        Reply({"error": "no list today"}),
-        Reply({"x": "y" * 5_000_000}),
-    ],
-)
-async def test_a_list_that_does_not_work_gives_way_to_single_calls(cleaner: Cleaner, broken: Reply) -> None:
-    cleaner.server.play(broken, path=LIST)
-    cleaner.states = dict.fromkeys("abcdefgh", "processing")
-    watch = Stopwatch()
-    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
-    await asyncio.sleep(1.7)
-    asked = cleaner.asked()
-    assert asked[LIST] == 1  # and then it is left alone for a while
-    assert 8 <= asked[STATUS] <= 8 * (watch.turns(0.45) + 2)
-    cleaner.states = dict.fromkeys(cleaner.states, "completed")
-    assert {event["outcome"] for event in await asyncio.gather(*waits)} == {"done"}
-    await settled()
+class TestFailingService:
+    @pytest.mark.parametrize("reply", [Reply(b"<html>"), Reply({}, status=503)])
+    async def test_failing_service_gets_few_requests(self, cleaner: FakeCleaner, reply: Reply) -> None:
+        cleaner.set_all([f"c{number}" for number in range(100)], "processing")
+        waits = start(*map(campaign_trigger, cleaner.statuses))
+        await all_waiting(100)
+        cleaner.fail(reply)
+        assert {event["outcome"] for event in await asyncio.gather(*waits)} == {"failed"}
+        # Each wait alone would send five.
+        assert len(cleaner.server.requests) < 50
+        await nothing_left()
+
+    async def test_bad_key_ends_all_waits_with_few_requests(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all([f"c{number}" for number in range(100)], "processing")
+        waits = start(*map(campaign_trigger, cleaner.statuses))
+        await all_waiting(100)
+        await asyncio.sleep(2)
+        before = len(cleaner.server.requests)
+        cleaner.fail(Reply({"error": "bad key"}, status=401))
+        events = await asyncio.gather(*waits)
+        assert {event["error"]["class"] for event in events} == {"AuthenticationError"}
+        assert len(cleaner.server.requests) - before <= 4
+        await nothing_left()
+
+    async def test_failures_count_only_for_waits_that_were_due(self, cleaner: FakeCleaner) -> None:
+        cleaner.statuses = {"patient": "processing", "impatient": "processing"}
+        (patient,) = start(campaign_trigger("patient", poke_interval=3600))
+        await all_waiting(1)
+        await asyncio.sleep(INTERVAL)
+        cleaner.fail(Reply({}, status=503))
+        impatient = await event_of(campaign_trigger("impatient", max_failures=6))
+        assert impatient["outcome"] == "failed"
+        assert not patient.done()
+        await cancel([patient])
+        await nothing_left()
+
+    async def test_failure_and_recovery_are_logged_once(
+        self, connections: FakeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", logger=shared_poller.__name__)
+        gates = [gate_trigger(number, policy={}) for number in range(4)]
+        connections.respond(sending_status("out_of_schedule"))
+        waits = start(*gates)
+        await all_waiting(4)
+        for gate in gates:
+            path = f"/api/v2/campaigns/{gate.campaign_id}"
+            connections.respond(*[Reply(status=503)] * 3, sending_status("campaign_draft"), path=path)
+        await asyncio.gather(*waits)
+        logged = [record for record in caplog.records if record.name == shared_poller.__name__]
+        failing, responds = logged
+        assert (failing.levelname, responds.levelname) == ("WARNING", "INFO")
+        for part in ("instantly_default", "4 waits", "503"):
+            assert part in failing.getMessage()
+        assert "responds again" in responds.getMessage()
+
+    async def test_shared_requests_log_outside_any_trigger(self, cleaner: FakeCleaner) -> None:
+        """The triggerer assigns a log line to a trigger by a context variable."""
+        current: ContextVar[str] = ContextVar("current", default="the triggerer")
+        logged_by: list[str] = []
+
+        class Handler(logging.Handler):
+            def emit(self, _: logging.LogRecord) -> None:
+                logged_by.append(current.get())
+
+        async def wait_for(campaign_id: str) -> None:
+            current.set(campaign_id)
+            await event_of(campaign_trigger(campaign_id, max_failures=1))
+
+        cleaner.fail(Reply(status=503))
+        handler = Handler(level="WARNING")
+        shared_poller.log.addHandler(handler)
+        try:
+            await asyncio.gather(wait_for("a"), wait_for("b"))
+        finally:
+            shared_poller.log.removeHandler(handler)
+        assert set(logged_by) == {"the triggerer"}
 
 
-@pytest.mark.parametrize("garbage", [Reply(b"<html>"), Reply({}, status=503), Reply({"error": "down"})])
-async def test_a_service_that_answers_nothing_useful_is_not_stormed(cleaner: Cleaner, garbage: Reply) -> None:
-    cleaner.states = {f"c{number}": "processing" for number in range(200)}
-    waits = [asyncio.create_task(event_of(wait_for(each, poke_interval=0.2))) for each in cleaner.states]
-    await all_begun(200)
-    before = len(cleaner.server.requests)
-    for path in (LIST, STATUS):
-        cleaner.server.play(garbage, path=path)
-    assert {event["outcome"] for event in await asyncio.gather(*waits)} == {"failed"}
-    # Each wait by itself would have asked five times, which is a thousand requests in all.
-    assert len(cleaner.server.requests) - before < 200
-    await settled()
+class TestRateLimit:
+    async def test_all_targets_get_their_turn_under_a_limit(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 1})
+        connections.respond(sending_status("out_of_schedule"))
+        waits = start(*map(gate_trigger, range(20)))
+        await all_waiting(20)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(200)
+        # With one request a second, each of 20 targets is fetched about every 20 s.
+        per_target = Counter(request.path for request in connections.requests)
+        assert 180 <= len(connections.requests) <= stopwatch.seconds() + 2
+        assert len(per_target) == 20
+        assert max(per_target.values()) - min(per_target.values()) <= 2
+        await cancel(waits)
+        await nothing_left()
+
+    async def test_new_wait_applies_the_present_limit(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connections.respond(sending_status("out_of_schedule"))
+        waits = []
+        for number, limit in enumerate((0.1, 1000)):
+            extra = {"max_requests_per_second": limit}
+            set_connection(monkeypatch, "instantly", host=connections.url, extra=extra)
+            waits += start(gate_trigger(number, poke_interval=1))
+            await all_waiting(number + 1)
+        await asyncio.sleep(60)
+        # With the first limit, there would be one in ten seconds.
+        assert len(connections.requests) >= 60
+        await cancel(waits)
+        await nothing_left()
+
+    async def test_retry_after_pauses_all_waits_of_an_account(self, connections: FakeServer) -> None:
+        connections.respond(
+            Reply({}, status=429, headers={"Retry-After": "60"}), sending_status("campaign_paused")
+        )
+        stopwatch = Stopwatch()
+        waits = start(gate_trigger(0))
+        await all_waiting(1)
+        await asyncio.sleep(5)
+        waits += start(*map(gate_trigger, range(1, 20)))
+        await all_waiting(20)
+        await asyncio.sleep(50)
+        assert len(connections.requests) == 1
+        await asyncio.gather(*waits)
+        assert 60 <= stopwatch.seconds() < 80
+        await nothing_left()
+
+    async def test_queued_request_waits_for_a_new_pause(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Requests that have their turn when another one gets a 429 wait for the end of the pause."""
+        set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 10})
+        release = threading.Event()
+
+        def first(_: Request) -> bytes:
+            release.wait(10)
+            return b"{}"
+
+        rate_limited = Reply(first, status=429, headers={"Retry-After": "100"})
+        connections.respond(rate_limited, sending_status("out_of_schedule"))
+        waits = start(*map(gate_trigger, range(20)))
+        await until(lambda: len(connections.requests) > 1, pause=0.01)
+        release.set()
+        await asyncio.sleep(50)
+        assert len(connections.requests) < 10
+        await asyncio.sleep(60)
+        assert len(connections.requests) >= 20
+        await cancel(waits)
+        await nothing_left()
 
 
-async def test_a_key_that_goes_bad_ends_all_waits_with_a_handful_of_requests(cleaner: Cleaner) -> None:
-    cleaner.states = {f"c{number}": "processing" for number in range(200)}
-    waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
-    await all_begun(200)
-    before = len(cleaner.server.requests)
-    for path in (LIST, STATUS):
-        cleaner.server.play(Reply({"error": "bad key"}, status=401), path=path)
-    events = await asyncio.gather(*waits)
-    assert {event["error"]["class"] for event in events} == {"AuthenticationError"}
-    assert len(cleaner.server.requests) - before <= 4
-    await settled()
+class TestEnd:
+    async def test_wait_ends_at_its_deadline_without_a_response(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shared_poller, "LAST_POLL_SECONDS", 0.1)
+        connections.respond(Reply({"campaign_list": []}, delay=20))
+        stopwatch, deadline = Stopwatch(), time.time() + 0.2
+        events = await asyncio.gather(
+            *[event_of(campaign_trigger(each, deadline=deadline)) for each in "abcdef"]
+        )
+        assert {event["outcome"] for event in events} == {"timed_out"}
+        assert stopwatch.seconds() < 5
+        await nothing_left()
+
+    async def test_many_waits_leave_no_object_behind(self, cleaner: FakeCleaner) -> None:
+        of_other_tests = set(map(id, objects_of_waits()))  # a traceback may refer to some
+        for _ in range(2):
+            cleaner.set_all([f"c{number}" for number in range(100)], "completed")
+            waits = start(*map(campaign_trigger, cleaner.statuses))
+            for wait in waits[::3]:
+                asyncio.get_running_loop().call_later(0.05, wait.cancel)
+            await asyncio.gather(*waits, return_exceptions=True)
+            await nothing_left()
+        del wait, waits  # a cancelled task may refer to its traceback
+        assert not set(map(id, objects_of_waits())) - of_other_tests
+
+    async def test_judge_that_raises_ends_only_its_own_wait(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("ab", "completed")
+        broken = campaign_trigger("a")
+        broken.judge = lambda _: 1 / 0
+        first, second = await asyncio.gather(event_of(broken), event_of(campaign_trigger("b")))
+        assert (first["outcome"], second["outcome"]) == ("failed", "done")
+        assert "ZeroDivisionError" in first["error"]["message"]
+        await nothing_left()
+
+    async def test_unexpected_error_of_a_request_ends_the_waits(
+        self, cleaner: FakeCleaner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def broken(*_: Any) -> None:
+            raise RuntimeError("unforeseen")
+
+        monkeypatch.setattr(aio.AioClient, "send", broken)
+        events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
+        assert {event["outcome"] for event in events} == {"failed"}
+        assert "unforeseen" in events[0]["error"]["message"]
+        await nothing_left()
+
+    async def test_broken_poller_ends_its_waits_and_is_replaced(
+        self, cleaner: FakeCleaner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        query = campaign_cleaner.CAMPAIGN_STATUS
+
+        def broken() -> Any:
+            raise ZeroDivisionError("unforeseen")
+
+        monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", replace(query, fetch_all=broken))
+        cleaner.set_all("abc", "processing")
+        events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
+        assert {event["outcome"] for event in events} == {"failed"}
+        assert all("unforeseen" in event["error"]["message"] for event in events)
+        await nothing_left()
+
+        monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", query)
+        cleaner.set_all("abc", "completed")
+        events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
+        assert {event["outcome"] for event in events} == {"done"}
+        await nothing_left()
 
 
-async def test_a_campaign_that_does_not_exist_ends_its_own_wait_only(cleaner: Cleaner) -> None:
-    cleaner.server.play(Reply({}, status=500), path=LIST)
-    cleaner.states = {"a": "processing", "b": "processing"}
-    waits = [asyncio.create_task(event_of(wait_for(name))) for name in "ab"]
-    cleaner.server.play(
-        Reply({"error": "no such campaign"}, status=404), *[Reply(cleaner._status)] * 2, path=STATUS
-    )
-    await asyncio.sleep(1)
-    cleaner.states = dict.fromkeys("ab", "completed")
-    endings = Counter(event["outcome"] for event in await asyncio.gather(*waits))
-    assert endings == {"failed": 1, "done": 1}
-    await settled()
-
-
-async def test_equal_waits_cost_one_request_an_interval(connections: ScriptedServer) -> None:
-    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
-    waits = [asyncio.create_task(event_of(gate_of(1))) for _ in range(200)]
-    await all_begun(200)
-    watch, before = Stopwatch(), len(connections.requests)
-    await asyncio.sleep(2.6)
-    assert len(connections.requests) - before <= watch.turns(0.45) + 2
-    connections.play({"diagnostics": None, "summary": {"status": "campaign_paused"}})
-    assert {event["status"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
-    await settled()
-
-
-async def test_a_wait_that_begins_brings_what_its_connection_says_by_now(
-    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
-    waits = []
-    for number, budget in enumerate((1, 1000)):
-        extra = {"max_requests_per_second": budget}
-        set_connection(monkeypatch, "instantly", host=connections.url, extra=extra)
-        waits.append(asyncio.create_task(event_of(gate_of(number, poke_interval=0.2))))
-        await all_begun(number + 1)
-    watch, before = Stopwatch(), len(connections.requests)
-    await asyncio.sleep(3)
-    # With the first budget it would be one a second.
-    assert len(connections.requests) - before > 2 * watch.turns(1)
-    for wait in waits:
-        wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    await settled()
-
-
-async def test_the_tightest_interval_sets_the_rhythm(connections: ScriptedServer) -> None:
-    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
-    watch = Stopwatch()
-    waits = [asyncio.create_task(event_of(gate_of(1, poke_interval=interval))) for interval in (0.4, 5, 60)]
-    await asyncio.sleep(2.2)
-    assert 4 <= len(connections.requests) <= watch.turns(0.36) + 2
-    for wait in waits:
-        wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    await settled()
-
-
-async def test_a_wait_never_gets_an_answer_from_before_it_began(cleaner: Cleaner) -> None:
-    """The list that is under way when a wait begins says 'completed' of it, and is stale by then."""
-    cleaner.states = dict.fromkeys("abc", "processing")
-    first = [asyncio.create_task(event_of(wait_for(name))) for name in "ab"]
-    await asyncio.sleep(0.4)
-    cleaner.server.play(Reply(cleaner._list, delay=0.8), path=LIST)
-    cleaner.states["late"] = "completed"
-    await asyncio.sleep(0.6)  # a slow list is under way, and was asked for before the wait begins
-    asked_before = len(cleaner.server.requests)
-    assert (await event_of(wait_for("late")))["status"] == "completed"
-    assert len(cleaner.server.requests) > asked_before
-    for task in first:
-        task.cancel()
-    await asyncio.gather(*first, return_exceptions=True)
-    await settled()
-
-
-async def test_under_a_budget_all_have_their_turn(
-    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 40})
-    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
-    watch = Stopwatch()
-    waits = [asyncio.create_task(event_of(gate_of(number, poke_interval=0.2))) for number in range(20)]
-    await asyncio.sleep(3)
-    # 20 things at 40 requests a second: each is looked at about every 0.5 s, and none starves.
-    turns = Counter(request.path for request in connections.requests)
-    assert len(connections.requests) <= watch.turns(1 / 40) + 2
-    assert len(turns) == 20
-    assert max(turns.values()) - min(turns.values()) <= 2
-    for wait in waits:
-        wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    await settled()
-
-
-async def test_a_pause_that_one_is_asked_for_is_kept_by_all(connections: ScriptedServer) -> None:
-    connections.play(
-        Reply({}, status=429, headers={"Retry-After": "2"}),
-        {"diagnostics": None, "summary": {"status": "campaign_paused"}},
-    )
-    begun = time.monotonic()
-    waits = [asyncio.create_task(event_of(gate_of(0)))]
-    await asyncio.sleep(0.2)
-    waits += [asyncio.create_task(event_of(gate_of(number))) for number in range(1, 20)]
-    await asyncio.sleep(1.2)
-    assert len(connections.requests) == 1
-    await asyncio.gather(*waits)
-    assert time.monotonic() - begun >= 2
-    await settled()
-
-
-async def test_failures_count_for_the_waits_that_were_due_and_for_no_others(cleaner: Cleaner) -> None:
-    """One impatient wait must not use up what the patient ones are to survive."""
-    cleaner.states = dict.fromkeys(["patient", "impatient"], "processing")
-    patient = asyncio.create_task(event_of(wait_for("patient", poke_interval=60)))
-    await asyncio.sleep(0.3)
-    for path in (LIST, STATUS):
-        cleaner.server.play(Reply({}, status=503), path=path)
-    impatient = wait_for("impatient", poke_interval=0.1, max_failures=6)
-    assert (await event_of(impatient))["outcome"] == "failed"
-    assert not patient.done()
-    patient.cancel()
-    await asyncio.gather(patient, return_exceptions=True)
-    await settled()
-
-
-async def test_a_list_that_fails_in_passing_is_asked_for_again_soon(
-    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_watching, "INDIVIDUAL_RETRY_SECONDS", 0.5)
-    cleaner.states = dict.fromkeys("abcdef", "processing")
-    cleaner.server.play(Reply({}, status=503), Reply(cleaner._list), path=LIST)
-    waits = [asyncio.create_task(event_of(wait_for(name))) for name in cleaner.states]
-    await asyncio.sleep(2.5)
-    assert cleaner.asked()[LIST] >= 3
-    cleaner.states = dict.fromkeys(cleaner.states, "completed")
-    assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
-    await settled()
-
-
-async def test_one_campaign_that_is_refused_fails_no_other_while_the_list_is_broken(cleaner: Cleaner) -> None:
-    cleaner.states = dict.fromkeys("abc", "processing")
-    cleaner.server.play(Reply(b"<html>"), path=LIST)
-
-    def told(request: Request) -> dict[str, Any]:
-        refused = request.json["campaign"]["id"] == "a"
-        return {"error": "no such campaign"} if refused else cleaner._status(request)
-
-    cleaner.server.play(Reply(told), path=STATUS)
-    waits = [
-        asyncio.create_task(event_of(wait_for(name, max_failures=2, poke_interval=0.2))) for name in "abc"
-    ]
-    assert (await waits[0])["outcome"] == "failed"
-    cleaner.states = dict.fromkeys("abc", "completed")
-    assert {event["status"] for event in await asyncio.gather(*waits[1:])} == {"completed"}
-    await settled()
-
-
-async def test_a_call_that_is_queued_when_a_pause_begins_keeps_it(
-    connections: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_connection(
-        monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 10}, password="slow"
-    )
-    connections.play(Reply({}, status=429, headers={"Retry-After": "30"}, delay=0.3))
-    waits = [asyncio.create_task(event_of(gate_of(number))) for number in range(20)]
-    await asyncio.sleep(1.5)
-    # Some were under way when the first was told to rest; the others had their moments in the queue already.
-    assert 1 <= len(connections.requests) <= 7
-    for wait in waits:
-        wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)
-    await settled()
-
-
-async def test_two_connections_to_one_account_share_one_voice(
-    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = cleaner.server.url
-    set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="same_account")
-    set_connection(monkeypatch, "campaign_cleaner", host=url, conn_id="other_account", password="another")
-    cleaner.states = dict.fromkeys("abc", "processing")
-    names = {"a": "campaign_cleaner_default", "b": "same_account", "c": "other_account"}
-    waits = [
-        asyncio.create_task(event_of(wait_for(campaign, campaign_cleaner_conn_id=conn_id)))
-        for campaign, conn_id in names.items()
-    ]
-    await asyncio.sleep(0.4)
-    assert len(_watching._pollers[asyncio.get_running_loop()]) == 2
-    keys = {request.headers["X-CC-API-Key"] for request in cleaner.server.requests}
-    assert len(keys) == 2
-    cleaner.states = dict.fromkeys("abc", "completed")
-    await asyncio.gather(*waits)
-    await settled()
-
-
-async def test_a_wait_ends_at_its_deadline_whatever_the_service_does(connections: ScriptedServer) -> None:
-    connections.play(Reply({"campaign_list": []}, delay=20))
-    begun = time.monotonic()
-    events = await asyncio.gather(*[event_of(wait_for(f"c{n}", deadline=time.time() + 1)) for n in range(30)])
-    assert {event["outcome"] for event in events} == {"timed_out"}
-    assert time.monotonic() - begun < 1 + _watching.LAST_POLL_SECONDS + 6
-    await settled()
-
-
-def waits_and_watches() -> list[Any]:
+def objects_of_waits() -> list[Any]:
     gc.collect()
-    return [thing for thing in gc.get_objects() if type(thing) in {_watching.Subscription, _watching.Watch}]
-
-
-async def test_thousands_of_waits_come_and_go_and_leave_nothing(cleaner: Cleaner) -> None:
-    of_others = {id(thing): thing for thing in waits_and_watches()}  # a traceback may hold some
-    for _ in range(5):
-        cleaner.states = {f"c{number}": "completed" for number in range(300)}
-        waits = [asyncio.create_task(event_of(wait_for(campaign))) for campaign in cleaner.states]
-        for wait in waits[::3]:
-            asyncio.get_running_loop().call_later(0.05, wait.cancel)
-        await asyncio.gather(*waits, return_exceptions=True)
-        await settled()
-    del wait, waits  # a task that was cancelled may keep its traceback
-    assert not [thing for thing in waits_and_watches() if id(thing) not in of_others]
-
-
-async def test_a_judge_that_breaks_ends_its_wait_and_no_other(cleaner: Cleaner) -> None:
-    cleaner.states = dict.fromkeys("ab", "completed")
-    broken = wait_for("a")
-    broken.judge = lambda _: 1 / 0
-    first, second = await asyncio.gather(event_of(broken), event_of(wait_for("b")))
-    assert (first["outcome"], second["outcome"]) == ("failed", "done")
-    assert "ZeroDivisionError" in first["error"]["message"]
-    await settled()
-
-
-async def test_whatever_breaks_while_asking_ends_the_waits(
-    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(*_: Any) -> None:
-        raise RuntimeError("nobody thought of this")
-
-    monkeypatch.setattr(aio.AioClient, "send", broken)
-    events = await asyncio.gather(*[event_of(wait_for(name)) for name in "abc"])
-    assert {event["outcome"] for event in events} == {"failed"}
-    assert "nobody thought of this" in events[0]["error"]["message"]
-    await settled()
-
-
-async def test_a_watch_that_breaks_tells_all_who_wait_and_the_next_wait_starts_afresh(
-    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    question = campaign_cleaner.CAMPAIGN_STATUS
-    breaks = asyncio.Event()
-
-    def many() -> Any:
-        if breaks.is_set():
-            raise ZeroDivisionError("nobody foresaw this")
-        return question.many and question.many()
-
-    monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", dataclasses.replace(question, many=many))
-    cleaner.states = dict.fromkeys("abc", "processing")
-    waits = [asyncio.create_task(event_of(wait_for(each))) for each in "abc"]
-    await all_begun(3)
-    breaks.set()
-    events = await asyncio.gather(*waits)
-    assert {event["outcome"] for event in events} == {"failed"}
-    assert all("nobody foresaw this" in event["error"]["message"] for event in events)
-    await settled()
-
-    monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", question)
-    cleaner.states.update(dict.fromkeys("abc", "completed"))
-    events = await asyncio.gather(*(event_of(wait_for(each)) for each in "abc"))
-    assert {event["outcome"] for event in events} == {"done"}
-    await settled()
-
-
-async def test_trouble_is_told_once_and_so_is_its_end_whoever_waits(
-    connections: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", logger=_watching.__name__)
-    busy = {"diagnostics": {}, "summary": {"status": "campaign_draft", "status_message": ""}}
-    gates = [gate_of(number, poke_interval=0.1, policy={}) for number in range(4)]
-    connections.play({"diagnostics": None, "summary": {"status": "out_of_schedule"}})
-    waits = [asyncio.create_task(event_of(gate)) for gate in gates]
-    await all_begun(4)
-    for gate in gates:
-        connections.play(*[Reply(status=503)] * 3, busy, {}, path=f"/api/v2/campaigns/{gate.campaign_id}")
-    await asyncio.gather(*waits)
-    told = [
-        (record.levelname, record.getMessage())
-        for record in caplog.records
-        if record.name == _watching.__name__
-    ]
-    assert [level for level, _ in told] == ["WARNING", "INFO"], told
-    assert "instantly_default" in told[0][1]
-    assert "4 waits" in told[0][1]
-    assert "503" in told[0][1]
-    assert "answers again" in told[1][1]
-
-
-async def test_what_is_asked_for_many_is_not_logged_as_one_of_them(
-    cleaner: Cleaner, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The triggerer files a line by a context variable that holds the trigger whose turn it is."""
-    whose: ContextVar[str] = ContextVar("whose", default="the triggerer")
-    filed: list[str] = []
-
-    class Filing(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            filed.append(whose.get())
-
-    async def begin(name: str) -> dict[str, Any]:
-        whose.set(name)
-        return await event_of(wait_for(name, max_failures=1))
-
-    cleaner.server.play(Reply(status=503), path=STATUS)
-    cleaner.server.play(Reply(status=503), path=LIST)
-    handler = Filing(level="WARNING")
-    _watching.log.addHandler(handler)
-    try:
-        await asyncio.gather(begin("a"), begin("b"))
-    finally:
-        _watching.log.removeHandler(handler)
-    assert filed
-    assert set(filed) == {"the triggerer"}
+    return [each for each in gc.get_objects() if type(each) in {Subscription, SharedPoller}]

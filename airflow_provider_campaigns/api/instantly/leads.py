@@ -1,0 +1,187 @@
+"""Leads: check, add, list and move them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_campaigns.api.call import Call
+from airflow_provider_campaigns.api.instantly.background_jobs import BackgroundJob, parse_job
+from airflow_provider_campaigns.api.instantly.base import (
+    PAGE_SIZE,
+    Page,
+    page_params,
+    parse_page,
+    write_call,
+)
+from airflow_provider_campaigns.api.response import text_or_none
+from airflow_provider_campaigns.api.values import check_uuid, objects_in, without_none
+from airflow_provider_campaigns.exceptions import MalformedResponseError
+
+MAX_LEADS_PER_CALL = 1000
+LEAD_FIELDS = frozenset({
+    "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
+    "lt_interest_status", "pl_value_lead", "assigned_to",
+})  # fmt: skip
+_SELECTING_FILTERS = frozenset({
+    "campaign", "list_id", "ids", "contacts", "search", "filter", "in_campaign", "in_list", "queries",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AddedLeads:
+    """What the service did with one batch of leads; every count is of leads.
+
+    :param total_sent: in the request.
+    :param leads_uploaded: created.
+    :param duplicated_leads: already in this campaign or list.
+    :param skipped_count: left out because of a ``skip_if_in_...`` option.
+    :param in_blocklist: left out because of the blocklist.
+    :param invalid_email_count: without a valid e-mail address.
+    :param incomplete_count: without e-mail and name (lists only).
+    :param duplicate_email_count: twice in the request.
+    :param remaining_in_plan: leads that the plan still allows; None where the response has no number.
+    :param created_leads: the new leads: ``index`` in the request, ``id`` and ``email``.
+    :param raw: the whole response.
+    """
+
+    total_sent: int
+    leads_uploaded: int
+    duplicated_leads: int
+    skipped_count: int
+    in_blocklist: int
+    invalid_email_count: int
+    incomplete_count: int
+    duplicate_email_count: int
+    remaining_in_plan: int | None
+    created_leads: tuple[Mapping[str, Any], ...] = field(repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any) -> Call[AddedLeads]:
+    """Add up to 1,000 leads to a campaign. Needs ``leads:create``.
+
+    :param leads: each needs an ``email``.
+    :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
+        ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; those that are None are left out.
+    :raises ValueError: the id is not a UUID, there are no leads or too many, or a lead is not valid.
+    """
+    batch = [check_lead(lead, f"leads[{position}]") for position, lead in enumerate(leads)]
+    if not 1 <= len(batch) <= MAX_LEADS_PER_CALL:
+        raise ValueError(f"leads must be 1 to {MAX_LEADS_PER_CALL:,} per call, got {len(batch):,}.")
+    campaign_id = check_uuid(campaign_id, "campaign_id")
+    body = {**without_none(options), "campaign_id": campaign_id, "leads": batch}
+    return write_call("POST", "/leads/add", _parse_added_leads, body=body)
+
+
+def _parse_added_leads(response: Mapping[str, Any]) -> AddedLeads:
+    def count(name: str) -> int:
+        value = response.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+    if not isinstance(response.get("leads_uploaded"), int):
+        raise MalformedResponseError("POST /leads/add: the response contains no number of uploaded leads.")
+    remaining = response.get("remaining_in_plan")
+    return AddedLeads(
+        total_sent=count("total_sent"),
+        leads_uploaded=count("leads_uploaded"),
+        duplicated_leads=count("duplicated_leads"),
+        skipped_count=count("skipped_count"),
+        in_blocklist=count("in_blocklist"),
+        invalid_email_count=count("invalid_email_count"),
+        incomplete_count=count("incomplete_count"),
+        duplicate_email_count=count("duplicate_email_count"),
+        remaining_in_plan=remaining if type(remaining) is int else None,
+        created_leads=objects_in(response.get("created_leads")),
+        raw=response,
+    )
+
+
+def check_lead(lead: Any, place: str) -> dict[str, Any]:
+    """Return a lead as a dict.
+
+    :param place: where the lead is, such as ``leads[3]``, named in the error.
+    :raises ValueError: it is not a mapping, has no e-mail address, or cannot be sent.
+    """
+    if not isinstance(lead, Mapping):
+        raise ValueError(f"{place} must be a mapping with an 'email', got {type(lead).__name__}.")
+    email = text_or_none(lead.get("email"))
+    if email is None or "@" not in email:
+        raise ValueError(f"{place} has no e-mail address under 'email'.")
+    _check_fields(lead, place)
+    _check_custom_variables(lead.get("custom_variables"), place)
+    try:
+        json.dumps(dict(lead), allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{place} cannot be sent as JSON: {error}") from None
+    return dict(lead)
+
+
+def _check_fields(lead: Mapping[Any, Any], place: str) -> None:
+    """Refuse a field because of which the service would refuse the whole batch."""
+    for name, value in lead.items():
+        if name != "custom_variables" and name not in LEAD_FIELDS:
+            raise ValueError(f"{place}: {name!r} is not a field of a lead; put it under custom_variables.")
+        if name in LEAD_FIELDS - {"lt_interest_status"} and not isinstance(value, (str, type(None))):
+            raise ValueError(f"{place}: {name} must be a string, got {type(value).__name__}.")
+
+
+def _check_custom_variables(variables: Any, place: str) -> None:
+    if variables is None:
+        return
+    if not isinstance(variables, Mapping):
+        raise ValueError(f"{place}: custom_variables must be a mapping.")
+    for name, value in variables.items():
+        if not isinstance(value, (str, int, float, type(None))):
+            raise ValueError(
+                f"{place}: custom_variables[{name!r}] must be a string, number, boolean or null."
+            )
+
+
+def list_leads(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any) -> Call[Page]:
+    """Get one page of the leads. Needs ``leads:read``; the call is a POST, but changes nothing.
+
+    https://developer.instantly.ai/api-reference/lead/list-leads
+
+    :param starting_after: the cursor that the previous page returned, unchanged.
+    :param limit: items per page, 1 to 100.
+    :param filters: ``campaign`` (one id; the vendor ignores ``campaign_ids`` without an error), ``list_id``,
+        ``ids``, ``contacts``, ``excluded_ids``, ``search``, ``filter``, ``in_campaign``, ``in_list``,
+        ``distinct_contacts``.
+    :raises ValueError: the limit is not 1 to 100, or there is a filter that the vendor ignores.
+    """
+    _refuse_ignored_filters(filters)
+    body = without_none(page_params(filters, limit, starting_after))
+    return write_call("POST", "/leads/list", parse_page, body=body, idempotent=True)
+
+
+def move_leads(**options: Any) -> Call[BackgroundJob]:
+    """Move or copy leads to another campaign or list, in a background job. Needs ``leads:update``.
+
+    https://developer.instantly.ai/api-reference/lead/move-leads-to-a-campaign-or-list
+
+    :param options: either ``to_campaign_id`` or ``to_list_id``; then ``ids`` with ``campaign`` or
+        ``list_id``, or the filters of :func:`list_leads`; ``copy_leads``, ``check_duplicates``,
+        ``check_duplicates_in_campaigns``, ``reset_interest_status``.
+    :raises ValueError: there is no target or more than one, ids come without their campaign or list, or
+        nothing selects the leads, which the service might apply to the whole workspace.
+    """
+    _refuse_ignored_filters(options)
+    options = without_none(options)
+    if ("to_campaign_id" in options) == ("to_list_id" in options):
+        raise ValueError("Move leads either to a campaign (to_campaign_id) or to a list (to_list_id).")
+    if "ids" in options and not {"campaign", "list_id"} & options.keys():
+        raise ValueError("ids need the campaign or the list_id that the leads are in.")
+    for name in sorted(_SELECTING_FILTERS & options.keys()):
+        if options[name] in ("", [], (), {}):
+            raise ValueError(f"{name} is empty: set a value, or leave it out.")
+    if not _SELECTING_FILTERS & options.keys():
+        raise ValueError(f"Select the leads to move by one of {', '.join(sorted(_SELECTING_FILTERS))}.")
+    return write_call("POST", "/leads/move", parse_job, body=options)
+
+
+def _refuse_ignored_filters(filters: Mapping[str, Any]) -> None:
+    if "campaign_ids" in filters:
+        raise ValueError("campaign_ids is not a filter of Instantly, which ignores it: use campaign, one id.")

@@ -1,0 +1,283 @@
+"""The example Dags in a real Airflow against the sandbox; a good launch is in ``tests/unit``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.sandbox import (
+    DRAFT_CAMPAIGN_ID,
+    HEALTHY_CAMPAIGN_ID,
+    PAUSED_CAMPAIGN_ID,
+    UNHEALTHY_CAMPAIGN_ID,
+    RunningSandbox,
+)
+from airflow_provider_campaigns.sandbox.state import Fault
+from tests.support.airflow_runs import dag, run
+from tests.support.airflow_versions import HAS_TASK_STATE_STORE
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def request_counts(sandbox: RunningSandbox) -> Counter[str]:
+    """Return the number of requests by path."""
+    return Counter(request.path for request in sandbox.state.requests)
+
+
+class TestCampaignLaunch:
+    def test_unhealthy_campaign_gets_no_leads(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+        launch = dag("campaign_launch")
+        launch.get_task("wait_until_completed").poke_interval = 0.2
+        state, states, returned = run(
+            launch, instantly_campaign_id=UNHEALTHY_CAMPAIGN_ID, output_folder=str(tmp_path)
+        )
+        assert state == "failed"
+        assert (states["send_gate"], states["add_leads"]) == ("failed", "upstream_failed")
+        assert returned["send_gate"]["code"] == "all_accounts_unhealthy"
+        assert not sandbox.state.leads
+
+
+class TestNightlyListRefill:
+    @pytest.fixture
+    def leads_path(self, tmp_path: Path) -> str:
+        path = tmp_path / "leads.csv"
+        rows = [f"lead{number}@example.com,Lead {number},Paris\n" for number in range(1200)]
+        path.write_text("".join(["email,first_name,city\n", *rows]))
+        return f"file://{path}"
+
+    @pytest.mark.parametrize("code", ["healthy", "waiting_for_leads"])
+    def test_refill_adds_the_leads_of_a_file(
+        self, code: str, sandbox: RunningSandbox, leads_path: str
+    ) -> None:
+        sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, [code])
+        state, states, returned = run(
+            dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path
+        )
+        assert (state, set(states.values())) == ("success", {"success"})
+        result = returned["add_leads"]
+        assert (result["complete"], result["leads"], result["leads_uploaded"]) == (True, 1200, 1200)
+        leads = sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)
+        assert {lead["email"] for lead in leads} == {f"lead{number}@example.com" for number in range(1200)}
+        assert {lead["payload"]["city"] for lead in leads} == {"Paris"}
+        assert request_counts(sandbox)["/api/v2/leads/add"] == 2
+        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
+
+    def test_second_refill_adds_only_new_leads(self, sandbox: RunningSandbox, leads_path: str) -> None:
+        conf = {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads_path": leads_path}
+        run(dag("nightly_list_refill"), **conf)
+        _, _, returned = run(dag("nightly_list_refill"), **conf)
+        assert returned["add_leads"]["leads_uploaded"] == 0
+        assert len(sandbox.state.leads) == 1200
+
+    def test_closed_gate_adds_no_leads(self, sandbox: RunningSandbox, leads_path: str) -> None:
+        state, states, returned = run(
+            dag("nightly_list_refill"), campaign_id=PAUSED_CAMPAIGN_ID, leads_path=leads_path
+        )
+        assert (state, states) == ("failed", {"send_gate": "failed", "add_leads": "upstream_failed"})
+        assert returned["send_gate"]["code"] == "campaign_paused"
+        assert not sandbox.state.leads
+
+    def test_gate_closed_between_batches_is_not_retried(
+        self, sandbox: RunningSandbox, leads_path: str
+    ) -> None:
+        sandbox.state.play_sending_status(
+            HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", "campaign_bounce_protect"]
+        )
+        state, states, returned = run(
+            dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path
+        )
+        assert (state, states["add_leads"]) == ("failed", "failed")
+        result = returned["add_leads"]
+        assert (result["complete"], result["leads"], result["total_sent"]) == (False, 1200, 1000)
+        assert len(sandbox.state.leads) == 1000
+        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
+
+    def test_retry_adds_the_rest_when_the_gate_opens_again(
+        self, sandbox: RunningSandbox, leads_path: str
+    ) -> None:
+        sandbox.state.play_sending_status(
+            HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", "out_of_schedule", "healthy"]
+        )
+        refill = dag("nightly_list_refill")
+        refill.get_task("add_leads").retry_delay = timedelta(0)
+        state, states, returned = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path)
+        assert (state, states["add_leads"]) == ("success", "success")
+        result = returned["add_leads"]
+        assert result["complete"]
+        assert len(sandbox.state.leads) == 1200
+        batches = request_counts(sandbox)["/api/v2/leads/add"]
+        if HAS_TASK_STATE_STORE:  # the second try starts at the second batch
+            assert (result["total_sent"], result["leads_uploaded"], batches) == (1200, 1200, 2)
+        else:  # it starts over; Instantly does not add a lead twice
+            assert (result["total_sent"], result["leads_uploaded"], batches) == (1200, 200, 3)
+
+    def test_invalid_file_adds_no_leads(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+        path = tmp_path / "leads.csv"
+        path.write_text("email\n" + "lead@example.com\n" * 1100 + "not an address\n")
+        refill = dag("nightly_list_refill")
+        refill.get_task("add_leads").retries = 0
+        state, states, _ = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=str(path))
+        assert (state, states["add_leads"]) == ("failed", "failed")
+        assert not sandbox.state.leads
+
+
+def newsletter() -> DAG:
+    """Return the example Dag, polling more often than by default."""
+    example = dag("quality_gated_newsletter")
+    for name in ("get_campaign", "activate"):
+        example.get_task(name).poke_interval = 0.2
+    return example
+
+
+class TestQualityGatedNewsletter:
+    def test_good_newsletter_replaces_one_body_and_activates(
+        self, sandbox: RunningSandbox, tmp_path: Path
+    ) -> None:
+        before = json.loads(json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]))
+        # Right after an activation, the service still reports a draft.
+        sandbox.state.play_sending_status(DRAFT_CAMPAIGN_ID, ["campaign_draft", "healthy"])
+        state, states, returned = run(
+            newsletter(), instantly_campaign_id=DRAFT_CAMPAIGN_ID, output_folder=str(tmp_path)
+        )
+        assert (state, set(states.values())) == ("success", {"success"})
+        assert returned["quality_gate"] == {"passed": True, "breaches": []}
+        assert returned["activate"] == {
+            "campaign_id": DRAFT_CAMPAIGN_ID,
+            "status": int(LifecycleStatus.ACTIVE),
+            "sending_status": "healthy",
+        }
+        after = sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]
+        assert after["status"] == LifecycleStatus.ACTIVE
+        html = local(returned["get_campaign"]["html_path"]).read_text()
+        assert "{{firstName}}" in html
+        before["sequences"][0]["steps"][0]["variants"][0]["body"] = html
+        assert after["sequences"] == before["sequences"]
+        assert local(returned["get_report"]).read_bytes().startswith(b"%PDF-")
+        analysis = json.loads(local(returned["get_campaign"]["analysis_path"]).read_text())
+        assert analysis["broken_links"] == 0
+
+    @pytest.mark.parametrize(
+        ("html", "threshold", "offending"),
+        [
+            (
+                '<p>Hi {{firstName}}, see <a href="https://broken.test/spring">this</a></p>',
+                "max_broken_links",
+                ["https://broken.test/spring"],
+            ),
+            ("<p>BUY IT NOW</p>", "max_capitals_ratio", []),
+        ],
+    )
+    def test_bad_newsletter_changes_nothing_but_has_a_report(
+        self, html: str, threshold: str, offending: list[str], sandbox: RunningSandbox, tmp_path: Path
+    ) -> None:
+        before = json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID])
+        to_run = newsletter()
+        to_run.get_task("write_newsletter").python_callable = lambda: html
+        state, states, returned = run(
+            to_run, instantly_campaign_id=DRAFT_CAMPAIGN_ID, output_folder=str(tmp_path)
+        )
+        assert state == "failed"
+        assert states == {
+            "write_newsletter": "success",
+            "submit_campaign": "success",
+            "get_campaign": "success",
+            "get_report": "success",
+            "quality_gate": "failed",
+            "update_sequence": "upstream_failed",
+            "activate": "upstream_failed",
+        }
+        (breach,) = returned["quality_gate"]["breaches"]
+        assert (breach["threshold"], breach["offending"]) == (threshold, offending)
+        assert local(returned["get_report"]).read_bytes().startswith(b"%PDF-")
+        assert json.dumps(sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]) == before
+
+    def test_suspended_account_fails_the_run(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
+        sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] = int(LifecycleStatus.ACCOUNT_SUSPENDED)
+        state, states, _ = run(
+            newsletter(),
+            instantly_campaign_id=DRAFT_CAMPAIGN_ID,
+            output_folder=str(tmp_path),
+        )
+        assert (state, states["update_sequence"], states["activate"]) == ("failed", "success", "failed")
+        assert f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/activate" not in request_counts(sandbox)
+
+    def test_lost_responses_neither_fail_nor_repeat_a_change(
+        self, sandbox: RunningSandbox, tmp_path: Path
+    ) -> None:
+        path = f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}"
+        sandbox.state.faults += [
+            Fault(path, method="PATCH", drop="body"),
+            Fault(f"{path}/activate", drop="headers"),
+        ]
+        state, _, _ = run(
+            newsletter(),
+            instantly_campaign_id=DRAFT_CAMPAIGN_ID,
+            output_folder=str(tmp_path),
+        )
+        assert state == "success"
+        assert sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
+        changes = [request for request in sandbox.state.requests if request.method == "PATCH"]
+        assert len(changes) == request_counts(sandbox)[f"{path}/activate"] == 1
+
+
+class TestHealthPatrol:
+    def test_report_has_only_campaigns_that_need_a_person(self, sandbox: RunningSandbox) -> None:
+        _, states, returned = run(dag("health_patrol"))
+        assert len(returned["list_campaigns"]) == 3
+        assert Counter(each for task, each in states.items() if task.startswith("check")) == {
+            "success": 1,
+            "failed": 2,
+        }
+        assert states["report"] == "success"
+        reported = {line.split(": ")[0]: line.split(": ")[1] for line in returned["report"]}
+        assert reported == {
+            UNHEALTHY_CAMPAIGN_ID: "all_accounts_unhealthy",
+            PAUSED_CAMPAIGN_ID: "campaign_paused",
+        }
+        # A draft is not checked.
+        assert not request_counts(sandbox)[f"/api/v2/campaigns/{DRAFT_CAMPAIGN_ID}/sending-status"]
+
+    def test_waiting_and_completed_campaigns_are_not_reported(self, sandbox: RunningSandbox) -> None:
+        keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
+        sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, ["out_of_schedule"])
+        sandbox.state.campaigns[PAUSED_CAMPAIGN_ID]["status"] = int(LifecycleStatus.COMPLETED)
+        state, states, returned = run(dag("health_patrol"))
+        assert (state, returned["report"]) == ("success", [])
+        assert states["check[0]"] == "success"
+
+    def test_single_campaign_is_reported(self, sandbox: RunningSandbox) -> None:
+        keep_campaigns(sandbox, PAUSED_CAMPAIGN_ID)
+        _, _, returned = run(dag("health_patrol"))
+        (line,) = returned["report"]
+        assert line.startswith(f"{PAUSED_CAMPAIGN_ID}: campaign_paused: ")
+
+    def test_campaign_that_cannot_be_checked_is_reported(self, sandbox: RunningSandbox) -> None:
+        keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
+        path = f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
+        sandbox.state.faults.append(Fault(path, status=404, times=None))
+        _, states, returned = run(dag("health_patrol"))
+        assert (states["check[0]"], states["check[1]"]) == ("failed", "failed")
+        unchecked, paused = returned["report"]
+        assert unchecked == f"{HEALTHY_CAMPAIGN_ID}: could not be checked"
+        assert paused.startswith(f"{PAUSED_CAMPAIGN_ID}: campaign_paused")
+
+    def test_workspace_without_campaigns_has_an_empty_report(self, sandbox: RunningSandbox) -> None:
+        keep_campaigns(sandbox, DRAFT_CAMPAIGN_ID)
+        state, states, returned = run(dag("health_patrol"))
+        assert (state, states["report"], returned["report"]) == ("success", "success", [])
+
+
+def keep_campaigns(sandbox: RunningSandbox, *ids: str) -> None:
+    campaigns: dict[str, Any] = sandbox.state.campaigns
+    sandbox.state.campaigns = {campaign_id: campaigns[campaign_id] for campaign_id in ids}
+
+
+def local(path: str) -> Path:
+    return Path(path.removeprefix("file://"))

@@ -1,0 +1,167 @@
+"""Instantly: arguments that no request may contain are refused before it is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaigns.api import instantly as api
+from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.sandbox.seed import ALWAYS
+
+ID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
+JOB = "675266e304a8e55b17f0228b"
+
+
+class TestUuid:
+    @pytest.mark.parametrize(
+        "invalid",
+        [
+            "", None, "None", 7, "..", f"{ID}/activate", f"../{ID}", f"{ID}?x=1", f"{ID}#",
+            f"{ID}\r\nX-Evil: 1", f"{ID}\n", f"%2e%2e/{ID}", f"{ID} ", ID.replace("-", ""), JOB,
+        ],
+    )  # fmt: skip
+    def test_other_value_is_refused(self, invalid: Any) -> None:
+        with pytest.raises(ValueError, match="campaign_id must be a UUID"):
+            api.get_campaign(invalid)
+
+    @pytest.mark.parametrize(
+        ("argument", "build"),
+        [
+            ("campaign_id", api.get_sending_status),
+            ("campaign_id", api.delete_campaign),
+            ("campaign_id", api.duplicate_campaign),
+            ("campaign_id", api.activate_campaign),
+            ("campaign_id", api.pause_campaign),
+            ("campaign_id", lambda invalid: api.update_campaign(invalid, name="N")),
+            ("campaign_id", lambda invalid: api.add_leads(invalid, [{"email": "a@b.c"}])),
+            ("subsequence_id", api.get_subsequence_sending_status),
+            ("subsequence_id", api.get_subsequence),
+            ("subsequence_id", api.pause_subsequence),
+            ("subsequence_id", api.resume_subsequence),
+        ],
+    )
+    def test_every_call_checks_its_id(self, argument: str, build: Any) -> None:
+        with pytest.raises(ValueError, match=f"{argument} must be a UUID"):
+            build(f"../{ID}")
+
+
+class TestJobId:
+    @pytest.mark.parametrize("job_id", [JOB, ID, "7", "a_b-C", "0" * 200])
+    def test_is_not_necessarily_a_uuid(self, job_id: str) -> None:
+        assert api.get_background_job(job_id).path == f"/api/v2/background-jobs/{job_id}"
+
+    @pytest.mark.parametrize(
+        "invalid",
+        [
+            "",
+            None,
+            7,
+            "None",
+            "null",
+            "..",
+            ".",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a\nb",
+            "a b",
+            "%2e%2e",
+            "ü",
+            "0" * 201,
+        ],
+    )
+    def test_other_value_is_refused(self, invalid: Any) -> None:
+        with pytest.raises(ValueError, match="job_id must be an id"):
+            api.get_background_job(invalid)
+
+
+class TestEmail:
+    @pytest.mark.parametrize(
+        ("email", "path"),
+        [
+            ("ada@sender.test", "ada@sender.test"),
+            ("o'neil%2F..@x.test", "o%27neil%252F..@x.test"),
+            ("zoë&co;a=b@exämple.test", "zo%C3%AB%26co%3Ba%3Db@ex%C3%A4mple.test"),
+            ('"a:b"@x.test', "%22a%3Ab%22@x.test"),
+        ],
+    )
+    def test_address_stays_one_segment_of_the_path(self, email: str, path: str) -> None:
+        assert api.get_account(email).target == f"/api/v2/accounts/{path}"
+
+    @pytest.mark.parametrize(
+        "invalid",
+        [
+            "", None, 7, "ada", "@sender.test", "ada@", "a@b@c", "a/b@c.d", "a@c.d/warmup", "a@c.d?x=1",
+            "a@c.d#x", "a@c.d\r\nX-Evil: 1", "a b@c.d", "a\\b@c.d", "../x@c.d", ["a@b.c"],
+        ],
+    )  # fmt: skip
+    def test_other_value_is_refused(self, invalid: Any) -> None:
+        with pytest.raises(ValueError, match="not a valid e-mail address"):
+            api.get_account(invalid)
+        with pytest.raises(ValueError, match="not a valid e-mail address"):
+            api.check_account_vitals(["ada@sender.test", invalid])
+
+    @pytest.mark.parametrize("emails", [[], "ada@sender.test"])
+    def test_check_needs_a_list_of_addresses(self, emails: Any) -> None:
+        with pytest.raises(ValueError, match="address"):
+            api.check_account_vitals(emails)
+
+
+class TestPageLimit:
+    @pytest.mark.parametrize("limit", [0, -1, 101, 1000, "all", True, 2.5])
+    def test_other_than_1_to_100_is_refused(self, limit: Any) -> None:
+        with pytest.raises(ValueError, match="limit must be 1 to 100"):
+            api.list_campaigns(limit=limit)
+
+    @pytest.mark.parametrize("build", [api.list_subsequences, api.list_accounts, api.list_leads])
+    def test_every_list_checks_it(self, build: Any) -> None:
+        with pytest.raises(ValueError, match="limit must be 1 to 100"):
+            build(limit=101)
+
+
+class TestRawRequest:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "accounts", "", "//evil.example", "/../../v1", "/a/%2e%2E/b", "/a?b=c", "/a#b", "/a b",
+            "/a\r\nHost: x", "/a\\b",
+        ],
+    )  # fmt: skip
+    def test_path_outside_the_api_is_refused(self, path: str) -> None:
+        with pytest.raises(ValueError, match="path"):
+            api.request("GET", path)
+
+    @pytest.mark.parametrize("method", ["", "TRACE", "GET /x"])
+    def test_unknown_method_is_refused(self, method: str) -> None:
+        with pytest.raises(ValueError, match="method"):
+            api.request(method, "/x")
+
+
+class TestCampaignFields:
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            ({"name": " "}, "name"),
+            ({"name": None}, "name"),
+            ({"campaign_schedule": {}}, "schedules"),
+            ({"campaign_schedule": {"schedules": []}}, "schedules"),
+            ({"campaign_schedule": "always"}, "schedules"),
+        ],
+    )
+    def test_campaign_without_name_or_schedule_is_refused(self, arguments: dict, named: str) -> None:
+        with pytest.raises(ValueError, match=named):
+            api.create_campaign(**{"name": "N", "campaign_schedule": ALWAYS, **arguments})
+
+    def test_update_without_a_field_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="at least one field"):
+            api.update_campaign(ID)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [(1, "active (1)"), (-99, "account suspended (-99)"), (7, "unknown (7)"), ("1", "unknown ('1')")],
+)
+def test_lifecycle_status_has_a_name(status: Any, name: str) -> None:
+    assert LifecycleStatus.name_of(status) == name

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+
+from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+from airflow_provider_campaigns.tasks.deferral import (
+    DEFERRAL_GRACE,
+    MIN_DEFERRAL_SECONDS,
+    deferral_errors,
+    deferring_pause,
+)
+from airflow_provider_campaigns.tasks.gate import SendGateTimeoutError
+from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE, first_of
+from tests.support.fake_clock import FakeClock
+
+TASK = CampaignCleanerCampaignSensor(task_id="wait", campaign_id="a")
+TaskDeferralError: Any = first_of(
+    "airflow.sdk.exceptions.TaskDeferralError", "airflow.exceptions.TaskDeferralError"
+)
+TaskDeferralTimeout: Any = first_of(
+    "airflow.sdk.exceptions.TaskDeferralTimeout", "airflow.exceptions.TaskDeferralTimeout"
+)
+
+
+class TestDeferringPause:
+    def pause(self, seconds: float, *, left: float) -> None:
+        """Pause a wait that has some seconds left until its deadline."""
+        deadline = time.time() + left
+
+        def trigger(first_poll_at: float) -> Any:
+            return TASK.trigger(deadline=deadline, first_poll_at=first_poll_at)
+
+        deferring_pause(TASK, trigger, deadline=deadline)(seconds)
+
+    def test_pause_defers_until_the_next_poll(self, clock: FakeClock) -> None:
+        before = time.time()
+        with pytest.raises(TaskDeferred) as deferred:
+            self.pause(10, left=100)
+        assert deferred.value.trigger.first_poll_at == pytest.approx(before + 10, abs=1)
+        assert deferred.value.method_name == "execute_complete"
+        assert clock.slept == 0
+
+    def test_airflow_timeout_comes_after_the_deadline(self, clock: FakeClock) -> None:
+        with pytest.raises(TaskDeferred) as deferred:
+            self.pause(10, left=100)
+        assert deferred.value.timeout.total_seconds() == pytest.approx(100 + DEFERRAL_GRACE, abs=1)
+
+    def test_short_pause_is_prolonged(self, clock: FakeClock) -> None:
+        before = time.time()
+        with pytest.raises(TaskDeferred) as deferred:
+            self.pause(0.1, left=100)
+        first_poll_at = deferred.value.trigger.first_poll_at
+        assert before + MIN_DEFERRAL_SECONDS <= first_poll_at < before + MIN_DEFERRAL_SECONDS + 1
+
+    @pytest.mark.parametrize("left", [0.9, 0.0, -5.0])
+    def test_pause_close_to_the_deadline_sleeps(self, clock: FakeClock, left: float) -> None:
+        self.pause(0.5, left=left)
+        assert clock.slept == 0.5
+
+
+class TestDeferralErrors:
+    @pytest.fixture
+    def ends(self) -> list[str]:
+        return []
+
+    def test_block_without_an_error_counts_nothing(self, ends: list[str]) -> None:
+        with deferral_errors("Campaign 17", count_end=ends.append):
+            pass
+        assert ends == []
+
+    def test_timed_out_deferral_is_a_sensor_timeout(self, ends: list[str]) -> None:
+        timeout = (TaskDeferralTimeout or TaskDeferralError)(DEFERRAL_TIMEOUT_MESSAGE)
+        with (
+            pytest.raises(AirflowSensorTimeout, match=r"Campaign 17: .*Is a triggerer running\?") as raised,
+            deferral_errors("Campaign 17", count_end=ends.append),
+        ):
+            raise timeout
+        assert raised.value.__cause__ is timeout
+        assert ends == ["timed_out"]
+
+    def test_timeout_error_of_the_caller_is_raised(self, ends: list[str]) -> None:
+        with (
+            pytest.raises(SendGateTimeoutError),
+            deferral_errors("Gate", count_end=ends.append, timeout_error=SendGateTimeoutError),
+        ):
+            raise (TaskDeferralTimeout or TaskDeferralError)(DEFERRAL_TIMEOUT_MESSAGE)
+
+    def test_failed_trigger_is_counted_and_raised(self, ends: list[str]) -> None:
+        with (
+            pytest.raises(TaskDeferralError, match="Trigger failure"),
+            deferral_errors("Campaign 17", count_end=ends.append),
+        ):
+            raise TaskDeferralError("Trigger failure")
+        assert ends == ["failed"]
+
+    @pytest.mark.parametrize("error", [ValueError("bad"), AirflowSensorTimeout("over")])
+    def test_other_error_is_raised_and_not_counted(self, ends: list[str], error: Exception) -> None:
+        with pytest.raises(type(error)), deferral_errors("Campaign 17", count_end=ends.append):
+            raise error
+        assert ends == []
