@@ -6,7 +6,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's description, after Airflow's ``provider_info.schema.json``."""
+    """Return the provider info, valid against Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-campaigns",
         "name": "Campaigns",
@@ -58,12 +58,12 @@ _INTEGRATIONS = {"campaign_cleaner": "Campaign Cleaner", "instantly": "Instantly
 _LIMITS: dict[str, Any] = {
     "timeout": {
         "label": "Timeout (seconds)",
-        "description": "How long to wait for the answer to one request. Default: 30.",
+        "description": "How long to wait for the response to one request. Default: 30.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
     "max_requests_per_second": {
         "label": "Requests per second",
-        "description": "The most that one Airflow process asks of this account. Default: 10.",
+        "description": "The most requests that one Airflow process sends to this account. Default: 10.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
 }
@@ -88,7 +88,7 @@ def _modules(kind: str, *names: str) -> list[dict[str, Any]]:
 
 
 def _field_behaviour(base_url: str) -> dict[str, Any]:
-    """Describe the standard fields of the form: a key, and a base URL that hardly anybody needs."""
+    """Return the standard fields of the form: a key, and a base URL, which is rarely set."""
     return {
         "hidden-fields": ["schema", "login", "port", "extra"],
         "relabeling": {"password": "API key", "host": "Base URL (optional)"},

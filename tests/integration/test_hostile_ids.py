@@ -303,7 +303,7 @@ def test_connection_that_would_change_headers_is_refused(
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308])
-def test_redirect_is_not_followed(send_call: SendCall, server: FakeServer, status: int) -> None:
+def test_redirect_never_gets_the_key(send_call: SendCall, server: FakeServer, status: int) -> None:
     with FakeServer() as other_server:
         other_server.respond({"credits": 3})
         for target in (

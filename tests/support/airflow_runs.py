@@ -1,4 +1,4 @@
-"""Runs whole Dags with ``dag.test()``: tasks and triggers run in this process, on Airflow's own database."""
+"""Run whole Dags with ``dag.test()``: tasks and triggers run in this process, with Airflow's own database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.airflow_versions import DagBag
 
 
 def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Run a Dag to its end: the run's state, each task's state, and what each task returned."""
+    """Run a Dag, and return the state of the run, and the state and the XCom of each task."""
     dag_run = to_run.test(run_conf=conf)
     instances = dag_run.get_task_instances()
 
@@ -27,7 +27,7 @@ def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
 
 
 def dag(name: str) -> DAG:
-    """Load one of the example Dags, or of the tests' own."""
+    """Load an example Dag, or one of the tests."""
     bags = [DagBag(dag_folder=str(folder)) for folder in (EXAMPLE_DAGS, TEST_DAGS)]
     assert [bag.import_errors for bag in bags] == [{}, {}]
     return next(bag.dags[name] for bag in bags if name in bag.dags)

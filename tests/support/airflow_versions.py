@@ -1,7 +1,7 @@
-"""What tests need of Airflow under one name for every version, and what some versions do not have.
+"""Names of Airflow that differ between its versions, and marks for tests of features that some do not have.
 
-What common-compat knows is imported from there. A feature is looked for, not concluded from a version; a test
-of one carries its mark, so that the report of a run names what this Airflow does not have.
+Common-compat has the other names. A feature is detected, not derived from a version; the reason of a skipped test
+names what this Airflow does not have.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AIRFLOW = Version(Version(airflow.__version__).base_version)
 
 
 def first_of(*paths: str) -> Any:
-    """Return the first of some names that this Airflow has; None where it has none of them."""
+    """Return the first of some objects that this Airflow has; None where it has none of them."""
     for path in paths:
         module, _, name = path.rpartition(".")
         try:
@@ -47,7 +47,7 @@ decrypt_kwargs: Any = Trigger._decrypt_kwargs
 
 
 def needs(feature: Any, reason: str) -> pytest.MarkDecorator:
-    """Mark tests of what this Airflow may not have."""
+    """Return the mark of tests of a feature that this Airflow may not have."""
     return pytest.mark.skipif(not feature, reason=f"{reason}; this is {AIRFLOW}")
 
 
@@ -65,10 +65,10 @@ needs_rendering_in_the_triggerer = needs(
 _IS_3_0 = AIRFLOW.release[:2] == (3, 0)
 needs_a_dag_to_clear = needs(not _IS_3_0, "dag.test() of Airflow 3.0 leaves no Dag behind to clear a task of")
 _needs_rescheduling = needs(not _IS_3_0, "in dag.test() of Airflow 3.0, no sensor survives a reschedule")
-# The modes of a sensor, as a whole Dag can be in them.
+# The modes of a sensor in a whole Dag.
 MODES = ["poke", pytest.param("reschedule", marks=_needs_rescheduling), "deferrable"]
 
-# An operator raises this to tell Airflow what to skip.
+# An operator raises this to skip tasks.
 DownstreamTasksSkipped: Any = first_of(
     "airflow.sdk.exceptions.DownstreamTasksSkipped", "airflow.exceptions.DownstreamTasksSkipped"
 )
@@ -79,5 +79,5 @@ needs_downstream_tasks_skipped = needs(
 # What Airflow 2 raises where Airflow 3 raises a ValueError or a TypeError.
 BAD_ARGUMENT = (ValueError, TypeError, AirflowException)
 
-# What a deferral that its trigger did not end in time is resumed with.
+# The error with which Airflow resumes a deferral after its timeout.
 DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout" if Version("3") > AIRFLOW else "Trigger timeout"

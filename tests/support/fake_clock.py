@@ -5,8 +5,8 @@ an event loop has a request in flight it does not, because the server that respo
 :mod:`tests.support.simulation` has another clock, for tests where no time passes that the test does not ask
 for: there is no server and no thread that runs by itself.
 
-``time.time`` and ``datetime.now`` show the wall clock, which can also jump; ``time.monotonic`` and ``loop.time``
-do not jump. ``random.random`` returns 0, so that each pause has its length without jitter.
+``time.time`` and ``datetime.now`` show the wall clock, which can also jump; ``time.monotonic`` and
+``loop.time`` do not jump. ``random.random`` returns 0, so that each pause has its length without jitter.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class FakeServer:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def respond(self, *replies: Reply | Mapping[str, Any] | list, path: str = "") -> None:
-        """Prepare the responses for paths that start with ``path``; a mapping or list is the body of a 200."""
+        """Prepare responses for paths that start with ``path``; a mapping or list is the body of a 200."""
         self._replies[path] = [reply if isinstance(reply, Reply) else Reply(body=reply) for reply in replies]
 
     def use_tls(self, context: ssl.SSLContext) -> None:

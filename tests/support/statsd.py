@@ -1,4 +1,4 @@
-"""Listens as a StatsD server does, and keeps what each process of an Airflow counted."""
+"""A StatsD server that keeps the counters of all processes of an Airflow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from types import TracebackType
 
 
 class StatsdServer:
-    """A UDP socket on 127.0.0.1; :attr:`counts` are the sums of all counters by name."""
+    """A UDP server on 127.0.0.1.
+
+    :ivar counts: the sum of each counter, by name.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -21,7 +24,7 @@ class StatsdServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes an Airflow tell this server."""
+        """The environment of an Airflow that sends its metrics here."""
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",

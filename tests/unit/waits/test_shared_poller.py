@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -15,11 +17,14 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.transport import aio
 from airflow_provider_campaigns.triggers import campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits import shared_poller
+from airflow_provider_campaigns.waits.events import PollResult
 from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 from airflow_provider_campaigns.waits.subscription import Subscription
 from tests.conftest import set_connection
@@ -74,6 +79,21 @@ class FakeCleaner:
 @pytest.fixture
 def cleaner(connections: FakeServer) -> FakeCleaner:
     return FakeCleaner(connections)
+
+
+class SlowResponse:
+    """A response that is read at once and sent when the test releases it."""
+
+    def __init__(self, respond: Callable[[Request], Any]) -> None:
+        self._respond = respond
+        self.read = threading.Event()
+        self.release = threading.Event()
+
+    def __call__(self, request: Request) -> bytes:
+        response = json.dumps(self._respond(request)).encode()
+        self.read.set()
+        self.release.wait(10)
+        return response
 
 
 class Stopwatch:
@@ -250,22 +270,38 @@ class TestList:
         await all_waiting(2)
         await asyncio.sleep(2)
         cleaner.statuses["late"] = "completed"
-        read, release = threading.Event(), threading.Event()
-
-        def slow_list(request: Request) -> dict[str, Any]:
-            stale = cleaner.list(request)
-            read.set()
-            release.wait(10)
-            return stale
-
-        cleaner.server.respond(Reply(slow_list), Reply(cleaner.list), path=LIST)
-        await until(read.is_set, pause=0.05)
+        slow = SlowResponse(cleaner.list)
+        cleaner.server.respond(Reply(slow), Reply(cleaner.list), path=LIST)
+        await until(slow.read.is_set, pause=0.05)
         cleaner.statuses["late"] = "paused"
         late = start(campaign_trigger("late"))
         await all_waiting(3)
-        release.set()
+        slow.release.set()
         assert (await late[0])["status"] == "paused"
         await cancel(earlier)
+        await nothing_left()
+
+    @pytest.mark.parametrize("others", ["", "b"], ids=["individually", "in the list"])
+    async def test_response_from_before_a_second_wait_is_not_used(
+        self, cleaner: FakeCleaner, others: str
+    ) -> None:
+        """Two waits for one target: the second starts while the response to the first is in flight."""
+        cleaner.set_all(f"a{others}", "processing")
+        waits = start(*map(campaign_trigger, f"a{others}"))
+        await all_waiting(len(waits))
+        await asyncio.sleep(2)
+        cleaner.statuses["a"] = "completed"
+        (path, respond) = (LIST, cleaner.list) if others else (STATUS, cleaner.status)
+        slow = SlowResponse(respond)
+        cleaner.server.respond(Reply(slow), Reply(respond), path=path)
+        await until(slow.read.is_set, pause=0.05)
+        cleaner.statuses["a"] = "paused"
+        waits += start(campaign_trigger("a"))
+        await all_waiting(len(waits))
+        slow.release.set()
+        assert (await waits[0])["status"] == "completed"
+        assert (await waits[-1])["status"] == "paused"
+        await cancel(waits)
         await nothing_left()
 
 
@@ -457,17 +493,12 @@ class TestRateLimit:
     ) -> None:
         """Requests that have their turn when another one gets a 429 wait for the end of the pause."""
         set_connection(monkeypatch, "instantly", host=connections.url, extra={"max_requests_per_second": 10})
-        release = threading.Event()
-
-        def first(_: Request) -> bytes:
-            release.wait(10)
-            return b"{}"
-
-        rate_limited = Reply(first, status=429, headers={"Retry-After": "100"})
+        slow = SlowResponse(lambda _: {})
+        rate_limited = Reply(slow, status=429, headers={"Retry-After": "100"})
         connections.respond(rate_limited, sending_status("out_of_schedule"))
         waits = start(*map(gate_trigger, range(20)))
         await until(lambda: len(connections.requests) > 1, pause=0.01)
-        release.set()
+        slow.release.set()
         await asyncio.sleep(50)
         assert len(connections.requests) < 10
         await asyncio.sleep(60)
@@ -543,6 +574,22 @@ class TestEnd:
         events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
         assert {event["outcome"] for event in events} == {"done"}
         await nothing_left()
+
+    async def test_broken_poller_accepts_no_further_wait(self, cleaner: FakeCleaner) -> None:
+        account = await CampaignCleanerHook().aaccount()
+        query = replace(campaign_cleaner.CAMPAIGN_STATUS, fetch_all=lambda: 1 / 0)
+        cleaner.set_all("ab", "processing")
+        async with shared_poller.shared_poller(account, query) as broken:
+            polling = Polling(INTERVAL, math.inf)
+            waits = [broken.wait(Subscription(each, polling, judge=lambda _: NO_STATUS)) for each in "ab"]
+            errors = await asyncio.gather(*waits, return_exceptions=True)
+            assert [type(error) for error in errors] == [RuntimeError] * 2
+            async with shared_poller.shared_poller(account, query) as following:
+                assert following is not broken
+        await nothing_left()
+
+
+NO_STATUS = PollResult(None, is_final=False)
 
 
 def objects_of_waits() -> list[Any]:
