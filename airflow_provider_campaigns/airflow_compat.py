@@ -40,6 +40,7 @@ __all__ = [
     "is_deferral_timeout",
     "is_mapped",
     "line_reader",
+    "mapped_arguments",
     "skip_tasks",
     "task_stats",
     "triggerer_stats",
@@ -76,16 +77,38 @@ def is_mapped(task: Any) -> bool:
     return isinstance(task, MappedOperator) or next(task.iter_mapped_task_groups(), None) is not None
 
 
+def mapped_arguments(task: BaseOperator, context: Context) -> set[str]:
+    """Return the arguments of a mapped task that come from its mapping; an empty set for every other task."""
+    dag: Any = context.get("dag")
+    mapped = dag.task_dict.get(task.task_id) if dag is not None else None
+    if not isinstance(mapped, MappedOperator):
+        return set()
+    return set(task.template_fields) - mapped.partial_kwargs.keys()
+
+
 def skip_tasks(gate: SkipMixin, context: Context, tasks: list[Any]) -> None:
-    """Skip tasks of the same Dag run."""
+    """Skip tasks of the same Dag run. The task itself goes on, and ends as it decides."""
     ti = context["ti"]
     if AIRFLOW_V_3_0_PLUS:
-        gate.skip(ti=ti, tasks=tasks)
+        try:
+            gate.skip(ti=ti, tasks=tasks)
+        except airflow_exceptions.DownstreamTasksSkipped as skip:
+            _send_skip(skip)
     elif tasks:
         dag_run = context["dag_run"]
         gate.skip(  # type: ignore[call-arg]
             dag_run=dag_run, tasks=tasks, execution_date=dag_run.logical_date, map_index=ti.map_index
         )
+
+
+def _send_skip(skip: Any) -> None:
+    """Have Airflow 3 skip the tasks, while this task goes on."""
+    try:
+        from airflow.sdk.execution_time.comms import SkipDownstreamTasks
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    except ImportError:
+        raise skip from None
+    SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=list(skip.tasks)))
 
 
 def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:

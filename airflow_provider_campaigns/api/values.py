@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from typing import Any
 
 import pendulum
@@ -120,3 +121,26 @@ def check_opaque_id(value: Any, name: str) -> str:
 def _quoted(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _QUOTED_LENGTH else f"{text[:_QUOTED_LENGTH]}…"
+
+
+def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -> dict[str, Any]:
+    """Return options whose names are all known; ``more`` in them holds names that are not checked.
+
+    A service may ignore a misspelt option without an error.
+
+    :param name: the argument, named in the error.
+    :raises ValueError: a name is unknown; the error suggests the nearest known one.
+    """
+    for each in options:
+        if each not in known and each != "more":
+            raise ValueError(
+                f"{name}: unknown option {each!r}.{near(each, known)} Pass an undocumented option as "
+                f"{name}={{'more': {{{each!r}: ...}}}}."
+            )
+    return {**{key: value for key, value in options.items() if key != "more"}, **(options.get("more") or {})}
+
+
+def near(word: Any, known: Collection[str]) -> str:
+    """Return a hint at the known word that is nearest to a misspelt one."""
+    match = get_close_matches(word, known, n=1, cutoff=0.6) if isinstance(word, str) else []
+    return f" Did you mean {match[0]!r}?" if match else ""

@@ -10,12 +10,14 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
 from airflow_provider_campaigns.api.values import number_or_none
+from airflow_provider_campaigns.rules.merge_tags import is_placeholder
 
 _MAX_SHOWN = 10
 _MAX_SHOWN_LENGTH = 200
@@ -91,11 +93,15 @@ class Breach:
         )
 
 
-def breaches(analysis: Mapping[str, Any], thresholds: Thresholds) -> list[Breach]:
+def breaches(
+    analysis: Mapping[str, Any], thresholds: Thresholds, *, ignore_links: Sequence[str] = ()
+) -> list[Breach]:
     """Return the thresholds that an analysis breaks.
 
     :param analysis: the analysis of a campaign, lists included.
+    :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text.
     """
+    analysis = _without_links(analysis, ignore_links)
     found = (
         _above("max_broken_links", thresholds.max_broken_links, *_broken_links(analysis)),
         _above("max_blacklisted_links", thresholds.max_blacklisted_links, *_blacklisted_links(analysis)),
@@ -136,6 +142,40 @@ def _below(name: str, limit: float | None, value: float | None) -> Breach | None
     if limit is None or (value is not None and value >= limit):
         return None
     return Breach(name, limit, value)
+
+
+def _without_links(analysis: Mapping[str, Any], ignored: Sequence[str]) -> Mapping[str, Any]:
+    """Return an analysis without the links that do not count: merge tags, and those that are ignored.
+
+    A count of the service that includes such links is lowered by their number.
+    """
+
+    def counts(link: Any) -> bool:
+        url = _name(link)
+        return not (is_placeholder(url) or any(fnmatchcase(url, pattern) for pattern in ignored))
+
+    changed = dict(analysis)
+    for listed, count in (("broken_links", None), ("blacklisted_links", "blacklisted_links_found")):
+        _drop(changed, listed, count, counts)
+    links = analysis.get("all_link_list")
+    if isinstance(links, list):
+        changed["all_link_list"] = [link for link in links if counts(link)]
+        excused = sum(isinstance(link, Mapping) and link.get("link_is_broken") is True and not counts(link)
+                      for link in links)  # fmt: skip
+        number = _number(analysis.get("broken_links"))
+        if number is not None:
+            changed["broken_links"] = max(number - excused, 0.0)
+    return changed
+
+
+def _drop(analysis: dict[str, Any], listed: str, count: str | None, counts: Callable[[Any], bool]) -> None:
+    links = analysis.get(listed)
+    if not isinstance(links, list):
+        return
+    analysis[listed] = [link for link in links if counts(link)]
+    number = _number(analysis.get(count)) if count is not None else None
+    if count is not None and number is not None:
+        analysis[count] = max(number - (len(links) - len(analysis[listed])), 0.0)
 
 
 def _broken_links(analysis: Mapping[str, Any]) -> tuple[float | None, tuple[str, ...]]:

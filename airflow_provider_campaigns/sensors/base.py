@@ -26,7 +26,7 @@ from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, MIN_SLEEP, Polling
 from airflow_provider_campaigns.rules.statuses import StatusRule
-from airflow_provider_campaigns.tasks.arguments import check_count
+from airflow_provider_campaigns.tasks.arguments import Check, check_rendered, count, restore, strict_flag
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.triggers.base import WaitTrigger
@@ -44,6 +44,7 @@ class WaitSensor(BaseSensorOperator):
 
     # What to do after a timeout.
     advice: ClassVar[str]
+    arguments: ClassVar[Mapping[str, Check]]
 
     def __init__(self, *, deferrable: bool, max_failures: int = MAX_FAILURES, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,18 +53,14 @@ class WaitSensor(BaseSensorOperator):
                 "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "
                 "less often by itself, and survives failures up to max_failures in a row."
             )
-        self.deferrable = deferrable
-        self.max_failures = check_count(max_failures, "max_failures")
+        self.deferrable = strict_flag(deferrable, "deferrable")
+        self.max_failures = count(max_failures, "max_failures")
         self._deadline = math.inf
 
     @property
     @abstractmethod
     def subject(self) -> str:
         """What the wait is about, as messages name it: ``Campaign 17``."""
-
-    @abstractmethod
-    def check_arguments(self) -> None:
-        """Check the rendered arguments."""
 
     @abstractmethod
     def hook(self) -> ServiceHook:
@@ -91,7 +88,7 @@ class WaitSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, on a worker or in the triggerer."""
-        self.check_arguments()
+        check_rendered(self)
         self.save_link(context)
         self._deadline = self._started_at(context) + self.timeout
         if self.deferrable:
@@ -115,8 +112,11 @@ class WaitSensor(BaseSensorOperator):
                 raise
             return self.result()
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
+    ) -> Any:
         """Handle the end of the trigger's wait."""
+        restore(self, event["target"], rendered)
         self.save_link(context)
         self._wait.result_of(event)
         return self.result()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
-from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
@@ -22,7 +21,15 @@ from airflow_provider_campaigns.rules.statuses import (
     InboxTestRule,
 )
 from airflow_provider_campaigns.sensors.base import WaitSensor
-from airflow_provider_campaigns.tasks.arguments import check_choice, check_unless_templated, is_templated
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    choice,
+    is_templated,
+    opaque_id,
+    strict_flag,
+    text,
+)
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import (
     CampaignCleanerCampaignTrigger,
@@ -30,7 +37,13 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import (
 )
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperator, Context
+
+# Names in a template whose values are the same in the triggerer and on a worker.
+_TRIGGERER_NAMES = frozenset({
+    "params", "run_id", "ds", "ds_nodash", "ts", "ts_nodash", "logical_date", "data_interval_start",
+    "data_interval_end", "dag_run",
+})  # fmt: skip
 
 
 class CampaignCleanerCampaignSensor(WaitSensor):
@@ -64,6 +77,11 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": opaque_id,
+        "campaign_cleaner_conn_id": text,
+        "paused": choice(*PAUSED_CHOICES),
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
     advice = CAMPAIGN_TIMEOUT_ADVICE
@@ -88,21 +106,17 @@ class CampaignCleanerCampaignSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
-        if start_from_trigger:
+        self.paused = paused
+        check_at_parse(self)
+        if strict_flag(start_from_trigger, "start_from_trigger"):
             self._start_from_trigger()
 
     @property
     def subject(self) -> str:
         """The campaign."""
         return f"Campaign {self.campaign_id}"
-
-    def check_arguments(self) -> None:
-        """Check the rendered id."""
-        check_opaque_id(self.campaign_id, "campaign_id")
 
     def hook(self) -> CampaignCleanerHook:
         """Return the hook."""
@@ -142,7 +156,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         The deadline is not known when the Dag is parsed, so Airflow keeps it, from the start of the trigger.
         """
         for value in (self.campaign_id, self.campaign_cleaner_conn_id):
-            if is_templated(value) and not _triggerer_can_render(value):
+            if is_templated(value, self) and not _triggerer_can_render(value, self):
                 return
         self.start_from_trigger = True
         self.start_trigger_args = StartTriggerArgs(
@@ -183,6 +197,7 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "campaign_cleaner_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {"job_id": opaque_id, "campaign_cleaner_conn_id": text}
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
     advice = "A test ends only when all its mails have arrived: were they sent to every address of the test?"
@@ -205,18 +220,14 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_unless_templated(check_opaque_id, job_id, "job_id")
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+        check_at_parse(self)
 
     @property
     def subject(self) -> str:
         """The test."""
         return f"Inbox test {self.job_id}"
-
-    def check_arguments(self) -> None:
-        """Check the rendered id."""
-        check_opaque_id(self.job_id, "job_id")
 
     def hook(self) -> CampaignCleanerHook:
         """Return the hook."""
@@ -259,9 +270,22 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
 
-def _triggerer_can_render(value: Any) -> bool:
-    """Return whether the triggerer can render a template: from Airflow 3.3 on, unless it pulls an XCom.
+def _triggerer_can_render(value: Any, task: BaseOperator) -> bool:
+    """Return whether the triggerer renders a template to the same value as a worker.
 
-    In Airflow 3.3.2, a trigger whose template pulls an XCom waits for ever.
+    It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
+    3.3.2 waits for ever), and no macros, filters or delimiters of the Dag's own.
     """
-    return isinstance(value, str) and "xcom" not in value and TRIGGERER_RENDERS_TEMPLATES
+    if not isinstance(value, str) or not TRIGGERER_RENDERS_TEMPLATES:
+        return False
+    dag: Any = task.get_dag()
+    if dag is None or dag.user_defined_macros or dag.user_defined_filters or dag.jinja_environment_kwargs:
+        return False
+    from jinja2 import TemplateError, meta
+    from jinja2.sandbox import SandboxedEnvironment
+
+    try:
+        names = meta.find_undeclared_variables(SandboxedEnvironment().parse(value))
+    except TemplateError:
+        return False
+    return names <= _TRIGGERER_NAMES

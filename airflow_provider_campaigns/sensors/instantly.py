@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_campaigns.api.instantly import JOB_COUNTS
-from airflow_provider_campaigns.api.values import check_path_id
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.statuses import BackgroundJobRule
 from airflow_provider_campaigns.sensors.base import WaitSensor
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, path_id, text
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.instantly import InstantlyBackgroundJobTrigger
 
@@ -44,6 +43,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "instantly_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {"job_id": path_id, "instantly_conn_id": text}
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#e2ecfc"
     advice = "Look at the job in Instantly, or raise the sensor's timeout."
@@ -66,18 +66,14 @@ class InstantlyBackgroundJobSensor(WaitSensor):
             max_failures=max_failures,
             **kwargs,
         )
-        check_unless_templated(check_path_id, job_id, "job_id")
         self.job_id = job_id
         self.instantly_conn_id = instantly_conn_id
+        check_at_parse(self)
 
     @property
     def subject(self) -> str:
         """The job."""
         return f"Background job {self.job_id}"
-
-    def check_arguments(self) -> None:
-        """Check the rendered id."""
-        check_path_id(self.job_id, "job_id")
 
     def hook(self) -> InstantlyHook:
         """Return the hook."""

@@ -13,6 +13,7 @@ from airflow_provider_campaigns.airflow_compat import (
     is_deferral_failure,
     is_deferral_timeout,
 )
+from airflow_provider_campaigns.tasks.arguments import rendered_fields
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -32,7 +33,8 @@ def deferring_pause(
 ) -> Callable[[float], None]:
     """Return a pause for a loop on a worker: instead of sleeping, it moves the wait to the triggerer.
 
-    ``execute_complete`` of the task handles the event.
+    ``execute_complete`` of the task gets the event, and the rendered arguments to
+    :func:`~.arguments.restore`.
 
     :param trigger: returns the trigger that goes on with the wait, given the time of its first poll in
         seconds since the epoch.
@@ -48,6 +50,7 @@ def deferring_pause(
         task.defer(
             trigger=trigger(now + max(seconds, MIN_DEFERRAL_SECONDS)),
             method_name="execute_complete",
+            kwargs={"rendered": rendered_fields(task)},
             timeout=timedelta(seconds=left + DEFERRAL_GRACE),
         )
 

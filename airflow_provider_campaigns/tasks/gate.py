@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, SkipMixin
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_CLOSED_CHOICES = ("fail", "skip")
+# Trigger rules that start a task before all of its upstream tasks have ended.
+_EAGER_RULES = frozenset({"always", "one_done", "one_failed", "one_success"})
 
 
 class SendGateClosedError(AirflowFailException):
@@ -31,13 +33,36 @@ def push_result(context: Context, result: dict[str, Any]) -> None:
         context["ti"].xcom_push(key="return_value", value=result)
 
 
-def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[AirflowFailException]) -> None:
-    """Skip all downstream tasks except teardowns, as Airflow's short circuit does.
+def check_downstream_waits(context: Context) -> None:
+    """Refuse downstream tasks that may start before a skipping gate has decided.
+
+    :raises ValueError: names the tasks and their trigger rules.
+    """
+    if "task" not in context:  # absent where execute() is called by hand
+        return
+    eager = sorted(
+        f"{task.task_id} ({task.trigger_rule})" for task in _downstream(context) if _is_eager(task)
+    )
+    if eager:
+        raise ValueError(
+            f"A gate with on_closed='skip' cannot hold back {', '.join(eager)}: these trigger rules start a "
+            f"task before "
+            f"the gate has decided. Give these tasks a rule that waits for all upstream tasks, such as "
+            f"all_success or "
+            f"none_failed."
+        )
+
+
+def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[AirflowFailException]) -> NoReturn:
+    """Skip the gate itself and all downstream tasks except teardowns.
+
+    The gate ends as skipped, not as successful, so that no asset event, callback or other Dag takes a closed
+    gate for an open one.
 
     :param closed_error: raised where Airflow cannot skip every downstream task.
     """
     ti = context["ti"]
-    tasks = [task for task in context["task"].get_flat_relatives(upstream=False) if not task.is_teardown]
+    tasks = _downstream(context)
     gate_is_mapped = ti.map_index is not None and ti.map_index >= 0
     unskippable = [task.task_id for task in tasks if _cannot_be_skipped(task, gate_is_mapped=gate_is_mapped)]
     if unskippable:
@@ -48,9 +73,16 @@ def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[Airflo
         )
     log.info("Skipping %s.", ", ".join(sorted(task.task_id for task in tasks)) or "nothing")
     skip_tasks(gate, context, tasks)
-    if gate_is_mapped:
-        # Airflow skips only after an unmapped task, so a mapped gate has to be skipped itself.
-        raise AirflowSkipException("The gate is not open.")
+    raise AirflowSkipException("The gate is not open.")
+
+
+def _downstream(context: Context) -> list[Any]:
+    relatives = context["task"].get_flat_relatives(upstream=False)
+    return [task for task in relatives if not task.is_teardown]
+
+
+def _is_eager(task: Any) -> bool:
+    return str(getattr(task.trigger_rule, "value", task.trigger_rule)) in _EAGER_RULES
 
 
 def _cannot_be_skipped(task: Any, *, gate_is_mapped: bool) -> bool:

@@ -57,8 +57,12 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         self.first_poll_at = first_poll_at
 
     @abstractmethod
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments that this trigger has besides those of every trigger."""
+    def target(self) -> dict[str, Any]:
+        """Return what the wait is about: the ids and the connection id."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the other arguments that this trigger has besides those of every trigger."""
+        return {}
 
     @abstractmethod
     def hook(self) -> ServiceHook:
@@ -79,7 +83,8 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as Airflow stores them."""
         return self.class_path, {
-            **self.arguments(),
+            **self.target(),
+            **self.settings(),
             "poke_interval": self.poke_interval,
             "deadline": self.deadline,
             "max_failures": self.max_failures,
@@ -93,7 +98,9 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         except Exception as error:  # reported as an ApiError, which soft_fail does not skip
             log.exception("The wait failed in the triggerer.")
             cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
-            payload = event(WaitOutcome.FAILED, status=None, error=cause, deadline=self.deadline)
+            payload = event(
+                WaitOutcome.FAILED, target=self.target(), status=None, error=cause, deadline=self.deadline
+            )
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
@@ -110,4 +117,10 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             )
             outcome = await poller.wait(subscription)
         status = self.status_as_json(subscription.status)
-        return event(outcome, status=status, error=subscription.error, deadline=self.deadline)
+        return event(
+            outcome,
+            target=self.target(),
+            status=status,
+            error=subscription.error,
+            deadline=self.deadline,
+        )

@@ -57,13 +57,16 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the trigger's own arguments."""
+    def target(self) -> dict[str, Any]:
+        """Return the campaign and the connection."""
         return {
             "campaign_id": self.campaign_id,
             "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
-            "paused": self.paused,
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a paused campaign does to the wait."""
+        return {"paused": self.paused}
 
     def hook(self) -> CampaignCleanerHook:
         """Return a hook of the connection."""
@@ -114,8 +117,8 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the trigger's own arguments."""
+    def target(self) -> dict[str, Any]:
+        """Return the test and the connection."""
         return {"job_id": self.job_id, "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id}
 
     def hook(self) -> CampaignCleanerHook:

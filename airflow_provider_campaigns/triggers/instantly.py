@@ -79,15 +79,17 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         self.max_status_age = max_status_age
         self._policy = Policy.of(policy, timedelta(seconds=max_status_age))
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the trigger's own arguments."""
+    def target(self) -> dict[str, Any]:
+        """Return the campaign or subsequence, and the connection."""
         return {
             "campaign_id": self.campaign_id,
             "subsequence_id": self.subsequence_id,
             "instantly_conn_id": self.instantly_conn_id,
-            "policy": self.policy,
-            "max_status_age": self.max_status_age,
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the verdict depends on."""
+        return {"policy": self.policy, "max_status_age": self.max_status_age}
 
     def hook(self) -> InstantlyHook:
         """Return a hook of the connection."""
@@ -144,8 +146,8 @@ class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
         self.campaign_id = campaign_id
         self.instantly_conn_id = instantly_conn_id
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the trigger's own arguments."""
+    def target(self) -> dict[str, Any]:
+        """Return the campaign and the connection."""
         return {"campaign_id": self.campaign_id, "instantly_conn_id": self.instantly_conn_id}
 
     def hook(self) -> InstantlyHook:
@@ -196,8 +198,8 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         self.job_id = job_id
         self.instantly_conn_id = instantly_conn_id
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the trigger's own arguments."""
+    def target(self) -> dict[str, Any]:
+        """Return the job and the connection."""
         return {"job_id": self.job_id, "instantly_conn_id": self.instantly_conn_id}
 
     def hook(self) -> InstantlyHook:

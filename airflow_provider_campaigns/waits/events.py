@@ -32,15 +32,23 @@ class PollResult(NamedTuple):
 
 
 def event(
-    outcome: WaitOutcome, *, status: Any, error: ApiError | None, deadline: float | None
+    outcome: WaitOutcome,
+    *,
+    target: Mapping[str, Any],
+    status: Any,
+    error: ApiError | None,
+    deadline: float | None,
 ) -> dict[str, Any]:
     """Return the payload of a trigger's event: small, and plain JSON.
 
+    :param target: what the wait was about: the ids and the connection id, by the names of the task's
+        arguments.
     :param status: the status of the last successful poll.
     :param error: the error of the last poll, if it failed.
     :param deadline: the deadline of the wait, for a task that waits on.
     """
     return {
+        "target": dict(target),
         "outcome": outcome.value,
         "status": status,
         "error": error.as_dict() if error else None,

@@ -30,7 +30,11 @@ from airflow_provider_campaigns.api.campaign_cleaner.inbox_tests import (
     create_inbox_test,
     get_inbox_test_results,
 )
-from airflow_provider_campaigns.api.campaign_cleaner.settings import CampaignSettings, SurroundingDiv
+from airflow_provider_campaigns.api.campaign_cleaner.settings import (
+    CampaignSettings,
+    SurroundingDiv,
+    settings_as_dict,
+)
 
 __all__ = [
     "MAX_CUSTOM_INFO",
@@ -59,4 +63,5 @@ __all__ = [
     "get_credits",
     "get_inbox_test_results",
     "send_campaign",
+    "settings_as_dict",
 ]

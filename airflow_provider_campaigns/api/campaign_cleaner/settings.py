@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from airflow_provider_campaigns.api.values import without_none
+from airflow_provider_campaigns.api.values import check_names, without_none
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class CampaignSettings:
             raise ValueError(f"settings.more must not contain {', '.join(duplicates)}: it is set already.")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings under the vendor's names, without those that are None."""
-        return without_none({**self._own(), **self.more})
+        """Return the settings that are set, under the vendor's names; ``more`` stays nested."""
+        return {**self._own(), "more": dict(self.more)} if self.more else self._own()
 
     def _own(self) -> dict[str, Any]:
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
@@ -123,7 +123,7 @@ def settings_as_dict(settings: CampaignSettings | Mapping[str, Any] | None) -> d
     options = settings.as_dict() if isinstance(settings, CampaignSettings) else settings or {}
     if not isinstance(options, Mapping):
         raise ValueError(f"settings must be CampaignSettings or a mapping, got {settings!r}.")
-    options = without_none(options)
+    options = _typed(without_none(check_names(options, _KNOWN, "settings")))
     if {"image_max_width", "set_image_max_width"} <= options.keys():
         raise ValueError("settings must contain image_max_width or set_image_max_width, not both.")
     try:
@@ -131,3 +131,28 @@ def settings_as_dict(settings: CampaignSettings | Mapping[str, Any] | None) -> d
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"settings cannot be sent as JSON: {error}") from None
     return options
+
+
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with real booleans and integers; a template renders them to strings.
+
+    :raises ValueError: one has another type; names it.
+    """
+    return {name: _as_type(value, _TYPES.get(name, ""), name) for name, value in options.items()}
+
+
+def _as_type(value: Any, type_name: str, name: str) -> Any:
+    string = value.strip().lower() if isinstance(value, str) else None
+    if type_name.startswith("bool"):
+        value = {"true": True, "false": False}.get(string, value) if string is not None else value
+        if not isinstance(value, bool):
+            raise ValueError(f"settings: {name} must be True or False, got {value!r}.")
+    if type_name.startswith("int"):
+        value = int(string) if string is not None and string.isdigit() else value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ValueError(f"settings: {name} must be an integer, 0 or more; got {value!r}.")
+    return value
+
+
+_TYPES = {each.name: str(each.type) for each in fields(CampaignSettings) if each.name != "more"}
+_KNOWN = frozenset({*_TYPES, "set_image_max_width"})

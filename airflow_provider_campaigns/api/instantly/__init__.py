@@ -26,6 +26,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     Page,
 )
 from airflow_provider_campaigns.api.instantly.campaigns import (
+    CAMPAIGN_FIELDS,
     LifecycleStatus,
     activate_campaign,
     create_campaign,
@@ -61,6 +62,7 @@ from airflow_provider_campaigns.api.instantly.subsequences import (
 )
 
 __all__ = [
+    "CAMPAIGN_FIELDS",
     "JOB_COUNTS",
     "LEAD_FIELDS",
     "MAX_CODE_LENGTH",

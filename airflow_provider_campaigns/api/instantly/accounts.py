@@ -43,6 +43,12 @@ class AccountVitals:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+_FILTERS = frozenset({
+    "search", "status", "provider_code", "tag_ids", "tag_ids_all", "include_tags", "filter", "sort_by",
+    "sort_order", "skip",
+})  # fmt: skip
+
+
 def list_accounts(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any) -> Call[Page]:
     """Get one page of the sending accounts. Needs ``accounts:read``.
 
@@ -53,7 +59,9 @@ def list_accounts(*, starting_after: str | None = None, limit: int = PAGE_SIZE, 
     :param filters: ``status``, ``provider_code``, ``search``, ``tag_ids``, ``tag_ids_all``, ``include_tags``.
     :raises ValueError: the limit is not 1 to 100.
     """
-    return get_call("/accounts", parse_page, params=page_params(filters, limit, starting_after))
+    return get_call(
+        "/accounts", parse_page, params=page_params(filters, limit, starting_after, known=_FILTERS)
+    )
 
 
 def get_account(email: str) -> Call[Mapping[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_campaigns.api.call import Call
 from airflow_provider_campaigns.api.instantly.base import ROOT, SERVICE, get_call, unchanged
-from airflow_provider_campaigns.api.values import objects_in
+from airflow_provider_campaigns.api.values import check_names, objects_in
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 
@@ -19,7 +19,8 @@ def get_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
     :param filters: ``id``, ``ids`` (a list), ``start_date`` and ``end_date`` (``YYYY-MM-DD``, UTC),
         ``exclude_total_leads_count`` (true makes the call much faster).
     """
-    return _list_call("/campaigns/analytics", filters)
+    known = {"id", "ids", "start_date", "end_date", "exclude_total_leads_count"}
+    return _list_call("/campaigns/analytics", filters, known)
 
 
 def get_campaign_analytics_overview(**filters: Any) -> Call[Mapping[str, Any]]:
@@ -30,7 +31,9 @@ def get_campaign_analytics_overview(**filters: Any) -> Call[Mapping[str, Any]]:
     :param filters: ``id``, ``ids`` (a list), ``start_date``, ``end_date``, ``campaign_status``,
         ``expand_crm_events``.
     """
-    return get_call("/campaigns/analytics/overview", unchanged, params=filters)
+    known = {"id", "ids", "start_date", "end_date", "campaign_status", "expand_crm_events"}
+    params = check_names(filters, known, "filters")
+    return get_call("/campaigns/analytics/overview", unchanged, params=params)
 
 
 def get_daily_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
@@ -40,7 +43,8 @@ def get_daily_campaign_analytics(**filters: Any) -> Call[Sequence[Mapping[str, A
 
     :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``campaign_status``.
     """
-    return _list_call("/campaigns/analytics/daily", filters)
+    known = {"campaign_id", "start_date", "end_date", "campaign_status"}
+    return _list_call("/campaigns/analytics/daily", filters, known)
 
 
 def get_campaign_steps_analytics(**filters: Any) -> Call[Sequence[Mapping[str, Any]]]:
@@ -50,10 +54,13 @@ def get_campaign_steps_analytics(**filters: Any) -> Call[Sequence[Mapping[str, A
 
     :param filters: ``campaign_id``, ``start_date``, ``end_date``, ``include_opportunities_count``.
     """
-    return _list_call("/campaigns/analytics/steps", filters)
+    known = {"campaign_id", "start_date", "end_date", "include_opportunities_count"}
+    return _list_call("/campaigns/analytics/steps", filters, known)
 
 
-def _list_call(path: str, filters: Mapping[str, Any]) -> Call[Sequence[Mapping[str, Any]]]:
+def _list_call(
+    path: str, filters: Mapping[str, Any], known: Collection[str]
+) -> Call[Sequence[Mapping[str, Any]]]:
     """Build a GET whose response is a JSON list without pages."""
 
     def parse(payload: Any) -> Sequence[Mapping[str, Any]]:
@@ -61,4 +68,6 @@ def _list_call(path: str, filters: Mapping[str, Any]) -> Call[Sequence[Mapping[s
             raise MalformedResponseError(f"GET {path}: expected a JSON list.")
         return objects_in(payload)
 
-    return Call(SERVICE, "GET", f"{ROOT}{path}", parse, params=filters, idempotent=True)
+    return Call(
+        SERVICE, "GET", f"{ROOT}{path}", parse, params=check_names(filters, known, "filters"), idempotent=True
+    )

@@ -9,13 +9,13 @@ Vendor pages: https://developer.instantly.ai/api-reference
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_campaigns.api.call import MAX_JSON_BYTES, Call, Service
 from airflow_provider_campaigns.api.response import as_object, text_or_none
-from airflow_provider_campaigns.api.values import objects_in
+from airflow_provider_campaigns.api.values import check_names, objects_in
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 T = TypeVar("T")
@@ -102,11 +102,16 @@ class Page:
     next_starting_after: str | None
 
 
-def page_params(filters: Mapping[str, Any], limit: Any, starting_after: str | None) -> dict[str, Any]:
+def page_params(
+    filters: Mapping[str, Any], limit: Any, starting_after: str | None, *, known: Collection[str]
+) -> dict[str, Any]:
     """Return the filters of a list call together with the page that is requested.
 
-    :raises ValueError: the limit is not 1 to 100. For more, the service returns no items and no error.
+    :param known: the filters of the call; the service ignores others without an error.
+    :raises ValueError: a filter is unknown, or the limit is not 1 to 100. For more, the service returns no
+        items and no error.
     """
+    filters = check_names(filters, known, "filters")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= PAGE_SIZE:
         raise ValueError(f"limit must be 1 to {PAGE_SIZE} items per page, got {limit!r}.")
     return {**filters, "limit": limit, "starting_after": starting_after}

@@ -17,7 +17,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     write_call,
 )
 from airflow_provider_campaigns.api.response import text_or_none
-from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.api.values import check_names, check_uuid
 
 
 class LifecycleStatus(IntEnum):
@@ -51,6 +51,17 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
     return get_call(_path(campaign_id), unchanged)
 
 
+CAMPAIGN_FIELDS = frozenset({
+    "ai_sdr_id", "allow_risky_contacts", "auto_variant_select", "bcc_list", "campaign_schedule", "cc_list",
+    "daily_limit", "daily_max_leads", "disable_bounce_protect", "email_gap", "email_list", "email_tag_list",
+    "first_email_text_only", "insert_unsubscribe_header", "is_evergreen", "limit_emails_per_company_override",
+    "link_tracking", "match_lead_esp", "name", "open_tracking", "owned_by", "pl_value",
+    "prioritize_new_leads", "provider_routing_rules", "random_wait_max", "sequences", "stop_for_company", "stop_on_auto_reply",
+    "stop_on_reply", "text_only",
+})  # fmt: skip
+_FILTERS = frozenset({"search", "tag_ids", "status", "exclude_status", "ai_sales_agent_id"})
+
+
 def list_campaigns(
     *, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any
 ) -> Call[Page]:
@@ -63,7 +74,9 @@ def list_campaigns(
     :param filters: ``search``, ``tag_ids``, ``status``, ``exclude_status``, ``ai_sales_agent_id``.
     :raises ValueError: the limit is not 1 to 100.
     """
-    return get_call("/campaigns", parse_page, params=page_params(filters, limit, starting_after))
+    return get_call(
+        "/campaigns", parse_page, params=page_params(filters, limit, starting_after, known=_FILTERS)
+    )
 
 
 def create_campaign(
@@ -83,7 +96,8 @@ def create_campaign(
         raise ValueError("name must not be empty.")
     if not isinstance(campaign_schedule, Mapping) or not campaign_schedule.get("schedules"):
         raise ValueError("campaign_schedule must be a mapping with at least one item in 'schedules'.")
-    body = {**fields, "name": name, "campaign_schedule": campaign_schedule}
+    known = check_names(fields, CAMPAIGN_FIELDS, "fields")
+    body = {**known, "name": name, "campaign_schedule": campaign_schedule}
     return write_call("POST", "/campaigns", unchanged, body=body)
 
 
@@ -98,7 +112,8 @@ def update_campaign(campaign_id: str, **fields: Any) -> Call[Mapping[str, Any]]:
     """
     if not fields:
         raise ValueError("An update needs at least one field of the campaign to change.")
-    return write_call("PATCH", _path(campaign_id), unchanged, body=fields)
+    body = check_names(fields, CAMPAIGN_FIELDS, "fields")
+    return write_call("PATCH", _path(campaign_id), unchanged, body=body)
 
 
 def delete_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:

@@ -25,6 +25,11 @@ LEAD_FIELDS = frozenset({
     "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
     "lt_interest_status", "pl_value_lead", "assigned_to",
 })  # fmt: skip
+_LIST_FILTERS = frozenset({
+    "campaign", "list_id", "ids", "contacts", "excluded_ids", "search", "filter", "in_campaign", "in_list",
+    "queries", "distinct_contacts", "organization_user_ids", "smart_view_id", "is_website_visitor",
+    "enrichment_status", "esg_code",
+})  # fmt: skip
 _SELECTING_FILTERS = frozenset({
     "campaign", "list_id", "ids", "contacts", "search", "filter", "in_campaign", "in_list", "queries",
 })  # fmt: skip
@@ -153,7 +158,7 @@ def list_leads(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **f
     :raises ValueError: the limit is not 1 to 100, or there is a filter that the vendor ignores.
     """
     _refuse_ignored_filters(filters)
-    body = without_none(page_params(filters, limit, starting_after))
+    body = without_none(page_params(filters, limit, starting_after, known=_LIST_FILTERS))
     return write_call("POST", "/leads/list", parse_page, body=body, idempotent=True)
 
 

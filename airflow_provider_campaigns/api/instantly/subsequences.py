@@ -30,7 +30,13 @@ def list_subsequences(
     :param filters: ``parent_campaign``, ``parent_campaign_not``, ``search``.
     :raises ValueError: the limit is not 1 to 100.
     """
-    return get_call("/subsequences", parse_page, params=page_params(filters, limit, starting_after))
+    return get_call(
+        "/subsequences",
+        parse_page,
+        params=page_params(
+            filters, limit, starting_after, known={"parent_campaign", "parent_campaign_not", "search"}
+        ),
+    )
 
 
 def get_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import (
     IncompleteResponseError,
     NotFoundError,
@@ -16,7 +15,13 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    check_rendered,
+    opaque_id,
+    text,
+)
 from airflow_provider_campaigns.tasks.task_state import is_retry_or_cleared
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ class CampaignCleanerDeleteCampaignOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {"campaign_id": opaque_id, "campaign_cleaner_conn_id": text}
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
@@ -48,12 +54,13 @@ class CampaignCleanerDeleteCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> None:
         """Delete the campaign."""
+        check_rendered(self)
         save_campaign_cleaner_link(context)
         hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
         may_be_deleted = "ti" in context and is_retry_or_cleared(context)

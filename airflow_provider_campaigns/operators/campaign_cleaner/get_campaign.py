@@ -7,25 +7,34 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, conf
 
-from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.rules.html import damage
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
-    check_choice,
-    check_count,
-    check_unless_templated,
-    seconds,
+    Check,
+    check_at_parse,
+    check_rendered,
+    choice,
+    count,
+    duration,
+    flag,
+    opaque_id,
+    optional,
+    path,
+    restore,
+    strict_flag,
+    text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
-from airflow_provider_campaigns.tasks.storage import check_path
+from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
@@ -33,7 +42,15 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleaner
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_PATH_FIELDS = ("analysis_path", "html_path")
+ON_DAMAGE_CHOICES = ("fail", "report")
+# Fields of this task's result that the service must not set.
+_OWN_FIELDS = ("analysis_path", "html_path", "damage")
+_MAX_NAMED = 5
+_MAX_REPORTED = 100
+
+
+class DamagedHtmlError(AirflowFailException):
+    """Cleaning lost a merge tag or the whole body; retrying cannot help."""
 
 
 class CampaignCleanerGetCampaignOperator(BaseOperator):
@@ -53,7 +70,11 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
     :param output_path: where to write the HTML: a file path, or any URL that Airflow's ``ObjectStoragePath``
         can write, such as ``s3://aws_default@bucket/clean/{{ run_id }}.html`` (templated).
     :param analysis_path: where to write the whole analysis, likewise (templated).
-    :param minimize_html: have the service remove white space from the HTML.
+    :param minimize_html: have the service remove white space from the HTML (templated).
+    :param original_html: the HTML that was submitted, to compare with the cleaned one (templated). What
+        cleaning lost (merge tags, links, images, text) is in the XCom under ``damage``.
+    :param on_damage: what a lost merge tag or an empty body does: ``"fail"`` the task
+        (:class:`DamagedHtmlError`), or only ``"report"`` it.
     :param wait_for_completion: wait until the campaign is completed.
     :param paused: for the wait: what a paused campaign does to it, ``"fail"`` or ``"wait"``.
     :param deferrable: for the wait: wait in the triggerer, without a worker; ``[operators]
@@ -69,8 +90,28 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         "campaign_id",
         "output_path",
         "analysis_path",
+        "minimize_html",
+        "original_html",
+        "poke_interval",
+        "timeout",
         "campaign_cleaner_conn_id",
     )
+    template_fields_renderers = {"original_html": "html"}  # noqa: RUF012
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": opaque_id,
+        "output_path": optional(path),
+        "analysis_path": optional(path),
+        "minimize_html": flag,
+        "original_html": optional(html_text),
+        "on_damage": choice(*ON_DAMAGE_CHOICES),
+        "wait_for_completion": strict_flag,
+        "paused": choice(*PAUSED_CHOICES),
+        "deferrable": strict_flag,
+        "poke_interval": duration,
+        "timeout": duration,
+        "max_failures": count,
+        "campaign_cleaner_conn_id": text,
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
@@ -81,6 +122,8 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         output_path: str | None = None,
         analysis_path: str | None = None,
         minimize_html: bool = True,
+        original_html: str | None = None,
+        on_damage: Literal["fail", "report"] = "fail",
         wait_for_completion: bool = False,
         paused: Literal["fail", "wait"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -91,28 +134,40 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
-        for name, path in (("output_path", output_path), ("analysis_path", analysis_path)):
-            if path is not None:
-                check_unless_templated(check_path, path, name)
         self.campaign_id = campaign_id
         self.output_path = output_path
         self.analysis_path = analysis_path
         self.minimize_html = minimize_html
         self.wait_for_completion = wait_for_completion
-        self.paused = check_choice(paused, PAUSED_CHOICES, "paused")
+        self.original_html = original_html
+        self.on_damage = on_damage
+        self.paused = paused
         self.deferrable = deferrable
-        self.poke_interval = seconds(poke_interval, "poke_interval")
-        self.timeout = seconds(timeout, "timeout")
-        self.max_failures = check_count(max_failures, "max_failures")
+        self.poke_interval: Any = poke_interval
+        self.timeout: Any = timeout
+        self.max_failures = max_failures
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+        check_no_comment(self, "original_html")
+        check_at_parse(self)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+        **kwargs: Any,
+    ) -> None:
+        """Render the templates; mapped HTML stays as it is."""
+        with unrendered_if_mapped(self, ("original_html",), context, seen_oids):
+            super()._do_render_template_fields(
+                parent, template_fields, context, jinja_env, seen_oids, **kwargs
+            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait if asked to, then get the campaign."""
-        check_opaque_id(self.campaign_id, "campaign_id")
-        for name, path in (("output_path", self.output_path), ("analysis_path", self.analysis_path)):
-            if path is not None:
-                check_path(path, name)
+        check_rendered(self)
         save_campaign_cleaner_link(context)
         if self.wait_for_completion:
             deadline = time.time() + self.timeout
@@ -120,8 +175,11 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
                 self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
         return self._get()
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Handle the end of the trigger's wait, then get the campaign."""
+        restore(self, event["target"], rendered)
         save_campaign_cleaner_link(context)
         with self._hook.metrics.wait():
             self._wait(event["deadline"]).result_of(event)
@@ -165,8 +223,9 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
             raise MalformedResponseError(
                 f"Campaign Cleaner returned campaign {campaign.id} without campaign_html. Is it completed?"
             )
+        lost = self._damage(campaign.html)
         # Downstream tasks read the files that these fields name, so they must never come from the service.
-        result = {name: value for name, value in campaign.analysis.items() if name not in _PATH_FIELDS}
+        result = {name: value for name, value in campaign.analysis.items() if name not in _OWN_FIELDS}
         if self.analysis_path is not None:
             text = json.dumps(result, ensure_ascii=False)
             written = storage.write(self.analysis_path, text.encode())
@@ -177,8 +236,31 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         else:
             result["html_path"] = storage.write(self.output_path, campaign.html.encode())
             self.log.info("Wrote the cleaned HTML to %s.", result["html_path"])
+        if lost is not None:
+            result["damage"] = lost
         storage.check_xcom_size(result, "set output_path for the HTML and analysis_path for the lists.")
         return result
+
+    def _damage(self, cleaned: str) -> list[str] | None:
+        """Return what cleaning lost, where the original is known.
+
+        :raises DamagedHtmlError: a merge tag is lost or the body is empty, and the task shall fail then.
+        """
+        if self.original_html is None:
+            if not cleaned.strip():
+                raise MalformedResponseError(f"{self._subject}: the cleaned HTML is empty.")
+            return None
+        found = damage(self.original_html, cleaned)
+        for each in found:
+            self.log.warning("Cleaning lost: %s", each)
+        serious = [each for each in found if each.is_serious]
+        if serious and self.on_damage == "fail":
+            raise DamagedHtmlError(
+                f"{self._subject}: cleaning lost {'; '.join(map(str, serious[:_MAX_NAMED]))}. Change the "
+                f"settings of the "
+                f"submission (such as remove_comments), or set on_damage='report'."
+            )
+        return [str(each) for each in found[:_MAX_REPORTED]]
 
     @property
     def _subject(self) -> str:

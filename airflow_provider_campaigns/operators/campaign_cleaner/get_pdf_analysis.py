@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.tasks import storage
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated
-from airflow_provider_campaigns.tasks.storage import check_path
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    check_rendered,
+    opaque_id,
+    path,
+    text,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +37,11 @@ class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "output_path", "campaign_cleaner_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": opaque_id,
+        "output_path": path,
+        "campaign_cleaner_conn_id": text,
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
@@ -44,17 +54,16 @@ class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_opaque_id, campaign_id, "campaign_id")
-        check_unless_templated(check_path, output_path, "output_path")
         self.campaign_id = campaign_id
         self.output_path = output_path
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> str:
         """Get the PDF and write it."""
-        check_path(self.output_path, "output_path")
+        check_rendered(self)
         save_campaign_cleaner_link(context)
         pdf = CampaignCleanerHook(self.campaign_cleaner_conn_id).get_campaign_pdf_analysis(self.campaign_id)
-        path = storage.write(self.output_path, pdf)
-        self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", path)
-        return path
+        written = storage.write(self.output_path, pdf)
+        self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", written)
+        return written

@@ -4,18 +4,54 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, SkipMixin
 
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules import quality_gate
 from airflow_provider_campaigns.tasks import storage
-from airflow_provider_campaigns.tasks.arguments import check_choice, check_unless_templated
-from airflow_provider_campaigns.tasks.gate import ON_CLOSED_CHOICES, push_result, skip_downstream
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    check_rendered,
+    choice,
+    limit,
+    optional,
+)
+from airflow_provider_campaigns.tasks.gate import (
+    ON_CLOSED_CHOICES,
+    check_downstream_waits,
+    push_result,
+    skip_downstream,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+_THRESHOLDS = tuple(each.name for each in fields(quality_gate.Thresholds))
+
+
+def _analysis(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{name} must be the analysis of a campaign, a mapping, got {type(value).__name__}. Pass the "
+            f"output of a "
+            f"CampaignCleanerGetCampaignOperator."
+        )
+    return value
+
+
+def _links(value: Any, name: str) -> tuple[str, ...]:
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(each, str) for each in value)
+    ):
+        raise ValueError(f"{name} must be a list of URLs, got {value!r:.80}.")
+    return tuple(value)
 
 
 class QualityGateClosedError(AirflowFailException):
@@ -31,17 +67,25 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
 
     :param analysis: what ``CampaignCleanerGetCampaignOperator`` returned (templated). If it holds an
         ``analysis_path``, the whole analysis is read from there.
-    :param max_broken_links: how many links may be broken.
+    :param max_broken_links: how many links may be broken (templated, as all thresholds are). Merge tags such
+        as ``{unsubscribe_link}`` do not count as links.
     :param max_blacklisted_links: how many links may lead to blacklisted domains.
     :param max_spam_keyword_ratio: share of spam words, as the service reports it.
     :param max_capitals_ratio: share of words in capitals, 0 to 1.
     :param min_text_image_ratio: text in relation to images, as the service reports it.
     :param max_oversized_images: how many images may be too large.
+    :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text (templated).
     :param on_closed: what a closed gate does to the run: ``"fail"`` it (:class:`QualityGateClosedError`,
-        which retries do not repeat), or ``"skip"`` the downstream tasks.
+        which retries do not repeat), or ``"skip"`` the gate itself and the downstream tasks (templated).
     """
 
-    template_fields: Sequence[str] = ("analysis",)
+    template_fields: Sequence[str] = ("analysis", *_THRESHOLDS, "ignore_links", "on_closed")
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "analysis": _analysis,
+        **dict.fromkeys(_THRESHOLDS, optional(limit)),
+        "ignore_links": _links,
+        "on_closed": choice(*ON_CLOSED_CHOICES),
+    }
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
     operator_extra_links = (CampaignCleanerLink(),)
     inherits_from_skipmixin = True
@@ -57,26 +101,32 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         max_capitals_ratio: float | None = None,
         min_text_image_ratio: float | None = None,
         max_oversized_images: float | None = None,
+        ignore_links: Sequence[str] = (),
         on_closed: Literal["fail", "skip"] = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.thresholds = quality_gate.Thresholds(
-            max_broken_links=max_broken_links,
-            max_blacklisted_links=max_blacklisted_links,
-            max_spam_keyword_ratio=max_spam_keyword_ratio,
-            max_capitals_ratio=max_capitals_ratio,
-            min_text_image_ratio=min_text_image_ratio,
-            max_oversized_images=max_oversized_images,
-        )
-        check_unless_templated(_check_analysis, analysis, "analysis")
         self.analysis = analysis
-        self.on_closed = check_choice(on_closed, ON_CLOSED_CHOICES, "on_closed")
+        self.max_broken_links = max_broken_links
+        self.max_blacklisted_links = max_blacklisted_links
+        self.max_spam_keyword_ratio = max_spam_keyword_ratio
+        self.max_capitals_ratio = max_capitals_ratio
+        self.min_text_image_ratio = min_text_image_ratio
+        self.max_oversized_images = max_oversized_images
+        self.ignore_links = ignore_links
+        self.on_closed = on_closed
+        if all(getattr(self, name) is None for name in _THRESHOLDS):
+            raise ValueError(f"Set at least one threshold: {', '.join(_THRESHOLDS)}.")
+        check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the analysis with the thresholds."""
+        check_rendered(self)
+        if self.on_closed == "skip":
+            check_downstream_waits(context)
         save_campaign_cleaner_link(context)
-        found = quality_gate.breaches(self._whole_analysis(), self.thresholds)
+        thresholds = quality_gate.Thresholds(**{name: getattr(self, name) for name in _THRESHOLDS})
+        found = quality_gate.breaches(self._whole_analysis(), thresholds, ignore_links=self.ignore_links)
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
         if not found:
             self.log.info("The analysis keeps within all thresholds.")
@@ -86,11 +136,9 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         push_result(context, report)
         if self.on_closed == "fail":
             raise QualityGateClosedError(f"The campaign breaks a threshold: {reasons}.")
-        skip_downstream(self, context, QualityGateClosedError)
-        return report
+        return skip_downstream(self, context, QualityGateClosedError)
 
     def _whole_analysis(self) -> Mapping[str, Any]:
-        _check_analysis(self.analysis, "analysis")
         path = self.analysis.get("analysis_path")
         if path is None:
             return self.analysis
@@ -98,13 +146,4 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
             analysis = json.loads(storage.read_text(path))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path!r} is not an analysis: {error}") from None
-        _check_analysis(analysis, f"the content of {path!r}")
-        return dict(analysis)
-
-
-def _check_analysis(analysis: Any, name: str) -> None:
-    if not isinstance(analysis, Mapping):
-        raise ValueError(
-            f"{name} must be the analysis of a campaign, a mapping, got {type(analysis).__name__}. Pass the "
-            f"output of a CampaignCleanerGetCampaignOperator."
-        )
+        return dict(_analysis(analysis, f"the content of {path!r}"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign, settings_as_dict
 from airflow_provider_campaigns.exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -27,11 +27,22 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.tasks.arguments import is_templated
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    any_text,
+    check_at_parse,
+    check_rendered,
+    optional,
+    path,
+    shown,
+    strict_flag,
+    text,
+)
+from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
+from airflow_provider_campaigns.tasks.storage import read_text
 from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
 # Errors after which Campaign Cleaner certainly did not accept the campaign, so that a retry spends nothing.
@@ -51,6 +62,11 @@ _NOT_ACCEPTED = (
 # How long Campaign Cleaner may take to list a new campaign.
 LISTING_DELAY_SECONDS = 10.0
 _SUBMITTED = "submitted"
+
+
+def _settings(value: Any, name: str) -> Any:
+    settings_as_dict(value)
+    return value
 
 
 class SubmissionUncertainError(AirflowFailException):
@@ -83,7 +99,9 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
 
     https://docs.campaigncleaner.com/api-reference/endpoint/send-campaign
 
-    :param campaign_html: the complete HTML (templated).
+    :param campaign_html: the complete HTML (templated); either this or ``html_path``.
+    :param html_path: a UTF-8 file with the HTML: a path or any URL that Airflow's ``ObjectStoragePath`` can
+        read (templated). Its content is not rendered.
     :param campaign_name: the name of the campaign (templated).
     :param custom_info: a string of at most 500 characters that comes back with the result (templated).
     :param webhook_url: absolute URL that receives the result (templated).
@@ -96,6 +114,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
 
     template_fields: Sequence[str] = (
         "campaign_html",
+        "html_path",
         "campaign_name",
         "custom_info",
         "webhook_url",
@@ -103,13 +122,24 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         "campaign_cleaner_conn_id",
     )
     template_fields_renderers = {"campaign_html": "html", "settings": "json"}  # noqa: RUF012
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_html": optional(html_text),
+        "html_path": optional(path),
+        "campaign_name": text,
+        "custom_info": optional(any_text),
+        "webhook_url": optional(text),
+        "settings": optional(_settings),
+        "durable": strict_flag,
+        "campaign_cleaner_conn_id": text,
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
     def __init__(
         self,
         *,
-        campaign_html: str,
+        campaign_html: str | None = None,
+        html_path: str | None = None,
         campaign_name: str,
         custom_info: str | None = None,
         webhook_url: str | None = None,
@@ -119,38 +149,40 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(campaign_html, str) and "{#" in campaign_html:
-            raise ValueError(
-                "campaign_html contains '{#', which begins a comment in a template: the text after it would "
-                "be lost. "
-                "Pass the HTML as another task's output or as literal(html): neither is rendered."
-            )
+        if (campaign_html is None) == (html_path is None):
+            raise ValueError("Set either campaign_html or html_path.")
         self.campaign_html = campaign_html
+        self.html_path = html_path
         self.campaign_name = campaign_name
         self.custom_info = custom_info
         self.webhook_url = webhook_url
         self.settings = settings.as_dict() if isinstance(settings, CampaignSettings) else settings
         self.durable = durable
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        known = {name: value for name, value in self._arguments().items() if not is_templated(value)}
-        send_campaign(**{"campaign_html": "later", "campaign_name": "later", **known})
+        check_no_comment(self, "campaign_html")
+        check_at_parse(self)
 
-    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render the templates; explain an error that a merge tag may have caused."""
-        from jinja2 import TemplateError
-
-        try:
-            super().render_template_fields(context, jinja_env)
-        except TemplateError as error:
-            raise ValueError(
-                f"A template of this task cannot be rendered: {error}. If it is a merge tag for the mail "
-                f"(such as {{{{firstName}}}}) in campaign_html, pass the HTML as another task's output or as "
-                f"literal(html): neither is rendered."
-            ) from error
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+        **kwargs: Any,
+    ) -> None:
+        """Render the templates; mapped HTML stays as it is."""
+        with unrendered_if_mapped(self, ("campaign_html",), context, seen_oids):
+            super()._do_render_template_fields(
+                parent, template_fields, context, jinja_env, seen_oids, **kwargs
+            )
 
     def execute(self, context: Context) -> str:
         """Submit the campaign, unless an earlier try did."""
+        check_rendered(self)
         save_campaign_cleaner_link(context)
+        if self.html_path is not None:
+            self.campaign_html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
         send_campaign(**self._arguments())  # raises for invalid arguments
         if not self.durable or "ti" not in context:  # absent where execute() is called by hand
             return self._submit(self.campaign_name)

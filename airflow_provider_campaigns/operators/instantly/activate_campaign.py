@@ -6,18 +6,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
-from airflow_provider_campaigns.api.values import check_uuid
 from airflow_provider_campaigns.exceptions import MalformedResponseError, NotActivatedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.statuses import ActivationRule
-from airflow_provider_campaigns.tasks.arguments import check_count, check_unless_templated, seconds
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    check_rendered,
+    count,
+    duration,
+    flag,
+    restore,
+    strict_flag,
+    text,
+    uuid,
+)
 from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.waiting import Wait
@@ -48,7 +58,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
 
     :param campaign_id: the campaign (templated).
-    :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped.
+    :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped (templated).
     :param wait_timeout: how long to wait until the sending status leaves draft and paused; a timedelta or
         seconds. By default the task does not wait.
     :param poke_interval: how often to poll during the wait; a timedelta or seconds.
@@ -58,7 +68,22 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    template_fields: Sequence[str] = (
+        "campaign_id",
+        "restart_stopped",
+        "wait_timeout",
+        "poke_interval",
+        "instantly_conn_id",
+    )
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": uuid,
+        "restart_stopped": flag,
+        "wait_timeout": duration,
+        "poke_interval": duration,
+        "deferrable": strict_flag,
+        "max_failures": count,
+        "instantly_conn_id": text,
+    }
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
 
@@ -75,18 +100,18 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_uuid, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
         self.restart_stopped = restart_stopped
-        self.wait_timeout = seconds(wait_timeout, "wait_timeout")
-        self.poke_interval = seconds(poke_interval, "poke_interval")
+        self.wait_timeout: Any = wait_timeout
+        self.poke_interval: Any = poke_interval
         self.deferrable = deferrable
-        self.max_failures = check_count(max_failures, "max_failures")
+        self.max_failures = max_failures
         self.instantly_conn_id = instantly_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Activate the campaign, and wait if asked to."""
-        check_uuid(self.campaign_id, "campaign_id")
+        check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         status = self._activate()
         if not self.wait_timeout:
@@ -96,8 +121,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
             code = self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
         return self._result(code)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Handle the end of the trigger's wait."""
+        restore(self, event["target"], rendered)
         save_instantly_link(context, self.campaign_id)
         with self._hook.metrics.wait():
             code = self._wait(event["deadline"]).result_of(event)

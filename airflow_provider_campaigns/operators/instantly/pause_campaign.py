@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
-from airflow_provider_campaigns.api.values import check_uuid
 from airflow_provider_campaigns.exceptions import NotPausedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated
+from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
 from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ class InstantlyPauseCampaignOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "instantly_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {"campaign_id": uuid, "instantly_conn_id": text}
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
 
@@ -43,13 +43,13 @@ class InstantlyPauseCampaignOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_uuid, campaign_id, "campaign_id")
         self.campaign_id = campaign_id
         self.instantly_conn_id = instantly_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Pause the campaign."""
-        check_uuid(self.campaign_id, "campaign_id")
+        check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         hook = InstantlyHook(self.instantly_conn_id)
         status = lifecycle_status(hook, self.campaign_id)

@@ -7,28 +7,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, SkipMixin, conf
 
 from airflow_provider_campaigns.api.instantly import SendingCode
-from airflow_provider_campaigns.api.values import check_uuid
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Disposition, Policy, Verdict
 from airflow_provider_campaigns.tasks.arguments import (
-    check_choice,
-    check_count,
-    check_unless_templated,
-    seconds,
+    Check,
+    check_at_parse,
+    check_rendered,
+    choice,
+    count,
+    duration,
+    optional,
+    restore,
+    strict_flag,
+    text,
+    uuid,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.gate import (
     ON_CLOSED_CHOICES,
     SendGateClosedError,
     SendGateTimeoutError,
+    check_downstream_waits,
     push_result,
     skip_downstream,
 )
@@ -40,6 +47,12 @@ from airflow_provider_campaigns.waits.worker import poll_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+def _policy(value: Any, name: str) -> dict[str, str]:
+    """Return a policy as plain strings, so that Airflow can store it."""
+    Policy.of(value)
+    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in value.items()}
 
 
 class InstantlySendGateOperator(BaseOperator, SkipMixin):
@@ -64,10 +77,12 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
 
     :param campaign_id: the campaign (templated); either this or ``subsequence_id``.
     :param subsequence_id: the subsequence (templated).
-    :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``.
-    :param max_status_age: how old the data of an opening response may be; a timedelta or seconds.
-    :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds.
-    :param poke_interval: how often to poll during the wait; a timedelta or seconds.
+    :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``
+        (templated).
+    :param max_status_age: how old the data of an opening response may be; a timedelta or seconds (templated).
+    :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds
+        (templated).
+    :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
     :param on_closed: what a gate that does not open does to the run: ``"fail"`` it, or ``"skip"`` the
         downstream tasks, except teardowns. Without a response of the service, the task fails either way.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
@@ -76,7 +91,28 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "subsequence_id", "instantly_conn_id")
+    template_fields: Sequence[str] = (
+        "campaign_id",
+        "subsequence_id",
+        "policy",
+        "max_status_age",
+        "wait_timeout",
+        "poke_interval",
+        "on_closed",
+        "instantly_conn_id",
+    )
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": optional(uuid),
+        "subsequence_id": optional(uuid),
+        "policy": optional(_policy),
+        "max_status_age": duration,
+        "wait_timeout": duration,
+        "poke_interval": duration,
+        "on_closed": choice(*ON_CLOSED_CHOICES),
+        "deferrable": strict_flag,
+        "max_failures": count,
+        "instantly_conn_id": text,
+    }
     operator_extra_links = (InstantlyCampaignLink(),)
     inherits_from_skipmixin = True
     ui_color = "#ffe2b8"
@@ -97,28 +133,37 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_target(campaign_id, subsequence_id, rendered=False)
-        Policy.of(policy)
+        if (campaign_id is None) == (subsequence_id is None):
+            raise ValueError(
+                "Set either campaign_id or subsequence_id: a send gate checks one campaign or one "
+                "subsequence."
+            )
         self.campaign_id = campaign_id
         self.subsequence_id = subsequence_id
         self.policy = policy
-        self.max_status_age = seconds(max_status_age, "max_status_age")
-        self.wait_timeout = seconds(wait_timeout, "wait_timeout")
-        self.poke_interval = seconds(poke_interval, "poke_interval")
-        self.on_closed = check_choice(on_closed, ON_CLOSED_CHOICES, "on_closed")
+        self.max_status_age: Any = max_status_age
+        self.wait_timeout: Any = wait_timeout
+        self.poke_interval: Any = poke_interval
+        self.on_closed = on_closed
         self.deferrable = deferrable
-        self.max_failures = check_count(max_failures, "max_failures")
+        self.max_failures = max_failures
         self.instantly_conn_id = instantly_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Poll, and wait where waiting may open the gate."""
-        _check_target(self.campaign_id, self.subsequence_id, rendered=True)
+        check_rendered(self)
+        if self.on_closed == "skip":
+            check_downstream_waits(context)
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
             return self._decide(context, time.time() + self.wait_timeout)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Poll again after the trigger's wait; the event itself never opens the gate."""
+        restore(self, event["target"], rendered)
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
             if WaitOutcome(event["outcome"]) is WaitOutcome.FAILED:
@@ -137,7 +182,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
         if not verdict.open:
-            return self._close(context, verdict)
+            self._close(context, verdict)
         self._hook.metrics.gate("opened")
         return verdict.as_dict()
 
@@ -169,7 +214,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
                 campaign_id=self.campaign_id,
                 subsequence_id=self.subsequence_id,
                 instantly_conn_id=self.instantly_conn_id,
-                policy=_as_strings(self.policy),
+                policy=self.policy,
                 max_status_age=self.max_status_age,
                 poke_interval=self.poke_interval,
                 deadline=deadline,
@@ -179,14 +224,13 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             deadline=deadline,
         )
 
-    def _close(self, context: Context, verdict: Verdict) -> dict[str, Any]:
-        """Fail the task, or skip the downstream tasks; the verdict is the XCom either way."""
+    def _close(self, context: Context, verdict: Verdict) -> NoReturn:
+        """Fail the task, or skip it with the downstream tasks; the verdict is the XCom either way."""
         has_timed_out = verdict.disposition is Disposition.WAIT
         self._hook.metrics.gate("timed_out" if has_timed_out else "closed")
         push_result(context, verdict.as_dict())
         if self.on_closed == "skip":
             skip_downstream(self, context, SendGateClosedError)
-            return verdict.as_dict()
         if has_timed_out:
             raise SendGateTimeoutError(
                 f"{self._subject}: {verdict} Waited for {self.wait_timeout:g} s. Clear the task later, or "
@@ -217,24 +261,3 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     @cached_property
     def _hook(self) -> InstantlyHook:
         return InstantlyHook(self.instantly_conn_id)
-
-
-def _check_target(campaign_id: Any, subsequence_id: Any, *, rendered: bool) -> None:
-    """Check that a gate has one target with a valid id; without ``rendered``, only where it is a literal."""
-    if (campaign_id is None) == (subsequence_id is None):
-        raise ValueError(
-            "Set either campaign_id or subsequence_id: a send gate checks one campaign or one subsequence."
-        )
-    name = "campaign_id" if campaign_id is not None else "subsequence_id"
-    target = campaign_id if campaign_id is not None else subsequence_id
-    if rendered:
-        check_uuid(target, name)
-    else:
-        check_unless_templated(check_uuid, target, name)
-
-
-def _as_strings(policy: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Return a policy without enum members, so that Airflow can store it."""
-    if policy is None:
-        return None
-    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in policy.items()}

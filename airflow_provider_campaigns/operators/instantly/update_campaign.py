@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.api.instantly import CAMPAIGN_FIELDS
+from airflow_provider_campaigns.api.values import check_names
 from airflow_provider_campaigns.exceptions import NotUpdatedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated, is_templated
+from airflow_provider_campaigns.rules.campaign_copy import (
+    change_variant,
+    differing,
+    missing,
+    step_index,
+    variant_index,
+)
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    any_text,
+    check_at_parse,
+    check_rendered,
+    flag,
+    optional,
+    path,
+    shown,
+    text,
+    uuid,
+)
 from airflow_provider_campaigns.tasks.campaign_change import send_and_verify
+from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
 from airflow_provider_campaigns.tasks.storage import read_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+def _fields(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name} must be a mapping of field names to values, got {type(value).__name__}.")
+    if "sequences" in value:
+        raise ValueError(
+            f"{name} must not contain sequences, which would replace all copy: use html, step and variant."
+        )
+    check_names(value, CAMPAIGN_FIELDS, name)
+    return dict(value)
 
 
 class InstantlyUpdateCampaignOperator(BaseOperator):
@@ -40,8 +70,10 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         tags such as ``{{firstName}}`` as ``literal(html)``.
     :param html_path: a file with the new body, as ``CampaignCleanerGetCampaignOperator`` wrote it: a path or
         any URL that Airflow's ``ObjectStoragePath`` can read (templated).
-    :param step: the step whose copy changes, counted from 0 as in Instantly's analytics.
-    :param variant: the variant of the step, counted from 0.
+    :param step: the step whose copy changes: an index from 0, or ``"Step 1"`` as Instantly shows it
+        (templated).
+    :param variant: the variant of the step: an index from 0, or ``"A"`` as Instantly shows it (templated).
+    :param enable_variant: also enable the variant if it is disabled, which else is an error (templated).
     :param subject: a new subject for that variant (templated).
     :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
@@ -51,10 +83,24 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         "campaign_id",
         "html",
         "html_path",
+        "step",
+        "variant",
+        "enable_variant",
         "subject",
         "fields",
         "instantly_conn_id",
     )
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": uuid,
+        "html": optional(html_text),
+        "html_path": optional(path),
+        "step": step_index,
+        "variant": variant_index,
+        "enable_variant": flag,
+        "subject": optional(any_text),
+        "fields": optional(_fields),
+        "instantly_conn_id": text,
+    }
     template_fields_renderers = {"html": "html", "fields": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
@@ -65,55 +111,59 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         campaign_id: str,
         html: str | None = None,
         html_path: str | None = None,
-        step: int = 0,
-        variant: int = 0,
+        step: int | str = 0,
+        variant: int | str = 0,
+        enable_variant: bool = False,
         subject: str | None = None,
         fields: Mapping[str, Any] | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_uuid, campaign_id, "campaign_id")
         if html is not None and html_path is not None:
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
-        if isinstance(html, str) and "{#" in html:
-            raise ValueError(
-                "html contains '{#', which begins a comment in a template: the text after it would be lost. "
-                "Pass the "
-                "HTML as another task's output or as literal(html): neither is rendered."
-            )
-        texts = {"html": html, "html_path": html_path, "subject": subject}
-        for name, text in texts.items():
-            if text is not None:
-                check_unless_templated(_check_text, text, name)
-        if fields is not None and (isinstance(fields, Mapping) or not is_templated(fields)):
-            _check_fields(fields)
-        for name, position in (("step", step), ("variant", variant)):
-            if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-                raise ValueError(f"{name} must be an integer, counted from 0; got {position!r}.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path
-        self.step = step
-        self.variant = variant
+        self.step: Any = step
+        self.variant: Any = variant
+        self.enable_variant = enable_variant
         self.subject = subject
         self.fields = fields
         self.instantly_conn_id = instantly_conn_id
-        self._given = [name for name, value in {**texts, "fields": fields}.items() if value is not None]
+        check_no_comment(self, "html", "subject")
+        check_at_parse(self)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+        **kwargs: Any,
+    ) -> None:
+        """Render the templates; mapped HTML stays as it is."""
+        with unrendered_if_mapped(self, ("html", "subject"), context, seen_oids):
+            super()._do_render_template_fields(
+                parent, template_fields, context, jinja_env, seen_oids, **kwargs
+            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, change, write, verify."""
-        check_uuid(self.campaign_id, "campaign_id")
-        self._check_rendered()
+        check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         copy = self._copy()
         before = self._hook.get_campaign(self.campaign_id)
-        wanted: dict[str, Any] = dict(self.fields or {})
+        wanted = check_names(self.fields or {}, CAMPAIGN_FIELDS, "fields")
         if copy:
-            wanted["sequences"] = self._sequences_with(copy, before)
-        changes = {name: value for name, value in wanted.items() if before.get(name) != value}
+            wanted["sequences"], name = change_variant(
+                before, self.step, self.variant, copy, enable=self.enable_variant
+            )
+            self.log.info("Campaign %s: %s.", self.campaign_id, name)
+        changes = differing(wanted, before)
         if changes:
             self._write(changes)
         else:
@@ -121,104 +171,29 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         result: dict[str, Any] = {"campaign_id": self.campaign_id, "updated": sorted(changes)}
         return {**result, "step": self.step, "variant": self.variant} if copy else result
 
-    def _check_rendered(self) -> None:
-        """Refuse an argument that was set but rendered to nothing: the update would leave it out silently."""
-        for name in self._given:
-            if getattr(self, name) in (None, "None"):
-                raise ValueError(
-                    f"{name} was set, but it rendered to nothing. If it comes from another task, did that "
-                    f"task push it?"
-                )
-            if name == "fields":
-                _check_fields(self.fields)
-            else:
-                _check_text(getattr(self, name), name)
-
     def _copy(self) -> dict[str, str]:
         """Return the fields of the variant that change."""
         html = self.html
         if self.html_path is not None:
-            html = read_text(self.html_path)
-            _check_text(html, f"html_path: {self.html_path!r}")
-        return {name: text for name, text in (("body", html), ("subject", self.subject)) if text is not None}
-
-    def _sequences_with(self, copy: Mapping[str, str], campaign: Mapping[str, Any]) -> list[Any]:
-        """Return the campaign's sequences with one variant changed."""
-        sequences: Any = deepcopy(campaign.get("sequences"))
-        steps = _list_at(sequences, 0, "steps")
-        variants = _list_at(steps, self.step, "variants")
-        if not 0 <= self.step < len(steps):
-            raise ValueError(
-                f"Campaign {self.campaign_id} has no step {self.step}, counted from 0: it has {len(steps)}."
-            )
-        if not 0 <= self.variant < len(variants) or not isinstance(variants[self.variant], dict):
-            raise ValueError(
-                f"Step {self.step} of campaign {self.campaign_id} has no variant {self.variant}, counted "
-                f"from 0: it has {len(variants)}."
-            )
-        variants[self.variant].update(copy)
-        return list(sequences)
+            html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
+        return {
+            name: value for name, value in (("body", html), ("subject", self.subject)) if value is not None
+        }
 
     def _write(self, changes: Mapping[str, Any]) -> None:
         """Write the changes once, and verify that the campaign shows them."""
         after = send_and_verify(
             lambda: self._hook.update_campaign(self.campaign_id, **changes),
             lambda: self._hook.get_campaign(self.campaign_id),
-            lambda campaign: not _missing(changes, campaign),
+            lambda campaign: not missing(changes, campaign),
         )
-        if wrong := _missing(changes, after):
+        if lost := missing(changes, after):
             raise NotUpdatedError(
-                f"Instantly accepted the update of campaign {self.campaign_id}, but shows other values for "
-                f"{', '.join(wrong)}. Look at the campaign in Instantly before anything is sent."
+                f"Instantly accepted the update of campaign {self.campaign_id}, but shows other values: "
+                f"{'; '.join(lost)}. Look at the campaign in Instantly before anything is sent."
             )
         self.log.info("Campaign %s shows the new %s.", self.campaign_id, ", ".join(sorted(changes)))
 
     @cached_property
     def _hook(self) -> InstantlyHook:
         return InstantlyHook(self.instantly_conn_id)
-
-
-def _check_text(value: Any, name: str) -> None:
-    """Refuse what is not a string; only a subject may be empty, as it is in a follow-up mail."""
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be a string, got {type(value).__name__}.")
-    if name != "subject" and not value.strip():
-        raise ValueError(f"{name} is empty.")
-
-
-def _check_fields(fields: Any) -> None:
-    if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
-        raise ValueError(f"fields must be a mapping of field names to values, got {type(fields).__name__}.")
-    if "sequences" in fields:
-        raise ValueError(
-            "fields must not contain sequences, which would replace all copy: use html, step and variant."
-        )
-
-
-def _missing(changes: Mapping[str, Any], campaign: Mapping[str, Any]) -> list[str]:
-    """Return the fields of a campaign that do not show the written values."""
-    return sorted(name for name, value in changes.items() if not _shows(campaign.get(name), value))
-
-
-def _shows(found: Any, wanted: Any) -> bool:
-    """Return whether a found value contains the wanted one; fields may be added, white space may differ."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(
-            _shows(found.get(name), each) for name, each in wanted.items()
-        )
-    if isinstance(wanted, (list, tuple)):
-        return (
-            isinstance(found, list)
-            and len(found) == len(wanted)
-            and all(_shows(one, other) for one, other in zip(found, wanted, strict=True))
-        )
-    if isinstance(wanted, str):
-        return isinstance(found, str) and found.split() == wanted.split()
-    return bool(found == wanted)
-
-
-def _list_at(items: Any, position: int, field: str) -> list[Any]:
-    """Return the list in a field of an item of a list; an empty list where there is none."""
-    item = items[position] if isinstance(items, list) and position < len(items) else None
-    found = item.get(field) if isinstance(item, dict) else None
-    return found if isinstance(found, list) else []

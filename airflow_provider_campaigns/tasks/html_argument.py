@@ -1,0 +1,76 @@
+"""The arguments of a task that hold HTML: which of them Airflow renders, and what may be sent.
+
+HTML for mails contains merge tags such as ``{{firstName}}``, which look like templates. HTML that another
+task returned, mapped or not, is sent exactly as it is; HTML in the Dag is rendered unless it is a
+``literal``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_campaigns.airflow_compat import mapped_arguments
+from airflow_provider_campaigns.rules.merge_tags import looks_like_html
+from airflow_provider_campaigns.tasks.arguments import shown, text
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+_BYTE_ORDER_MARK = "\ufeff"
+_ADVICE = "Pass the HTML as another task's output, as literal(html), or as a file: none of these is rendered."
+
+
+def html_text(value: Any, name: str) -> str:
+    """Return HTML without a byte order mark.
+
+    :raises ValueError: it is empty, or a string without any HTML tag, such as a file name.
+    """
+    string = text(value, name).removeprefix(_BYTE_ORDER_MARK)
+    if not looks_like_html(string):
+        raise ValueError(
+            f"{name} contains no HTML tag, got {shown(string)}. To send a file, pass its path as the "
+            f"argument for a "
+            f"path."
+        )
+    return string
+
+
+def check_no_comment(task: BaseOperator, *names: str) -> None:
+    """Refuse HTML with ``{#``, of which Airflow would drop a part when it renders the template.
+
+    :raises ValueError: names the argument.
+    """
+    if getattr(task, "_BaseOperator__from_mapped", False):
+        return  # a mapped value is not rendered
+    for name in names:
+        value = getattr(task, name)
+        if isinstance(value, str) and "{#" in value:
+            raise ValueError(
+                f"{name} contains "
+                f"'{{#', which begins a comment in a template: the text after it would be lost. "
+                f"{_ADVICE}"
+            )
+
+
+@contextmanager
+def unrendered_if_mapped(
+    task: BaseOperator, names: Sequence[str], context: Context, seen_oids: set[int]
+) -> Iterator[None]:
+    """Keep Airflow from rendering mapped HTML, and explain a template error that a merge tag may have caused.
+
+    :param names: the arguments that hold HTML or mail text.
+    :param seen_oids: the ids of values that Airflow does not render again.
+    """
+    from jinja2 import TemplateError
+
+    mapped = mapped_arguments(task, context)
+    seen_oids.update(id(getattr(task, name)) for name in names if name in mapped)
+    try:
+        yield
+    except TemplateError as error:
+        raise ValueError(
+            f"A template of this task cannot be rendered: {error}. If it is a merge tag for the mail (such "
+            f"as {{{{firstName}}}}) in {' or '.join(names)}: {_ADVICE}"
+        ) from error
