@@ -166,8 +166,10 @@ class SharedPoller(Generic[T]):
         tasks = (self._poll_task, *self._requests)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client_context.__aexit__(None, None, None)
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:  # also where the last user is cancelled meanwhile
+            await self._client_context.__aexit__(None, None, None)
 
     def _abort_all(self, poll_task: asyncio.Task[None]) -> None:
         """End all waits if the polling itself fails, because no result would reach them."""

@@ -269,14 +269,14 @@ def climbing(connections: FakeServer) -> FakeServer:
         "html_path": CLIMBING,
         "l": [CLIMBING],
     }
-    answers = {
+    bodies = {
         "/v1/get_campaign": {"campaign": {**named, "campaign_html": "<p>"}},
         "/v1/get_campaign_status": {"campaign_status": {"id": CLIMBING, "status": "completed"}},
         "/v1/delete_campaign": {"status": "success"},
         "/v1/send_campaign": {"campaign": {"id": CLIMBING}},
     }
-    for path, answer in answers.items():
-        connections.respond(answer, path=path)
+    for path, body in bodies.items():
+        connections.respond(body, path=path)
     named_too = {
         "Content-Type": "application/pdf",
         "Content-Disposition": f'attachment; filename="{CLIMBING}.pdf"',

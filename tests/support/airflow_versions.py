@@ -1,7 +1,7 @@
 """Names of Airflow that differ between its versions, and marks for tests of features that some do not have.
 
-Common-compat has the other names. A feature is detected, not derived from a version; the reason of a skipped test
-names what this Airflow does not have.
+Common-compat has the other names. A feature is detected, not derived from a version. The reason of a skipped
+test names what this Airflow does not have.
 """
 
 from __future__ import annotations

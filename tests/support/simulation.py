@@ -8,7 +8,8 @@ It runs the package's code with the real ``requests`` and ``aiohttp``, without s
 - The network is :mod:`tests.support.simulated_network`.
 
 :mod:`tests.support.fake_clock` is the other clock, for tests with a real server: its time also passes while
-the server works, so two runs differ by some milliseconds. The model test checks each moment and needs this one.
+the server works, so two runs differ by some milliseconds. The model test checks each moment, so it needs this
+one.
 """
 
 from __future__ import annotations

@@ -54,6 +54,11 @@ def test_pause_doubles_with_failures_and_five_end_the_wait(failures: int, pause:
     assert WAIT.after_failure(BUSY, failures, NOW, jitter=0) == pause
 
 
+@pytest.mark.parametrize(("jitter", "pause"), [(0, 40), (0.5, 38), (1, 36)])
+def test_pause_after_a_failure_is_up_to_a_tenth_shorter(jitter: float, pause: float) -> None:
+    assert WAIT.after_failure(BUSY, 3, NOW, jitter=jitter) == pytest.approx(pause)
+
+
 def test_failing_service_is_not_polled_more_often() -> None:
     slow = Polling(interval=1000, deadline=NOW + 1e6)
     for jitter in (0.0, 0.3, 1.0):
@@ -67,6 +72,12 @@ def test_failing_service_is_not_polled_more_often() -> None:
 def test_retry_after_is_obeyed_up_to_the_deadline(retry_after: float, pause: float) -> None:
     error = RateLimitedError("slow down", retry_after=retry_after)
     assert WAIT.after_failure(error, 1, NOW, jitter=0) == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(("jitter", "pause"), [(0, 100), (0.5, 105), (1, 110)])
+def test_jitter_never_polls_before_retry_after(jitter: float, pause: float) -> None:
+    error = RateLimitedError("slow down", retry_after=100.0)
+    assert WAIT.after_failure(error, 1, NOW, jitter=jitter) == pytest.approx(pause)
 
 
 def test_final_error_ends_the_wait_a_malformed_one_does_not() -> None:

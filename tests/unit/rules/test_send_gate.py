@@ -82,19 +82,17 @@ def test_only_fresh_data_opens(age: timedelta, opens: bool) -> None:
     assert verdict.disposition is (Disposition.OPEN if opens else Disposition.WAIT)
 
 
+@pytest.mark.parametrize(("age", "opens"), [(0, True), (1, False)])
+def test_max_status_age_of_zero_opens_for_new_data_only(age: int, opens: bool) -> None:
+    policy = Policy.of(max_status_age=timedelta(0))
+    assert send_gate.judge(status_of("healthy", age=timedelta(seconds=age)), policy, NOW).open is opens
+
+
 def test_data_without_a_time_can_close_but_not_open() -> None:
     assert send_gate.judge(SendingStatus("healthy"), Policy.of(), NOW).disposition is Disposition.WAIT
     assert (
         send_gate.judge(SendingStatus("campaign_paused"), Policy.of(), NOW).disposition is Disposition.CLOSED
     )
-
-
-def test_policy_overrides_single_codes() -> None:
-    policy = Policy.of({"waiting_for_leads": "open", "healthy": "closed", "campaign_draft": "wait"})
-    assert send_gate.judge(status_of("waiting_for_leads"), policy, NOW).open
-    assert send_gate.judge(status_of("healthy"), policy, NOW).disposition is Disposition.CLOSED
-    assert send_gate.judge(status_of("campaign_draft"), policy, NOW).disposition is Disposition.WAIT
-    assert send_gate.judge(status_of("daily_limit_met"), policy, NOW).disposition is Disposition.WAIT
 
 
 def test_code_accepted_by_policy_must_be_fresh() -> None:
@@ -104,30 +102,13 @@ def test_code_accepted_by_policy_must_be_fresh() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "named"),
-    [
-        ({"healty": "open"}, "'healty'"),
-        ({"unknown": "open"}, "'unknown'"),
-        ({None: "open"}, "None"),
-        ({"healthy": "opened"}, "'opened'"),
-        ({"healthy": True}, "True"),
-    ],
-)
-def test_invalid_policy_is_refused(policy: dict, named: str) -> None:
-    with pytest.raises(ValueError, match="policy") as refused:
-        Policy.of(policy)
-    assert named in str(refused.value)
-
-
-def test_negative_max_status_age_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_status_age"):
-        Policy.of(max_status_age=timedelta(seconds=-1))
-
-
-@pytest.mark.parametrize(
     ("code", "details"),
     [
         ("no_accounts_available", {"accounts_summary": {"total_connected": 0}}),
+        (
+            "no_accounts_available",
+            {"accounts_summary": {"total_connected": 1, "unavailable": {"disconnected": 1}}},
+        ),
         (
             "no_accounts_available",
             {"accounts_summary": {"total_connected": 3, "unavailable": {"disconnected": 3}}},
@@ -162,7 +143,9 @@ def test_accounts_that_become_free_again_are_waited_for(details: dict) -> None:
     [
         (600, 0, 600),
         (600, 60, 540),
+        (600, 600, None),  # is due now
         (600, 700, None),  # should have been due already: poll
+        (0.5, 0, 0.5),
         (None, 0, None),
         (0, 0, None),
         (-5, 0, None),
@@ -182,27 +165,11 @@ def test_next_follow_up_is_the_next_poll(seconds: Any, age: float, due: float | 
     assert not verdict.open
 
 
-def test_verdict_is_one_line_and_plain_json() -> None:
-    status = SendingStatus(
-        status="all_accounts_unhealthy",
-        last_updated=NOW - timedelta(seconds=12),
-        reason="Two accounts\nlost their connection",
-        issue_started_at=NOW - timedelta(minutes=90),
-    )
-    verdict = send_gate.judge(status, Policy.of(), NOW)
-    assert "\n" not in str(verdict)
-    for part in ("not open", "all_accounts_unhealthy", "repair", "Two accounts", "12 s", "90 min"):
-        assert part in str(verdict)
-    assert json.loads(json.dumps(verdict.as_dict())) == {
-        "open": False,
-        "disposition": "closed",
-        "code": "all_accounts_unhealthy",
-        "message": verdict.message,
-        "checked_at": "2026-05-11T21:12:43+00:00",
-        "last_updated": "2026-05-11T21:12:31+00:00",
-        "next_poll_at": None,
-        "issue_seconds": 5400.0,
-    }
+def test_next_poll_is_named_only_while_the_gate_waits() -> None:
+    status = status_of("follow_up_delay_not_met", follow_ups_waiting={"earliest_wait_time_seconds": 600})
+    assert send_gate.judge(status, Policy.of(), NOW).next_poll_at == NOW + timedelta(minutes=10)
+    closed = Policy.of({"follow_up_delay_not_met": "closed"})
+    assert send_gate.judge(status, closed, NOW).next_poll_at is None
 
 
 def test_malformed_response_waits() -> None:

@@ -72,6 +72,14 @@ class TestPause:
     def test_jitter_halves_it_at_most(self) -> None:
         assert pause_after(IncompleteResponseError("x"), 3, jitter=0) == 2
 
+    @pytest.mark.parametrize(("jitter", "pause"), [(0, 0.5), (0.5, 0.75), (1, 1)])
+    def test_first_pause_is_half_a_second_to_one(self, jitter: float, pause: float) -> None:
+        assert pause_after(IncompleteResponseError("x"), jitter=jitter) == pause
+
+    @pytest.mark.parametrize(("attempt", "pause"), [(6, 32), (7, 60), (8, 60), (5000, 60)])
+    def test_pause_grows_to_a_minute_at_most(self, attempt: int, pause: float) -> None:
+        assert pause_after(IncompleteResponseError("x"), attempt, retry=Retry(attempts=9999)) == pause
+
     @pytest.mark.parametrize(("asked", "pause"), [(0, 1), (7, 7), (60, 60), (61, None), (86_400, None)])
     def test_retry_after_is_a_lower_bound_up_to_60_s(self, asked: float, pause: float | None) -> None:
         assert pause_after(RateLimitedError("x", retry_after=asked)) == pause

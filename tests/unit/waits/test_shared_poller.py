@@ -27,7 +27,7 @@ from airflow_provider_campaigns.waits import shared_poller
 from airflow_provider_campaigns.waits.events import PollResult
 from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 from airflow_provider_campaigns.waits.subscription import Subscription
-from tests.conftest import set_connection
+from tests.conftest import KEY, set_connection
 from tests.support.fake_airflow import event_of
 from tests.support.fake_server import FakeServer, Reply, Request
 
@@ -106,7 +106,7 @@ class Stopwatch:
         return time.monotonic() - self._start
 
 
-Waits = list["asyncio.Task[dict[str, Any]]"]
+Waits = list["asyncio.Task[Any]"]
 
 
 def campaign_trigger(campaign_id: str, **arguments: Any) -> CampaignCleanerCampaignTrigger:
@@ -185,7 +185,7 @@ class TestNumberOfRequests:
         await nothing_left()
 
     async def test_many_waits_cost_one_request_an_interval(self, cleaner: FakeCleaner) -> None:
-        cleaner.set_all([f"c{number}" for number in range(200)], "processing")
+        cleaner.set_all([f"C{number}" for number in range(200)], "processing")
         waits = start(*map(campaign_trigger, cleaner.statuses))
         await all_waiting(200)
         stopwatch = Stopwatch()
@@ -195,6 +195,17 @@ class TestNumberOfRequests:
         assert 6 <= cleaner.requests()[LIST] <= stopwatch.seconds() / INTERVAL + 2
         cleaner.set_all(cleaner.statuses, "completed")
         assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
+        await nothing_left()
+
+    async def test_waits_that_start_in_turn_share_a_list(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all([f"c{number}" for number in range(30)], "processing")
+        stopwatch, waits = Stopwatch(), []
+        for campaign_id in cleaner.statuses:
+            waits += start(campaign_trigger(campaign_id))
+            await all_waiting(len(waits))
+            await asyncio.sleep(0.1)
+        assert cleaner.requests()[LIST] <= stopwatch.seconds() / shared_poller.COLLECT_SECONDS + 1
+        await cancel(waits)
         await nothing_left()
 
     async def test_waits_for_one_target_cost_one_request_an_interval(self, connections: FakeServer) -> None:
@@ -212,6 +223,9 @@ class TestNumberOfRequests:
         connections.respond(sending_status("out_of_schedule"))
         waits = start(*[gate_trigger(poke_interval=interval) for interval in (600, INTERVAL, 60)])
         await all_waiting(3)
+        await asyncio.sleep(1)
+        waits += start(gate_trigger(first_poll_at=time.time() + 600))
+        await all_waiting(4)
         stopwatch = Stopwatch()
         await asyncio.sleep(6 * INTERVAL)
         assert 6 <= len(connections.requests) <= stopwatch.seconds() / INTERVAL + 3
@@ -533,6 +547,17 @@ class TestEnd:
         del wait, waits  # a cancelled task may refer to its traceback
         assert not set(map(id, objects_of_waits())) - of_other_tests
 
+    async def test_wait_cancelled_while_it_ends_closes_the_session(self, cleaner: FakeCleaner) -> None:
+        account = await CampaignCleanerHook().aaccount()
+        poller = shared_poller.shared_poller(account, campaign_cleaner.CAMPAIGN_STATUS)
+        await poller.__aenter__()
+        await asyncio.sleep(0)
+        leaving = asyncio.create_task(poller.__aexit__())
+        await asyncio.sleep(0)
+        await cancel([leaving])
+        assert leaving.cancelled()
+        await nothing_left()
+
     async def test_judge_that_raises_ends_only_its_own_wait(self, cleaner: FakeCleaner) -> None:
         cleaner.set_all("ab", "completed")
         broken = campaign_trigger("a")
@@ -546,12 +571,13 @@ class TestEnd:
         self, cleaner: FakeCleaner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def broken(*_: Any) -> None:
-            raise RuntimeError("unforeseen")
+            raise RuntimeError(f"unforeseen: {KEY}")
 
         monkeypatch.setattr(aio.AioClient, "send", broken)
         events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
         assert {event["outcome"] for event in events} == {"failed"}
         assert "unforeseen" in events[0]["error"]["message"]
+        assert KEY not in events[0]["error"]["message"]
         await nothing_left()
 
     async def test_broken_poller_ends_its_waits_and_is_replaced(

@@ -1,0 +1,125 @@
+"""Which downstream tasks a closed gate skips, and when it fails instead."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TriggerRule, task, task_group
+
+from airflow_provider_campaigns.tasks.gate import SendGateClosedError, push_result, skip_downstream
+from tests.support.fake_airflow import TaskInstance
+
+
+@task
+def work() -> None: ...
+
+
+class Gate:
+    """Records which tasks it is to skip."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] | None = None
+
+    def skip(self, *, tasks: Any, **_: Any) -> None:
+        self.skipped = sorted(each.task_id for each in tasks)
+
+
+def skipped_by(gate_task: Any, *, map_index: int | None = -1) -> list[str] | None:
+    """Return the tasks that a closed gate skips; None where it skips none of them."""
+    gate = Gate()
+    ti = SimpleNamespace(map_index=map_index)
+    context: Any = {"task": gate_task, "ti": ti, "dag_run": SimpleNamespace(logical_date=None)}
+    try:
+        skip_downstream(gate, context, SendGateClosedError)  # type: ignore[arg-type]
+    except AirflowSkipException as error:
+        assert str(error) == "The gate is not open."  # noqa: PT017 - only a mapped gate raises it
+        return ["gate", *(gate.skipped or [])]
+    return gate.skipped
+
+
+def before(*trigger_rules: TriggerRule) -> Any:
+    """Return a gate before one task for each trigger rule, and a teardown."""
+    with DAG("gated"):
+        gate = work.override(task_id="gate")()
+        work.override(task_id="upstream")() >> gate
+        work.override(task_id="elsewhere")()
+        last = gate
+        for number, trigger_rule in enumerate(trigger_rules):
+            following = work.override(task_id=f"send_{number}", trigger_rule=trigger_rule)()
+            last >> following
+            last = following
+        last >> work.override(task_id="tidy")().as_teardown()
+    return gate.operator
+
+
+def before_mapped(trigger_rule: TriggerRule) -> Any:
+    """Return a gate before a mapped task group of two tasks."""
+    with DAG("gated"):
+        gate = work.override(task_id="gate")()
+
+        @task_group
+        def sends(number: int) -> None:
+            for name in ("b", "a"):
+                work.override(task_id=name, trigger_rule=trigger_rule)()
+
+        gate >> sends.expand(number=[1, 2])
+    return gate.operator
+
+
+class TestSkipping:
+    def test_all_downstream_tasks_but_teardowns_are_skipped(self) -> None:
+        gate = before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE)
+        assert skipped_by(gate) == ["send_0", "send_1"]
+
+    @pytest.mark.parametrize("map_index", [-1, None])
+    def test_unmapped_gate_succeeds_itself(self, map_index: int | None) -> None:
+        assert skipped_by(before(TriggerRule.ALL_SUCCESS), map_index=map_index) == ["send_0"]
+
+    @pytest.mark.parametrize("map_index", [0, 1])
+    def test_mapped_gate_is_skipped_itself(self, map_index: int) -> None:
+        assert skipped_by(before(TriggerRule.ALL_SUCCESS), map_index=map_index) == ["gate", "send_0"]
+
+    @pytest.mark.parametrize(
+        ("trigger_rules", "line"),
+        [
+            ([TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE], "Skipping send_0, send_1."),
+            ([], "Skipping nothing."),
+        ],
+    )
+    def test_log_names_the_skipped_tasks(
+        self, trigger_rules: list[TriggerRule], line: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        skipped_by(before(*trigger_rules))
+        assert [record.getMessage() for record in caplog.records if "Skip" in record.getMessage()] == [line]
+
+
+class TestUnskippable:
+    def test_mapped_task_with_another_rule_fails_the_gate(self) -> None:
+        with pytest.raises(SendGateClosedError) as raised:
+            skipped_by(before_mapped(TriggerRule.NONE_FAILED))
+        assert str(raised.value) == (
+            "The gate is not open, and Airflow cannot skip sends.a, sends.b: with mapped tasks, only the "
+            "trigger rule all_success keeps a task from running after a skipped one. Give these tasks that "
+            "rule, or the gate on_closed='fail'."
+        )
+
+    def test_mapped_task_with_rule_all_success_is_skipped(self) -> None:
+        assert skipped_by(before_mapped(TriggerRule.ALL_SUCCESS)) == ["sends.a", "sends.b"]
+
+    def test_mapped_gate_fails_before_a_task_with_another_rule(self) -> None:
+        with pytest.raises(SendGateClosedError, match=r"cannot skip send_1:"):
+            skipped_by(before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE), map_index=0)
+
+
+class TestPushResult:
+    def test_result_is_pushed_as_the_xcom_of_the_task(self) -> None:
+        ti: Any = TaskInstance()
+        push_result({"ti": ti}, {"open": False})
+        assert ti.xcoms == {"return_value": {"open": False}}
+
+    def test_task_run_by_hand_pushes_nothing(self) -> None:
+        push_result({}, {"open": False})
