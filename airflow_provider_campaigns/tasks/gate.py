@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, SkipMixin
 
 from airflow_provider_campaigns.airflow_compat import AirflowSensorTimeout, is_mapped, skip_tasks
+from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.rules.send_gate import Disposition, Policy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +27,20 @@ class SendGateClosedError(AirflowFailException):
 
 class SendGateTimeoutError(AirflowSensorTimeout):
     """The send gate did not open before its timeout; it may open later without a person."""
+
+
+def policy_argument(value: Any, name: str) -> dict[str, str]:
+    """Return a policy as plain strings, so that Airflow can store it.
+
+    :raises ValueError: a code or disposition is unknown.
+    """
+    if isinstance(value, str):
+        raise ValueError(
+            f"{name} must be a mapping of codes to dispositions, got a string. Pass another task's output, "
+            f"or set render_template_as_native_obj=True in the Dag."
+        )
+    Policy.of(value)
+    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in value.items()}
 
 
 def push_result(context: Context, result: dict[str, Any]) -> None:

@@ -52,12 +52,12 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
 
 
 CAMPAIGN_FIELDS = frozenset({
-    "ai_sdr_id", "allow_risky_contacts", "auto_variant_select", "bcc_list", "campaign_schedule", "cc_list",
-    "daily_limit", "daily_max_leads", "disable_bounce_protect", "email_gap", "email_list", "email_tag_list",
-    "first_email_text_only", "insert_unsubscribe_header", "is_evergreen", "limit_emails_per_company_override",
-    "link_tracking", "match_lead_esp", "name", "open_tracking", "owned_by", "pl_value",
-    "prioritize_new_leads", "provider_routing_rules", "random_wait_max", "sequences", "stop_for_company", "stop_on_auto_reply",
-    "stop_on_reply", "text_only",
+    "ai_sdr_id", "allow_risky_contacts", "auto_variant_select", "bcc_list", "campaign_schedule",
+    "cc_list", "daily_limit", "daily_max_leads", "disable_bounce_protect", "email_gap", "email_list",
+    "email_tag_list", "first_email_text_only", "insert_unsubscribe_header", "is_evergreen",
+    "limit_emails_per_company_override", "link_tracking", "match_lead_esp", "name", "open_tracking",
+    "owned_by", "pl_value", "prioritize_new_leads", "provider_routing_rules", "random_wait_max",
+    "sequences", "stop_for_company", "stop_on_auto_reply", "stop_on_reply", "text_only",
 })  # fmt: skip
 _FILTERS = frozenset({"search", "tag_ids", "status", "exclude_status", "ai_sales_agent_id"})
 

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.api.instantly import AddedLeads
-from airflow_provider_campaigns.api.values import check_uuid
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     ConnectError,
@@ -32,8 +31,18 @@ from airflow_provider_campaigns.rules.lead_files import (
 )
 from airflow_provider_campaigns.rules.lead_upload import UploadProgress
 from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Disposition, Policy
-from airflow_provider_campaigns.tasks.arguments import check_unless_templated, seconds
-from airflow_provider_campaigns.tasks.gate import SendGateClosedError, push_result
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_at_parse,
+    check_rendered,
+    duration,
+    optional,
+    path,
+    strict_flag,
+    text,
+    uuid,
+)
+from airflow_provider_campaigns.tasks.gate import SendGateClosedError, policy_argument, push_result
 from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
 from airflow_provider_campaigns.tasks.storage import open_text
 from airflow_provider_campaigns.tasks.task_state import TaskState
@@ -45,6 +54,24 @@ if TYPE_CHECKING:
 _PROGRESS = "leads_sent"
 # A batch that was refused for coming too soon was not added.
 _BATCH_RETRY = Retry(not_received=(ConnectError, RateLimitedError))
+
+
+def _check_list(leads: Any, name: str = "leads") -> Sequence[Any]:
+    if not isinstance(leads, Sequence) or isinstance(leads, (str, bytes)) or not leads:
+        raise ValueError(
+            f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
+            f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "
+            f"task's output, not as a template, which would turn it into a string."
+        )
+    for _ in from_sequence(leads, name):
+        pass
+    return leads
+
+
+def _lead_path(value: Any, name: str) -> str:
+    checked = path(value, name)
+    format_of(checked, name)
+    return checked
 
 
 class InstantlyAddLeadsOperator(BaseOperator):
@@ -83,6 +110,15 @@ class InstantlyAddLeadsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "leads", "leads_path", "instantly_conn_id")
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "campaign_id": uuid,
+        "leads": optional(_check_list),
+        "leads_path": optional(_lead_path),
+        "check_gate": strict_flag,
+        "policy": optional(policy_argument),
+        "max_status_age": duration,
+        "instantly_conn_id": text,
+    }
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
@@ -101,13 +137,8 @@ class InstantlyAddLeadsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_unless_templated(check_uuid, campaign_id, "campaign_id")
         if (leads is None) == (leads_path is None):
             raise ValueError("Set either leads or leads_path.")
-        if leads is not None:
-            check_unless_templated(_check_list, leads, "leads")
-        else:
-            check_unless_templated(format_of, leads_path, "leads_path")
         if options is not None and not isinstance(options, Mapping):
             raise ValueError(f"options must be a mapping, got {type(options).__name__}.")
         if own := {"campaign_id", "leads"} & set(options or {}):
@@ -116,19 +147,19 @@ class InstantlyAddLeadsOperator(BaseOperator):
             )
         if policy is not None and not check_gate:
             raise ValueError("policy is for check_gate=True.")
-        Policy.of(policy)
         self.campaign_id = campaign_id
         self.leads = leads
         self.leads_path = leads_path
         self.options = options
         self.check_gate = check_gate
         self.policy = policy
-        self.max_status_age = seconds(max_status_age, "max_status_age")
+        self.max_status_age: Any = max_status_age
         self.instantly_conn_id = instantly_conn_id
+        check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
-        check_uuid(self.campaign_id, "campaign_id")
+        check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         leads = check_leads(self._source(), "leads" if self.leads_path is None else self.leads_path)
         state = TaskState(context)
@@ -206,15 +237,3 @@ class InstantlyAddLeadsOperator(BaseOperator):
     @cached_property
     def _hook(self) -> InstantlyHook:
         return InstantlyHook(self.instantly_conn_id)
-
-
-def _check_list(leads: Any, name: str = "leads") -> Sequence[Any]:
-    if not isinstance(leads, Sequence) or isinstance(leads, (str, bytes)) or not leads:
-        raise ValueError(
-            f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
-            f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "
-            f"task's output, not as a template, which would turn it into a string."
-        )
-    for _ in from_sequence(leads, name):
-        pass
-    return leads

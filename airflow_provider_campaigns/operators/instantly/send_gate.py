@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, SkipMixin, conf
 
-from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
@@ -36,6 +35,7 @@ from airflow_provider_campaigns.tasks.gate import (
     SendGateClosedError,
     SendGateTimeoutError,
     check_downstream_waits,
+    policy_argument,
     push_result,
     skip_downstream,
 )
@@ -47,12 +47,6 @@ from airflow_provider_campaigns.waits.worker import poll_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-
-def _policy(value: Any, name: str) -> dict[str, str]:
-    """Return a policy as plain strings, so that Airflow can store it."""
-    Policy.of(value)
-    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in value.items()}
 
 
 class InstantlySendGateOperator(BaseOperator, SkipMixin):
@@ -104,7 +98,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     arguments: ClassVar[Mapping[str, Check]] = {
         "campaign_id": optional(uuid),
         "subsequence_id": optional(uuid),
-        "policy": optional(_policy),
+        "policy": optional(policy_argument),
         "max_status_age": duration,
         "wait_timeout": duration,
         "poke_interval": duration,
