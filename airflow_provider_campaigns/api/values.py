@@ -14,6 +14,7 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
+_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
 _QUOTED_LENGTH = 80
 # What str() of a missing id looks like in Python, JSON and JavaScript.
 _MISSING = {"none", "null", "undefined"}
@@ -77,6 +78,11 @@ def can_be_a_status(text: str, max_length: int) -> bool:
     :param max_length: in characters.
     """
     return 0 < len(text) <= max_length and text.isprintable()
+
+
+def without_query(text: str) -> str:
+    """Return a path or a message without the queries of the URLs in it, which may be signatures."""
+    return _QUERY.sub(r"\1?…", text)
 
 
 def check_uuid(value: Any, name: str) -> str:

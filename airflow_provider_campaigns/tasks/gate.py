@@ -26,8 +26,9 @@ class SendGateTimeoutError(AirflowSensorTimeout):
 
 
 def push_result(context: Context, result: dict[str, Any]) -> None:
-    """Push the XCom of a task that is about to fail."""
-    if "ti" in context:  # absent where execute() is called by hand
+    """Push the XCom of a task that is about to fail, unless the task has ``do_xcom_push=False``."""
+    # Both are absent where execute() is called by hand.
+    if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
         context["ti"].xcom_push(key="return_value", value=result)
 
 

@@ -37,11 +37,16 @@ from airflow_provider_campaigns.api.instantly.campaigns import (
     update_campaign,
 )
 from airflow_provider_campaigns.api.instantly.leads import (
+    ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
     MAX_LEADS_PER_CALL,
+    ONE_ADDRESS,
     AddedLeads,
+    CheckedLeads,
     add_leads,
+    check_add_options,
     check_lead,
+    clean_address,
     list_leads,
     move_leads,
 )
@@ -61,17 +66,20 @@ from airflow_provider_campaigns.api.instantly.subsequences import (
 )
 
 __all__ = [
+    "ADD_LEADS_OPTIONS",
     "JOB_COUNTS",
     "LEAD_FIELDS",
     "MAX_CODE_LENGTH",
     "MAX_LEADS_PER_CALL",
     "MAX_STATUS_BYTES",
+    "ONE_ADDRESS",
     "PAGE_SIZE",
     "SERVICE",
     "WORKSPACE_HEADER",
     "AccountVitals",
     "AddedLeads",
     "BackgroundJob",
+    "CheckedLeads",
     "JobStatus",
     "LifecycleStatus",
     "Page",
@@ -80,7 +88,9 @@ __all__ = [
     "activate_campaign",
     "add_leads",
     "check_account_vitals",
+    "check_add_options",
     "check_lead",
+    "clean_address",
     "create_campaign",
     "delete_campaign",
     "duplicate_campaign",

@@ -229,7 +229,7 @@ class TestFailedBatch:
         with pytest.raises(PermissionDeniedError):
             runner.run(add(leads(1500)))
         assert len(connections.requests) == 2
-        assert "1,000 of 1,500 leads sent, 990 of them new" in capsys.readouterr().out
+        assert "1,000 of 1,500 leads uploaded, 990 added" in capsys.readouterr().out
         result = runner.ti.xcoms["return_value"]
         assert (result["complete"], result["leads"], result["total_sent"]) == (False, 1500, 1000)
         counts = (result["leads_uploaded"], result["duplicated_leads"], result["remaining_in_plan"])
@@ -390,7 +390,7 @@ class TestGateBetweenBatches:
             runner.run(add(leads(5), check_gate=True))
         # Airflow retries only what may open again.
         assert isinstance(raised.value, AirflowFailException) is not may_open
-        assert "0 of 5 leads sent, 0 of them new; the rest was not sent" in str(raised.value)
+        assert "0 of 5 leads uploaded, 0 added; the rest was not uploaded" in str(raised.value)
         assert UUID in str(raised.value)
         assert sizes(connections) == []
         assert runner.ti.xcoms["return_value"]["complete"] is False
@@ -408,7 +408,7 @@ class TestGateBetweenBatches:
         runner = TaskRunner(store=store)
         with pytest.raises(error, match=code) as raised:
             runner.run(add(leads(2500), check_gate=True))
-        assert "1,000 of 2,500 leads sent, 990 of them new; the rest was not sent" in str(raised.value)
+        assert "1,000 of 2,500 leads uploaded, 990 added; the rest was not uploaded" in str(raised.value)
         result = runner.ti.xcoms["return_value"]
         assert (result["total_sent"], result["leads_uploaded"], result["complete"]) == (1000, 990, False)
         assert sizes(connections) == [1000]
@@ -438,7 +438,7 @@ class TestGateBetweenBatches:
     def test_unreadable_status_sends_no_leads(self, connections: FakeServer) -> None:
         connections.respond(ADDED, path=ADD)
         connections.respond(Reply(b"<html>healthy</html>"), path=STATUS)
-        with pytest.raises(SendsInterruptedError, match="0 of 5 leads sent"):
+        with pytest.raises(SendsInterruptedError, match="0 of 5 leads uploaded"):
             TaskRunner().run(add(leads(5), check_gate=True))
         assert sizes(connections) == []
 
@@ -481,7 +481,7 @@ def test_log_and_error_contain_no_lead(
     with pytest.raises(Exception, match=UUID if path == STATUS else "leads/add") as raised:
         runner.run(add([lead] * 3, check_gate=True))
     output = capsys.readouterr()
-    assert "0 of 3 leads sent" in output.out
+    assert "0 of 3 leads uploaded" in output.out
     for text in (str(raised.value), output.out, output.err, caplog.text, json.dumps(runner.ti.xcoms)):
         assert SECRET not in text
 
