@@ -103,9 +103,9 @@ class UploadProgress:
         """
         if kept_out:
             raise LeadsUnaccountedError(
-                f"Instantly does not account for {kept_out:,} leads of a batch, because the plan is full. Leads "
-                f"left in the plan: 0. Make room, then run the task again: it continues at this batch, and "
-                f"leaves out what the campaign already has. {self}."
+                f"Instantly does not account for {kept_out:,} leads of a batch, because the plan is full. "
+                f"Leads left in the plan: 0. Make room, then run the task again: it continues at this "
+                f"batch, and leaves out what the campaign already has. {self}."
             )
 
     def check_accounted(self) -> None:

@@ -37,6 +37,7 @@ from airflow_provider_campaigns.api.instantly.campaigns import (
     update_campaign,
 )
 from airflow_provider_campaigns.api.instantly.leads import (
+    ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
     MAX_LEADS_PER_CALL,
@@ -66,6 +67,7 @@ from airflow_provider_campaigns.api.instantly.subsequences import (
 )
 
 __all__ = [
+    "ADD_LEADS_FLAGS",
     "ADD_LEADS_OPTIONS",
     "JOB_COUNTS",
     "LEAD_FIELDS",

@@ -26,10 +26,10 @@ LEAD_FIELDS = frozenset({
     "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
     "lt_interest_status", "pl_value_lead", "assigned_to",
 })  # fmt: skip
-_FLAGS = (
+ADD_LEADS_FLAGS = (
     "skip_if_in_workspace", "skip_if_in_campaign", "skip_if_in_list", "verify_leads_on_import",
 )  # fmt: skip
-ADD_LEADS_OPTIONS = (*_FLAGS, "blocklist_id", "assigned_to")
+ADD_LEADS_OPTIONS = (*ADD_LEADS_FLAGS, "blocklist_id", "assigned_to")
 # Characters without width, which people copy into addresses without seeing them.
 _WITHOUT_WIDTH = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _REMOVED = dict.fromkeys(map(ord, _WITHOUT_WIDTH))
@@ -109,7 +109,7 @@ def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
             near = get_close_matches(str(option), known, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(known)}."
             raise ValueError(f"{name} contains {option!r}, which is not an option.{hint}")
-        if option in _FLAGS and not isinstance(value, (bool, type(None))):
+        if option in ADD_LEADS_FLAGS and not isinstance(value, (bool, type(None))):
             raise ValueError(f"{name}[{option!r}] must be True or False, got {value!r}.")
     more = options.get("more") or {}
     if not isinstance(more, Mapping) or not all(isinstance(each, str) for each in more):

@@ -14,7 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaigns.api.instantly import AddedLeads, CheckedLeads, check_add_options
+from airflow_provider_campaigns.api.instantly import (
+    ADD_LEADS_FLAGS,
+    AddedLeads,
+    CheckedLeads,
+    check_add_options,
+)
 from airflow_provider_campaigns.api.values import check_uuid, without_query
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -93,7 +98,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         only if there are any (templated).
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of undocumented
-        ones.
+        ones (templated).
     :param check_gate: check the campaign before each batch.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code.
     :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds.
@@ -105,6 +110,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         "leads",
         "leads_path",
         "bad_rows_path",
+        "options",
         "instantly_conn_id",
     )
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
@@ -145,7 +151,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
                 raise ValueError("columns is for leads_path with a .csv file.")
         if bad_rows_path is not None:
             check_unless_templated(check_path, bad_rows_path, "bad_rows_path")
-        check_add_options({} if options is None else options)
+        check_unless_templated(check_add_options, {} if options is None else options, "options")
         if policy is not None and not check_gate:
             raise ValueError("policy is for check_gate=True.")
         Policy.of(policy)
@@ -164,6 +170,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
         check_uuid(self.campaign_id, "campaign_id")
+        check_add_options(self._options)
         save_instantly_link(context, self.campaign_id)
         leads = self._checked_leads()
         state = TaskState(context)
@@ -225,7 +232,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
             attempt += 1
             self._check_gate(progress)
             try:
-                return self._hook.add_leads(self.campaign_id, batch, retry=NO_RETRY, **(self.options or {}))
+                return self._hook.add_leads(self.campaign_id, batch, retry=NO_RETRY, **self._options)
             except ApiError as error:
                 pause = _BATCH_RETRY.after_failure(error, attempt, idempotent=False, jitter=random.random())
                 if pause is None:
@@ -265,6 +272,15 @@ class InstantlyAddLeadsOperator(BaseOperator):
         may_open = verdict.disposition is Disposition.WAIT
         error_class: type[Exception] = SendsInterruptedError if may_open else SendGateClosedError
         raise error_class(f"Campaign {self.campaign_id}: {verdict} {progress}; the rest was not uploaded.")
+
+    @cached_property
+    def _options(self) -> dict[str, Any]:
+        """The options, with the flags that a template rendered to a string as booleans."""
+        flags = {"True": True, "False": False}
+        return {
+            name: flags.get(value, value) if isinstance(value, str) and name in ADD_LEADS_FLAGS else value
+            for name, value in (self.options or {}).items()
+        }
 
     @cached_property
     def _hook(self) -> InstantlyHook:

@@ -19,8 +19,8 @@ EXPORTS: dict[str, tuple[str, dict[str, str]]] = {
     "Apollo": (
         "First Name,Last Name,Title,Company,Company Name for Emails,Email,Email Status,Primary Email Source,"
         "Email Confidence,Primary Email Catch-all Status,Primary Email Last Verified At,Seniority,"
-        "Departments,Contact Owner,Work Direct Phone,Home Phone,Mobile Phone,Corporate Phone,Other Phone,Stage,Lists,"
-        "Last Contacted,Account Owner,# Employees,Industry,Keywords,Person Linkedin Url,Website,"
+        "Departments,Contact Owner,Work Direct Phone,Home Phone,Mobile Phone,Corporate Phone,Other Phone,"
+        "Stage,Lists,Last Contacted,Account Owner,# Employees,Industry,Keywords,Person Linkedin Url,Website,"
         "Company Linkedin Url,Facebook Url,Twitter Url,City,State,Country,Company Address,Company City,"
         "Company State,Company Country,Company Phone,Technologies,Annual Revenue,Total Funding,"
         "Latest Funding,Latest Funding Amount,Last Raised At,Subsidiary of,Email Sent,Email Open,"
