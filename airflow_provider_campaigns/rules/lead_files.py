@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any
 
 from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL, CheckedLeads, check_lead
@@ -28,8 +29,8 @@ FORMATS = ("csv", "jsonl")
 # A longer line means a broken file. A line of a CSV file holds several cells.
 MAX_LINE_LENGTH = 1024 * 1024
 _MAX_CSV_LINE_LENGTH = 4 * MAX_LINE_LENGTH
-# How many lines are added to the fingerprint at once.
-_LINES_AT_ONCE = 500
+# Characters that are read at once.
+_PIECE = 16 * 1024
 
 
 @dataclass
@@ -174,8 +175,8 @@ def from_file(
                     yield from table.good(reading.bad_rows)
                 else:
                     yield from _json_lines(lines, reading.bad_rows)
-            except UnicodeDecodeError as error:
-                raise not_utf8(name, error, lines.count) from None
+            except UnicodeDecodeError:
+                raise _not_utf8_error(open_file, name) from None
 
     return LeadSource(name, rows)
 
@@ -199,11 +200,11 @@ def format_of(path: Any, name: str) -> str:
     )
 
 
-def _json_lines(lines: _Lines, bad_rows: BadRows) -> Iterator[Lead]:
-    for line in lines:
+def _json_lines(lines: Iterable[str], bad_rows: BadRows) -> Iterator[Lead]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        place = f"line {lines.count}"
+        place = f"line {number}"
         try:
             lead = json.loads(line)
         except (ValueError, RecursionError):
@@ -225,34 +226,46 @@ def _checked(lead: Any, place: str, bad_rows: BadRows) -> Lead | None:
 class _Lines:
     """The lines of a file, without a byte order mark at its beginning.
 
-    :param reading: gets the lines for its fingerprint.
+    The file is read piece by piece: a call for each line would cost more than all other work on it.
+
+    :param reading: gets the text for its fingerprint.
     :param max_length: the longest line that is read.
-    :ivar count: how many lines were read.
     """
 
     def __init__(self, file: IO[str], name: str, reading: Reading, max_length: int) -> None:
         self._file, self._name, self._reading, self._max_length = file, name, reading, max_length
-        self.count = 0
 
     def __iter__(self) -> Iterator[str]:
-        readline, limit = self._file.readline, self._max_length + 1
-        seen: list[str] = []
-        while line := readline(limit):
-            self.count += 1
-            if len(line) == limit:
-                raise ValueError(
-                    f"{self._name}, line {self.count}: longer than {self._max_length:,} characters."
-                )
-            if self.count == 1:
-                line = self._first(line)
-            seen.append(line)
-            if len(seen) == _LINES_AT_ONCE:
-                self._reading.add("".join(seen))
-                seen.clear()
-            yield line
-        self._reading.add("".join(seen))
+        return chain.from_iterable(self._pieces())
 
-    def _first(self, line: str) -> str:
-        if "\0" in line[:2]:
-            raise utf16_without_mark(self._name, line)
-        return line.removeprefix("\ufeff")
+    def _pieces(self) -> Iterator[list[str]]:
+        """Yield the lines of each piece; an incomplete one is kept for the next piece."""
+        text, rest, count = self._file.read(_PIECE), "", 0
+        if "\0" in text[:2]:
+            raise utf16_without_mark(self._name, text)
+        text = text.removeprefix("\ufeff")
+        while text:
+            self._reading.add(text)
+            lines = io.StringIO(rest + text, newline="").readlines()
+            # After a "\r", the next piece may begin with its "\n".
+            rest = "" if not lines or lines[-1].endswith("\n") else lines.pop()
+            if len(rest) > self._max_length or (lines and len(lines[0]) > self._max_length):
+                raise ValueError(
+                    f"{self._name}, line {count + 1}: longer than {self._max_length:,} characters."
+                )
+            count += len(lines)
+            yield lines
+            text = self._file.read(_PIECE)
+        yield [rest] if rest else []
+
+
+def _not_utf8_error(open_file: Callable[[], AbstractContextManager[IO[str]]], name: str) -> ValueError:
+    """Return the error for a file that is not UTF-8, with the line; reads it line by line."""
+    count = 0
+    try:
+        with open_file() as file:
+            while file.readline():
+                count += 1
+    except UnicodeDecodeError as error:
+        return not_utf8(name, error, count)
+    return ValueError(f"{name}: the file is not UTF-8.")
