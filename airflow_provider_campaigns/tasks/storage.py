@@ -78,7 +78,7 @@ def opened_text(path: str) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _named_errors(verb: str, path: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def _named_errors(verb: str, path: Any, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
     """Turn any error into one that names the path, because that of a file system may not.
 
     The query of a URL may be a signature, so it is left out, and so is a cause that may contain it.
@@ -90,8 +90,9 @@ def _named_errors(verb: str, path: str, but: type[Exception] | tuple[()] = ()) -
     except but:
         raise
     except Exception as error:
-        text = f"Cannot {verb} {without_query(path)!r}: {type(error).__name__}: {without_query(str(error))}"
-        if without_query(path) != path:
+        shown = without_query(repr(path))
+        text = f"Cannot {verb} {shown}: {type(error).__name__}: {without_query(str(error))}"
+        if shown != repr(path):
             raise OSError(text) from None
         raise OSError(text) from error
 

@@ -162,3 +162,28 @@ class TestCells:
 
     def test_column_without_a_name_and_cells_is_left_out(self) -> None:
         assert leads("Email;First Name;;City;\nada@x.com;Ada;;Paris;\n") == ADA
+
+
+# Public reports about imports of contacts, each with its smallest file.
+REPORTS = {
+    "forcedotcom/dataloader#182": "\ufeffemail,First Name\na@b.c,Ada\n",
+    "GemGeorge/SniperPhish#44": "email;first_name\na@b.c;Ada\n",
+    "resend/resend-cli#332": "Email,First Name\na@b.c,Ada\n",
+    "mettle/sendportal#287": "email,first_name\na\u200b@b.c,Ada\n",
+    "formbricks/formbricks#8172": "\ufeffEmail\tFirst Name\r\na@b.c\tAda\r\n",
+    "arafat-web/Bulk-Email-Sender#11": "Given Name, eMail Address, Notes\nAda,a@b.c,\n",
+    "nbramia/LifeOS#814": 'Notes:\n"Some text."\n\nFirst Name,URL,Email Address\nAda,,a@b.c\n',
+}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_file_of_a_public_report_is_read(report: str) -> None:
+    assert leads(REPORTS[report]) == [{"email": "a@b.c", "first_name": "Ada"}]
+
+
+def test_footer_of_a_salesforce_report_is_named() -> None:
+    content = (
+        '"First Name","Email"\n"Ada","a@b.c"\n\n"Grand Totals (1 records)"\n"Copyright (c) salesforce.com"\n'
+    )
+    with pytest.raises(ValueError, match=r"2 rows are not leads: line 4: 1 cells, .*; line 5: 1 cells"):
+        leads(content)
