@@ -240,13 +240,15 @@ class _Lines:
 
     def _pieces(self) -> Iterator[list[str]]:
         """Yield the lines of each piece; an incomplete one is kept for the next piece."""
-        text, rest, count = self._file.read(_PIECE), "", 0
-        if "\0" in text[:2]:
-            raise utf16_without_mark(self._name, text)
-        text = text.removeprefix("\ufeff")
-        while text:
-            self._reading.add(text)
-            lines = io.StringIO(rest + text, newline="").readlines()
+        rest, count = "", 0
+        for piece in iter(lambda: self._file.read(_PIECE), ""):
+            self._reading.add(piece)
+            text = rest + piece
+            if not count:
+                if "\0" in text[:2]:
+                    raise utf16_without_mark(self._name, text)
+                text = text.removeprefix("\ufeff")
+            lines = io.StringIO(text, newline="").readlines()
             # After a "\r", the next piece may begin with its "\n".
             rest = "" if not lines or lines[-1].endswith("\n") else lines.pop()
             if len(rest) > self._max_length or (lines and len(lines[0]) > self._max_length):
@@ -255,7 +257,6 @@ class _Lines:
                 )
             count += len(lines)
             yield lines
-            text = self._file.read(_PIECE)
         yield [rest] if rest else []
 
 

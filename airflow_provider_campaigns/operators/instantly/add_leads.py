@@ -106,13 +106,8 @@ class InstantlyAddLeadsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "campaign_id",
-        "leads",
-        "leads_path",
-        "bad_rows_path",
-        "options",
-        "instantly_conn_id",
-    )
+        "campaign_id", "leads", "leads_path", "bad_rows_path", "options", "instantly_conn_id",
+    )  # fmt: skip
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"

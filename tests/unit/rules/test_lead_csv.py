@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import pytest
 
+from airflow_provider_campaigns.rules import lead_files
 from airflow_provider_campaigns.rules.lead_csv import MAX_CELL_LENGTH
 from airflow_provider_campaigns.rules.lead_files import Lead, check_leads, from_file
 
@@ -99,6 +100,21 @@ class TestLinesBeforeTheHeader:
 
     def test_empty_lines_before_the_header_are_skipped(self) -> None:
         assert leads("\n\nEmail,First Name,City\nada@x.com,Ada,Paris\n") == ADA
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_the_same_whatever_pieces_are_read(
+    monkeypatch: pytest.MonkeyPatch, piece: int, end: str
+) -> None:
+    monkeypatch.setattr(lead_files, "_PIECE", piece)
+    # Characters at which str.splitlines ends a line, and csv does not.
+    city = f'a "b"{end}\u2028\x85\x0cé😀'
+    quoted = city.replace('"', '""')
+    content = f'\ufeffEmail,City{end}a@b.c,"{quoted}"{end}{end}d@e.f,"{quoted}"'
+    assert leads(content) == [
+        {"email": email, "custom_variables": {"City": city}} for email in ("a@b.c", "d@e.f")
+    ]
 
 
 class TestEncoding:
