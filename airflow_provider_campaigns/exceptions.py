@@ -26,7 +26,7 @@
     ├── NotPausedError               Instantly accepted the pause, but the campaign is still active
     ├── NotUpdatedError              Instantly accepted an update, but the campaign does not show it
     ├── BackgroundJobFailedError     a background job of Instantly failed or was cancelled
-    ├── LeadsUnaccountedError        Instantly does not account for every lead of a batch
+    ├── LeadsUnaccountedError        Instantly does not account for every lead, or the plan is full
     └── SendsInterruptedError        the gate closed between two batches of leads, and may open again
 
 None of these is an ``AirflowException``: ``soft_fail`` skips a wait that timed out, never a bad key. Errors
@@ -213,7 +213,7 @@ class SubmissionUnconfirmedError(CampaignsError):
 
 
 class LeadsUnaccountedError(CampaignsError):
-    """Instantly does not account for every lead of a batch, for example because the plan is full."""
+    """Instantly does not account for every lead of an upload, or the plan is full."""
 
 
 class SendsInterruptedError(CampaignsError):

@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_campaigns import __version__  # noqa: E402
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
+from airflow_provider_campaigns.rules.lead_columns import KNOWN_HEADERS  # noqa: E402
 from airflow_provider_campaigns.rules.send_gate import RULES  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
@@ -54,6 +55,14 @@ class SendingCodes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         rows = [([_code(code.value)], rule.disposition.value, rule.advice) for code, rule in RULES.items()]
         return [_table(("Code", "Disposition", "Meaning and advice"), (34, 12, 54), rows)]
+
+
+class LeadColumns(SphinxDirective):
+    """Render the well-known headers of lead files as a table, from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [([_code(field)], ", ".join(headers)) for field, headers in KNOWN_HEADERS.items() if headers]
+        return [_table(("Field", "Headers, the first one found counts"), (20, 80), rows)]
 
 
 class ApiErrors(SphinxDirective):
@@ -116,5 +125,6 @@ def _drop_docstring_of_type(_app: Sphinx, what: str, *described: Any) -> None:
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _drop_docstring_of_type)
     app.add_directive("sending-codes", SendingCodes)
+    app.add_directive("lead-columns", LeadColumns)
     app.add_directive("api-errors", ApiErrors)
     app.add_directive("other-errors", OtherErrors)

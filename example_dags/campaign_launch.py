@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.providers.common.compat.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerGetCampaignOperator,
@@ -33,7 +33,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
         "output_folder": Param(
             "file:///tmp/campaign_launch",
             type="string",
-            description="Where the cleaned HTML is written: a folder, or an object storage URL.",
+            description="Where the cleaned HTML and the leads are: a folder, or an object storage URL.",
         ),
     },
     tags=["campaigns"],
@@ -49,11 +49,15 @@ def campaign_launch():
             <img src="https://example.com/tulips.png" alt="Tulips"></body></html>"""
 
     @task
-    def choose_leads() -> list[dict]:
-        return [
-            {"email": "ada@example.com", "first_name": "Ada"},
-            {"email": "grace@example.com", "first_name": "Grace"},
-        ]
+    def export_leads(path: str) -> str:
+        # A file as Apollo exports it. The headers become fields and custom variables of the leads.
+        ObjectStoragePath(path).parent.mkdir(parents=True, exist_ok=True)
+        ObjectStoragePath(path).write_text(
+            "First Name,Last Name,Title,Company Name for Emails,Email,City\n"
+            "Ada,Lovelace,Analyst,Analytical Engines,ada@example.com,London\n"
+            "Grace,Hopper,Rear Admiral,Navy,grace@example.com,Arlington\n"
+        )
+        return path
 
     submit_campaign = CampaignCleanerSubmitCampaignOperator(
         task_id="submit_campaign",
@@ -79,7 +83,7 @@ def campaign_launch():
     add_leads = InstantlyAddLeadsOperator(
         task_id="add_leads",
         campaign_id="{{ params.instantly_campaign_id }}",
-        leads=choose_leads(),
+        leads_path=export_leads("{{ params.output_folder }}/{{ run_id }}.csv"),
     )
 
     get_campaign >> send_gate >> add_leads

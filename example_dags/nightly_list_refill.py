@@ -38,7 +38,7 @@ POLICY = {"waiting_for_leads": "open"}
         "leads_path": Param(
             "file:///tmp/nightly_list_refill/leads.csv",
             type="string",
-            description="The file: .csv with a column 'email', or .jsonl; a path or an object storage URL.",
+            description="The file: .csv as exported, or .jsonl; a path or an object storage URL.",
         ),
     },
     tags=["campaigns"],

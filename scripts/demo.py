@@ -80,6 +80,8 @@ def launch(airflow: LocalAirflow, sandbox: RunningSandbox, campaign_id: str, tit
     say(f"   the gate                {'open' if verdict.get('open') else 'closed'}: {verdict.get('code')}")
     say(f"                           {verdict.get('message')}")
     say(f"   leads added             {added.get('leads_uploaded', 0)} (the campaign has {leads})")
+    for lead in sandbox.state.leads_in(campaign_id):
+        say(f"                           from Apollo's headers: {', '.join(sorted(lead['payload']))}")
     say(f"   the run                 {run['state']}")
     return Outcome(run["state"], gate_open=verdict.get("open"), code=verdict.get("code"), leads=leads)
 

@@ -15,6 +15,7 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
+_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
 _QUOTED_LENGTH = 80
 # What str() of a missing id looks like in Python, JSON and JavaScript.
 _MISSING = {"none", "null", "undefined"}
@@ -80,6 +81,11 @@ def can_be_a_status(text: str, max_length: int) -> bool:
     return 0 < len(text) <= max_length and text.isprintable()
 
 
+def without_query(text: str) -> str:
+    """Return a path or a message without the queries of the URLs in it, which may be signatures."""
+    return _QUERY.sub(r"\1?…", text)
+
+
 def check_uuid(value: Any, name: str) -> str:
     """Return an id that may be part of a path.
 
@@ -133,11 +139,17 @@ def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -
     """
     for each in options:
         if each not in known and each != "more":
+            hint = near(each, known) or f" Known are {', '.join(sorted(known))}."
             raise ValueError(
-                f"{name}: unknown option {each!r}.{near(each, known)} Pass an undocumented option as "
+                f"{name}: unknown option {each!r}.{hint} Pass an undocumented option as "
                 f"{name}={{'more': {{{each!r}: ...}}}}."
             )
-    return {**{key: value for key, value in options.items() if key != "more"}, **(options.get("more") or {})}
+    more = options.get("more") or {}
+    if not isinstance(more, Mapping) or not all(isinstance(each, str) for each in more):
+        raise ValueError(f"{name}['more'] must be a mapping of undocumented options.")
+    if twice := sorted(options.keys() & more.keys()):
+        raise ValueError(f"{name}['more'] contains {', '.join(twice)}, which is set already.")
+    return {**{key: value for key, value in options.items() if key != "more"}, **more}
 
 
 def near(word: Any, known: Collection[str]) -> str:

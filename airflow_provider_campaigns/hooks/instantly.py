@@ -272,8 +272,9 @@ class InstantlyHook(ServiceHook):
 
         :param leads: each with an ``email``.
         :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
-            ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``.
-        :raises ValueError: a lead is not valid; nothing was sent.
+            ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of
+            undocumented ones.
+        :raises ValueError: a lead or an option is not valid; nothing was sent.
         """
         return self.send(api.add_leads(campaign_id, leads, **options), retry)
 

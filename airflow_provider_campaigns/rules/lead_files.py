@@ -9,188 +9,264 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import IO, Any
 
-from airflow_provider_campaigns.api.instantly import LEAD_FIELDS, MAX_LEADS_PER_CALL, check_lead
+from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL, CheckedLeads, check_lead
+from airflow_provider_campaigns.rules.bad_rows import BadRows
+from airflow_provider_campaigns.rules.file_encoding import not_utf8, utf16_without_mark
+from airflow_provider_campaigns.rules.lead_columns import ColumnPlan
+from airflow_provider_campaigns.rules.lead_csv import CsvRows, long_cells
 
 Lead = dict[str, Any]
-# A CSV cell or a line of a JSON Lines file that is longer than this means a broken file.
-MAX_LINE_LENGTH = 1024 * 1024
 FORMATS = ("csv", "jsonl")
+# A longer line means a broken file. A line of a CSV file holds several cells.
+MAX_LINE_LENGTH = 1024 * 1024
+_MAX_CSV_LINE_LENGTH = 4 * MAX_LINE_LENGTH
+# Characters that are read at once.
+_PIECE = 16 * 1024
+
+
+@dataclass
+class Reading:
+    """One pass over the leads.
+
+    :param bad_rows: collects the rows that are not leads.
+    :param plan: what becomes of the columns of a CSV file; set once the header is read.
+    :param to_lead: makes a lead of a row of the source.
+    """
+
+    bad_rows: BadRows
+    plan: ColumnPlan | None = None
+    to_lead: Callable[[Any], Lead] = dict
+    _hash: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, text: str) -> None:
+        """Add what was read to the fingerprint."""
+        self._hash.update(text.encode(errors="surrogatepass"))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same leads in the same order, read in the same way."""
+        digest: str = self._hash.hexdigest()
+        return digest
+
+
+@dataclass(frozen=True)
+class LeadSource:
+    """Leads that can be read from the first one as often as needed.
+
+    :param name: the file, or the argument that holds the list, named in errors.
+    :param rows: yields the rows that are leads, in the form that ``Reading.to_lead`` takes.
+    """
+
+    name: str
+    rows: Callable[[Reading], Iterator[Any]]
 
 
 @dataclass(frozen=True)
 class Leads:
     """Leads that passed the check.
 
-    :param read: yields them from the first one, each time it is called.
+    :param source: yields them.
     :param count: how many there are.
-    :param fingerprint: the same for the same leads in the same order.
+    :param fingerprint: of all of them.
+    :param bad_rows: the rows that were left out.
+    :param plan: what becomes of the columns of a CSV file.
     """
 
-    read: Callable[[], Iterator[Lead]]
+    source: LeadSource
     count: int
     fingerprint: str
+    bad_rows: BadRows
+    plan: ColumnPlan | None = None
 
-    def batches(self, *, after: int = 0, size: int = MAX_LEADS_PER_CALL) -> Iterator[list[Lead]]:
+    def batches(self, *, after: int = 0, size: int = MAX_LEADS_PER_CALL) -> Iterator[CheckedLeads]:
         """Yield the leads in batches.
 
         :param after: how many to leave out at the beginning.
         :param size: leads in a batch, at most.
         :raises ValueError: they differ from the leads that were checked, because the file was replaced.
         """
-        digest = _Digest()
-        leads = islice(digest.of(self.read()), after, None)
-        while batch := list(islice(leads, size)):
+        reading = Reading(BadRows(self.source.name))
+        rows = islice(self.source.rows(reading), after, None)
+        while batch := _next_batch(rows, reading, size):
             yield batch
-        if digest.fingerprint != self.fingerprint:
+        if reading.fingerprint != self.fingerprint:
             raise ValueError(
-                f"The leads changed between being checked ({self.count:,} of them) and being sent "
-                f"({digest.count:,}). Do not replace a file while it is being sent."
+                f"{self.source.name}: the leads changed between being checked and being uploaded. Do not "
+                f"replace a file while it is uploaded."
             )
 
 
-class _Digest:
-    """Counts leads and computes their fingerprint as they pass through."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._hash = hashlib.sha256()
-
-    def of(self, leads: Iterable[Lead]) -> Iterator[Lead]:
-        for lead in leads:
-            self.count += 1
-            self._hash.update(json.dumps(lead, sort_keys=True).encode())
-            yield lead
-
-    @property
-    def fingerprint(self) -> str:
-        return self._hash.hexdigest()
+def _next_batch(rows: Iterator[Any], reading: Reading, size: int) -> CheckedLeads:
+    with long_cells():
+        # The rows set to_lead when they begin.
+        return CheckedLeads([reading.to_lead(row) for row in islice(rows, size)])
 
 
-def check_leads(read: Callable[[], Iterator[Lead]], name: str = "leads") -> Leads:
+def check_leads(
+    source: LeadSource, *, skip_bad_rows: bool = False, on_bad_row: Callable[[str], None] | None = None
+) -> Leads:
     """Check all leads in one pass.
 
-    :param name: the argument or file, named in an error.
-    :raises ValueError: one is invalid, or there are none; names the place.
+    :param skip_bad_rows: leave out rows that are not leads.
+    :param on_bad_row: gets each of these as a sentence with its place and the reason.
+    :raises ValueError: a row is not a lead, and ``skip_bad_rows`` is not set; names the first ten and counts
+        all. Or there are no leads, or the file is broken.
     """
-    digest = _Digest()
-    for _ in digest.of(read()):
-        pass
-    if not digest.count:
-        raise ValueError(f"{name} holds no leads.")
-    return Leads(read, digest.count, digest.fingerprint)
+    reading = Reading(BadRows(source.name, on_bad_row))
+    with long_cells():
+        count = sum(1 for _ in source.rows(reading))
+    bad_rows = reading.bad_rows
+    if bad_rows.count and not skip_bad_rows:
+        raise ValueError(str(bad_rows))
+    if not count:
+        raise ValueError(f"{source.name} holds no leads.{f' {bad_rows}' if bad_rows.count else ''}")
+    return Leads(source, count, reading.fingerprint, bad_rows, reading.plan)
 
 
-def from_sequence(leads: Sequence[Any], name: str = "leads") -> Iterator[Lead]:
-    """Yield the leads of a list.
+def from_sequence(leads: Sequence[Any], name: str = "leads") -> LeadSource:
+    """Return the leads of a list.
 
-    :param name: the argument, named in an error.
+    :param name: the argument, named in errors.
     """
-    for position, lead in enumerate(leads):
-        yield check_lead(lead, f"{name}[{position}]")
+
+    def rows(reading: Reading) -> Iterator[Lead]:
+        for position, lead in enumerate(leads):
+            checked = _checked(lead, f"{name}[{position}]", reading.bad_rows)
+            if checked is not None:
+                reading.add(json.dumps(checked, sort_keys=True))
+                yield checked
+
+    return LeadSource(name, rows)
 
 
-def from_csv(file: IO[str], name: str) -> Iterator[Lead]:
-    """Yield the leads of a CSV file with a header.
-
-    A column that is a field of a lead becomes that field, any other a custom variable. An empty cell is left
-    out.
-
-    :param file: opened in text mode with ``newline=""``.
-    :param name: the file, named in an error.
-    """
-    rows = csv.reader(_lines(file, name), strict=True)
-    header = [column.strip() for column in _next_row(rows, name) or []]
-    if "email" not in header:
-        raise ValueError(f"{name}, line 1: the header needs a column 'email'.")
-    if len(set(header)) != len(header) or "" in header:
-        raise ValueError(f"{name}, line 1: the header has a duplicate or empty column name.")
-    while (row := _next_row(rows, name)) is not None:
-        if not row:
-            continue
-        place = f"{name}, line {rows.line_num}"
-        if len(row) != len(header):
-            raise ValueError(f"{place}: {len(row)} cells, where the header has {len(header)}.")
-        yield check_lead(_from_cells(zip(header, row, strict=True), place), place)
-
-
-def from_json_lines(file: IO[str], name: str) -> Iterator[Lead]:
-    """Yield the leads of a file with one JSON object per line; empty lines are left out.
-
-    :param file: opened in text mode.
-    :param name: the file, named in an error.
-    """
-    for number, line in enumerate(_lines(file, name), 1):
-        if not line.strip():
-            continue
-        place = f"{name}, line {number}"
-        try:
-            lead = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ValueError(f"{place}: not JSON.") from None
-        yield check_lead(lead, place)
-
-
-def from_file(open_file: Callable[[], IO[str]], name: str, file_format: str) -> Iterator[Lead]:
-    """Yield the leads of a file, and close it.
+def from_file(
+    open_file: Callable[[], AbstractContextManager[IO[str]]],
+    name: str,
+    file_format: str,
+    columns: Mapping[str, str | None] | None = None,
+) -> LeadSource:
+    """Return the leads of a file, which is closed after each pass.
 
     :param open_file: opens it from the beginning as UTF-8 text with ``newline=""``.
-    :param name: the file, named in an error.
-    :param file_format: ``"csv"`` or ``"jsonl"``.
+    :param name: the file, named in errors.
+    :param file_format: ``"csv"`` (with a header), or ``"jsonl"`` (one JSON object per line).
+    :param columns: for CSV: what becomes of the columns.
     """
-    with open_file() as file:
-        try:
-            yield from (from_csv if file_format == "csv" else from_json_lines)(file, name)
-        except UnicodeDecodeError:
-            raise ValueError(f"{name}: the file is not UTF-8.") from None
+
+    def rows(reading: Reading) -> Iterator[Any]:
+        with open_file() as file:
+            lines = _Lines(
+                file, name, reading, _MAX_CSV_LINE_LENGTH if file_format == "csv" else MAX_LINE_LENGTH
+            )
+            try:
+                if file_format == "csv":
+                    table = CsvRows(iter(lines), name, columns)
+                    reading.plan, reading.to_lead = table.plan, table.plan.builder()
+                    reading.add(str(table.plan))
+                    yield from table.good(reading.bad_rows)
+                else:
+                    yield from _json_lines(lines, reading.bad_rows)
+            except UnicodeDecodeError:
+                raise _not_utf8_error(open_file, name) from None
+
+    return LeadSource(name, rows)
 
 
 def format_of(path: Any, name: str) -> str:
-    """Return the format of a file by the ending of its path.
+    """Return the format of a file by the ending of its path; the query of a URL does not count.
 
     :param name: the argument, named in an error.
     :raises ValueError: the path has another ending.
     """
-    ending = path.lower() if isinstance(path, str) else ""
-    if ending.endswith(".csv"):
-        return "csv"
-    if ending.endswith((".jsonl", ".ndjson")):
-        return "jsonl"
-    raise ValueError(f"{name} must be the path of a file that ends in .csv, .jsonl or .ndjson, got {path!r}.")
+    given = path.lower() if isinstance(path, str) else ""
+    without_query = given.partition("?")[0]
+    for ending in (given, without_query):
+        if ending.endswith(".csv"):
+            return "csv"
+        if ending.endswith((".jsonl", ".ndjson")):
+            return "jsonl"
+    shown = path.partition("?")[0] if isinstance(path, str) and "://" in path else path
+    raise ValueError(
+        f"{name} must be the path of a file that ends in .csv, .jsonl or .ndjson, got {shown!r}."
+    )
 
 
-def _from_cells(cells: Iterable[tuple[str, str]], place: str) -> Lead:
-    filled = {column: cell.strip() for column, cell in cells if cell.strip()}
-    lead: Lead = {column: cell for column, cell in filled.items() if column in LEAD_FIELDS}
-    variables = {column: cell for column, cell in filled.items() if column not in LEAD_FIELDS}
-    if "lt_interest_status" in lead:
+def _json_lines(lines: Iterable[str], bad_rows: BadRows) -> Iterator[Lead]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
         try:
-            lead["lt_interest_status"] = int(lead["lt_interest_status"])
-        except ValueError:
-            raise ValueError(f"{place}: lt_interest_status must be an integer.") from None
-    return {**lead, "custom_variables": variables} if variables else lead
+            lead = json.loads(line)
+        except (ValueError, RecursionError):
+            bad_rows.add(f"{place}: not JSON.")
+            continue
+        checked = _checked(lead, place, bad_rows)
+        if checked is not None:
+            yield checked
 
 
-def _next_row(rows: Any, name: str) -> list[str] | None:
+def _checked(lead: Any, place: str, bad_rows: BadRows) -> Lead | None:
     try:
-        row: list[str] | None = next(rows, None)
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {rows.line_num}: {error}.") from None
-    return row
+        return check_lead(lead, place)
+    except ValueError as error:
+        bad_rows.add(str(error))
+        return None
 
 
-def _lines(file: IO[str], name: str) -> Iterator[str]:
-    """Yield the lines of a file, without a byte order mark at its beginning."""
-    number = 0
-    while line := file.readline(MAX_LINE_LENGTH + 1):
-        number += 1
-        if len(line) > MAX_LINE_LENGTH:
-            raise ValueError(f"{name}, line {number}: longer than {MAX_LINE_LENGTH:,} characters.")
-        yield line.removeprefix("\ufeff") if number == 1 else line
+class _Lines:
+    """The lines of a file, without a byte order mark at its beginning.
+
+    The file is read piece by piece: a call for each line would cost more than all other work on it.
+
+    :param reading: gets the text for its fingerprint.
+    :param max_length: the longest line that is read.
+    """
+
+    def __init__(self, file: IO[str], name: str, reading: Reading, max_length: int) -> None:
+        self._file, self._name, self._reading, self._max_length = file, name, reading, max_length
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._pieces())
+
+    def _pieces(self) -> Iterator[list[str]]:
+        """Yield the lines of each piece; an incomplete one is kept for the next piece."""
+        rest, count = "", 0
+        for piece in iter(lambda: self._file.read(_PIECE), ""):
+            self._reading.add(piece)
+            text = rest + piece
+            if not count:
+                if "\0" in text[:2]:
+                    raise utf16_without_mark(self._name, text)
+                text = text.removeprefix("\ufeff")
+            lines = io.StringIO(text, newline="").readlines()
+            # After a "\r", the next piece may begin with its "\n".
+            rest = "" if not lines or lines[-1].endswith("\n") else lines.pop()
+            if len(rest) > self._max_length or (lines and len(lines[0]) > self._max_length):
+                raise ValueError(
+                    f"{self._name}, line {count + 1}: longer than {self._max_length:,} characters."
+                )
+            count += len(lines)
+            yield lines
+        yield [rest] if rest else []
+
+
+def _not_utf8_error(open_file: Callable[[], AbstractContextManager[IO[str]]], name: str) -> ValueError:
+    """Return the error for a file that is not UTF-8, with the line; reads it line by line."""
+    count = 0
+    try:
+        with open_file() as file:
+            while file.readline():
+                count += 1
+    except UnicodeDecodeError as error:
+        return not_utf8(name, error, count)
+    return ValueError(f"{name}: the file is not UTF-8.")

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         campaign_cleaner_key_status=options.campaign_cleaner_key_status,
         instantly_key=options.instantly_key,
         instantly_scopes=tuple(filter(None, options.instantly_scopes.split(","))),
+        unaccounted_leads=tuple(filter(None, options.unaccounted_leads.split(","))),
     )
     try:
         asyncio.run(_serve_until_signal(SandboxState(settings), host, options.port))
@@ -99,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--instantly-key", metavar="KEY", help="accept only this key; unset accepts any")
     add("--instantly-scopes", default=",".join(defaults.instantly_scopes), metavar="SCOPES",
         help="scopes of Instantly's key, such as campaigns:read,leads:all")  # fmt: skip
+    add("--unaccounted-leads", default=",".join(defaults.unaccounted_leads), metavar="EMAILS",
+        help="addresses that Instantly accepts, but neither adds nor counts")  # fmt: skip
     return parser
 
 

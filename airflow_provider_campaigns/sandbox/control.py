@@ -70,6 +70,7 @@ def _state(state: SandboxState, request: Request) -> Reply:
             "instantly": {
                 "scopes": list(state.scopes),
                 "blocklist": sorted(state.blocklist),
+                "unaccounted_leads": sorted(state.unaccounted_leads),
                 "counts": {"leads": len(state.leads), "background_jobs": len(state.jobs)},
                 "campaigns": [_with_status(state, campaign) for campaign in list(state.campaigns.values())],
                 "subsequences": [_with_status(state, each) for each in list(state.subsequences.values())],
@@ -135,12 +136,15 @@ def _set_submitted(state: SandboxState, request: Request) -> Reply:
 
 
 def _set_workspace(state: SandboxState, request: Request) -> Reply:
-    _refuse_if(first_problem(request.body, {"scopes": "array", "blocklist": "array"}))
+    lists = ("scopes", "blocklist", "unaccounted_leads")
+    _refuse_if(first_problem(request.body, dict.fromkeys(lists, "array")))
     for name, items in request.body.items():
         if not all(isinstance(item, str) for item in items):
             raise refusal(f"body/{name} must hold strings")
     state.scopes = tuple(request.body.get("scopes", state.scopes))
     state.blocklist = {item.lower() for item in request.body.get("blocklist", state.blocklist)}
+    unaccounted = request.body.get("unaccounted_leads", state.unaccounted_leads)
+    state.unaccounted_leads = {email.lower() for email in unaccounted}
     return _state(state, request)
 
 

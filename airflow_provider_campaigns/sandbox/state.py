@@ -46,6 +46,7 @@ class Options:
     :param campaign_cleaner_key_status: HTTP status for a wrong key, which the vendor does not document.
     :param instantly_key: as for Campaign Cleaner.
     :param instantly_scopes: the scopes of Instantly's keys.
+    :param unaccounted_leads: a habit of Instantly: addresses that it accepts, but neither adds nor counts.
     """
 
     processing_seconds: float = 3.0
@@ -54,6 +55,7 @@ class Options:
     campaign_cleaner_key_status: int = 401
     instantly_key: str | None = field(default=None, repr=False)
     instantly_scopes: tuple[str, ...] = ("all:all",)
+    unaccounted_leads: tuple[str, ...] = ()
 
 
 @dataclass
@@ -205,6 +207,7 @@ class SandboxState:
         self.job_outcomes: list[str] = []
         self.blocklist = {seed.BLOCKED_DOMAIN}
         self.scopes = self.options.instantly_scopes
+        self.unaccounted_leads = {email.lower() for email in self.options.unaccounted_leads}
         self.scripts: dict[str, list[Scripted]] = {}
         self.faults: list[Fault] = []
         self.requests: deque[LoggedRequest] = deque(maxlen=_REQUESTS_KEPT)

@@ -44,8 +44,9 @@ def policy_argument(value: Any, name: str) -> dict[str, str]:
 
 
 def push_result(context: Context, result: dict[str, Any]) -> None:
-    """Push the XCom of a task that is about to fail."""
-    if "ti" in context:  # absent where execute() is called by hand
+    """Push the XCom of a task that is about to fail, unless the task has ``do_xcom_push=False``."""
+    # Both are absent where execute() is called by hand.
+    if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
         context["ti"].xcom_push(key="return_value", value=result)
 
 

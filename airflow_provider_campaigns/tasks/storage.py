@@ -6,10 +6,15 @@ written to a file or to object storage, and the XCom holds the path.
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from airflow_provider_campaigns.airflow_compat import line_reader
+from airflow_provider_campaigns.api.values import without_query
 
 # The longest XCom of this provider as JSON, in bytes.
 MAX_XCOM_BYTES = 256 * 1024
@@ -21,16 +26,23 @@ def write(path: str, content: bytes) -> str:
     :param path: a file path, or any URL that Airflow's ``ObjectStoragePath`` can write.
     :raises OSError: it cannot be written; names the path.
     """
+    return write_file(path, io.BytesIO(content))
+
+
+def write_file(path: str, content: IO[bytes]) -> str:
+    """Copy an open file to a path, piece by piece, and return the path under which it can be read again.
+
+    :param path: a file path, or any URL that Airflow's ``ObjectStoragePath`` can write.
+    :raises OSError: it cannot be written; names the path.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    try:
-        target = ObjectStoragePath(path)
+    with _named_errors("write", path):
+        target: Any = ObjectStoragePath(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    except Exception as error:
-        # The error of a file system may not name the path.
-        raise OSError(f"Cannot write {path!r}: {type(error).__name__}: {error}") from error
-    return str(target)
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        return str(target)
 
 
 def read_text(path: str) -> str:
@@ -38,11 +50,8 @@ def read_text(path: str) -> str:
 
     :raises OSError: it cannot be read; names the path.
     """
-    with open_text(path) as file:
-        try:
-            return file.read()
-        except Exception as error:
-            raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
+    with open_text(path) as file, _named_errors("read", path):
+        return file.read()
 
 
 def open_text(path: str) -> IO[str]:
@@ -52,11 +61,39 @@ def open_text(path: str) -> IO[str]:
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    try:
+    with _named_errors("read", path):
         source: Any = ObjectStoragePath(path)
         return line_reader(source.open("r", encoding="utf-8", newline=""))
+
+
+@contextmanager
+def opened_text(path: str) -> Iterator[IO[str]]:
+    """Open a UTF-8 file as :func:`open_text` does, and close it.
+
+    :raises OSError: it cannot be opened, or not read to its end; names the path.
+    """
+    with open_text(path) as file, _named_errors("read", path, but=ValueError):
+        yield file
+
+
+@contextmanager
+def _named_errors(verb: str, path: Any, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Turn any error into one that names the path, because that of a file system may not.
+
+    The query of a URL may be a signature, so it is left out, and so is a cause that may contain it.
+
+    :param but: errors about the content, which stay as they are.
+    """
+    try:
+        yield
+    except but:
+        raise
     except Exception as error:
-        raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
+        shown = without_query(repr(path))
+        text = f"Cannot {verb} {shown}: {type(error).__name__}: {without_query(str(error))}"
+        if shown != repr(path):
+            raise OSError(text) from None
+        raise OSError(text) from error
 
 
 def check_xcom_size(result: Any, advice: str) -> None:
@@ -70,12 +107,3 @@ def check_xcom_size(result: Any, advice: str) -> None:
         raise ValueError(
             f"The result takes {size:,} bytes, too long for an XCom ({MAX_XCOM_BYTES:,}): {advice}"
         )
-
-
-def check_path(value: Any, name: str) -> None:
-    """Refuse a value that is not a path.
-
-    :raises ValueError: names the argument.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} must be a string that is not empty, got {value!r}.")

@@ -243,7 +243,7 @@ NAMED: list[Call[Any]] = [
     instantly.update_campaign(UUID, name=INJECTION, **{INJECTION: INJECTION}),
     instantly.duplicate_campaign(UUID, name=INJECTION),
     instantly.create_campaign(INJECTION, {"schedules": [{"name": INJECTION}]}),
-    instantly.add_leads(UUID, [{"email": f"a@b.c{INJECTION}", "first_name": INJECTION}]),
+    instantly.add_leads(UUID, [{"email": "a@b.c", "first_name": INJECTION}]),
     instantly.list_campaigns(search=INJECTION, starting_after=INJECTION, **{INJECTION: INJECTION}),
     instantly.list_leads(search=INJECTION),
     instantly.get_background_job("65f1c0ffee65f1c0ffee65f1", data_fields=[INJECTION]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     parse_page,
     write_call,
 )
-from airflow_provider_campaigns.api.response import text_or_none
-from airflow_provider_campaigns.api.values import check_uuid, objects_in, without_none
+from airflow_provider_campaigns.api.values import check_names, check_uuid, objects_in, without_none
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 MAX_LEADS_PER_CALL = 1000
@@ -25,6 +25,15 @@ LEAD_FIELDS = frozenset({
     "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
     "lt_interest_status", "pl_value_lead", "assigned_to",
 })  # fmt: skip
+ADD_LEADS_FLAGS = (
+    "skip_if_in_workspace", "skip_if_in_campaign", "skip_if_in_list", "verify_leads_on_import",
+)  # fmt: skip
+ADD_LEADS_OPTIONS = (*ADD_LEADS_FLAGS, "blocklist_id", "assigned_to")
+# Characters without width, which people copy into addresses without seeing them.
+_WITHOUT_WIDTH = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_REMOVED = dict.fromkeys(map(ord, _WITHOUT_WIDTH))
+# One address without anything around it. Instantly decides whether it is valid.
+ONE_ADDRESS = re.compile(rf"[^@\s,;<>\"{_WITHOUT_WIDTH}]+@[^@\s,;<>\"{_WITHOUT_WIDTH}]+")
 _LIST_FILTERS = frozenset({
     "campaign", "list_id", "ids", "contacts", "excluded_ids", "search", "filter", "in_campaign", "in_list",
     "queries", "distinct_contacts", "organization_user_ids", "smart_view_id", "is_website_visitor",
@@ -65,20 +74,48 @@ class AddedLeads:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+class CheckedLeads(list[dict[str, Any]]):
+    """Leads that passed :func:`check_lead`; :func:`add_leads` does not check them again."""
+
+
 def add_leads(campaign_id: str, leads: Iterable[Mapping[str, Any]], **options: Any) -> Call[AddedLeads]:
     """Add up to 1,000 leads to a campaign. Needs ``leads:create``.
 
     :param leads: each needs an ``email``.
-    :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
-        ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; those that are None are left out.
-    :raises ValueError: the id is not a UUID, there are no leads or too many, or a lead is not valid.
+    :param options: as for :func:`check_add_options`.
+    :raises ValueError: the id is not a UUID, there are no leads or too many, or a lead or an option is not
+        valid.
     """
-    batch = [check_lead(lead, f"leads[{position}]") for position, lead in enumerate(leads)]
+    batch = leads if isinstance(leads, CheckedLeads) else _checked(leads)
     if not 1 <= len(batch) <= MAX_LEADS_PER_CALL:
         raise ValueError(f"leads must be 1 to {MAX_LEADS_PER_CALL:,} per call, got {len(batch):,}.")
     campaign_id = check_uuid(campaign_id, "campaign_id")
-    body = {**without_none(options), "campaign_id": campaign_id, "leads": batch}
+    body = {**check_add_options(options), "campaign_id": campaign_id, "leads": batch}
     return write_call("POST", "/leads/add", _parse_added_leads, body=body)
+
+
+def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
+    """Return the options of :func:`add_leads` as fields of the request.
+
+    :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
+        ``verify_leads_on_import`` (booleans), ``blocklist_id``, ``assigned_to``; those that are None are left
+        out. ``more``: a mapping of undocumented fields, which are sent as they are.
+    :param name: the argument, named in errors.
+    :raises ValueError: an option is unknown or has a value of another type.
+    """
+    if not isinstance(options, Mapping):
+        raise ValueError(f"{name} must be a mapping, got {type(options).__name__}.")
+    for option in ("campaign_id", "leads"):
+        if option in {**options, **(options.get("more") or {})}:
+            raise ValueError(f"{name} must not contain {option}: use the argument of that name.")
+    for flag in ADD_LEADS_FLAGS:
+        if not isinstance(options.get(flag), (bool, type(None))):
+            raise ValueError(f"{name}[{flag!r}] must be True or False, got {options[flag]!r}.")
+    return without_none(check_names(options, ADD_LEADS_OPTIONS, name))
+
+
+def _checked(leads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [check_lead(lead, f"leads[{position}]") for position, lead in enumerate(leads)]
 
 
 def _parse_added_leads(response: Mapping[str, Any]) -> AddedLeads:
@@ -104,45 +141,69 @@ def _parse_added_leads(response: Mapping[str, Any]) -> AddedLeads:
     )
 
 
+def clean_address(text: Any) -> str | None:
+    """Return one e-mail address, without white space around it and without characters that have no width.
+
+    :returns: None for anything else, such as ``a@b.c; d@e.f`` or ``Ada <a@b.c>``.
+    """
+    if not isinstance(text, str):
+        return None
+    address = text.translate(_REMOVED).strip()
+    return address if ONE_ADDRESS.fullmatch(address) else None
+
+
 def check_lead(lead: Any, place: str) -> dict[str, Any]:
-    """Return a lead as a dict.
+    """Return a lead as a dict, with a clean address.
 
     :param place: where the lead is, such as ``leads[3]``, named in the error.
-    :raises ValueError: it is not a mapping, has no e-mail address, or cannot be sent.
+    :raises ValueError: it is not a mapping, does not have one e-mail address, or cannot be sent.
     """
     if not isinstance(lead, Mapping):
         raise ValueError(f"{place} must be a mapping with an 'email', got {type(lead).__name__}.")
-    email = text_or_none(lead.get("email"))
-    if email is None or "@" not in email:
+    email = lead.get("email")
+    address = clean_address(email)
+    if address is None:
+        if isinstance(email, str) and "@" in email:
+            raise ValueError(f"{place}: 'email' is not a single plain e-mail address.")
         raise ValueError(f"{place} has no e-mail address under 'email'.")
-    _check_fields(lead, place)
-    _check_custom_variables(lead.get("custom_variables"), place)
-    try:
-        json.dumps(dict(lead), allow_nan=False, sort_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{place} cannot be sent as JSON: {error}") from None
-    return dict(lead)
-
-
-def _check_fields(lead: Mapping[Any, Any], place: str) -> None:
-    """Refuse a field because of which the service would refuse the whole batch."""
+    checked = {**lead, "email": address}
     for name, value in lead.items():
-        if name != "custom_variables" and name not in LEAD_FIELDS:
-            raise ValueError(f"{place}: {name!r} is not a field of a lead; put it under custom_variables.")
-        if name in LEAD_FIELDS - {"lt_interest_status"} and not isinstance(value, (str, type(None))):
-            raise ValueError(f"{place}: {name} must be a string, got {type(value).__name__}.")
+        if name != "custom_variables":
+            _check_field(name, value, place)
+        elif value is not None:
+            checked[name] = _custom_variables(value, place)
+    return checked
 
 
-def _check_custom_variables(variables: Any, place: str) -> None:
-    if variables is None:
-        return
+def _check_field(name: Any, value: Any, place: str) -> None:
+    """Refuse a field because of which the service would refuse the whole batch."""
+    if name not in LEAD_FIELDS:
+        raise ValueError(f"{place}: {name!r} is not a field of a lead; put it under custom_variables.")
+    if name == "lt_interest_status":
+        if not isinstance(value, (int, float, type(None))):
+            raise ValueError(f"{place}: {name} must be a number, got {type(value).__name__}.")
+        _check_finite(value, name, place)
+    elif not isinstance(value, (str, type(None))):
+        raise ValueError(f"{place}: {name} must be a string, got {type(value).__name__}.")
+
+
+def _custom_variables(variables: Any, place: str) -> dict[str, Any]:
     if not isinstance(variables, Mapping):
         raise ValueError(f"{place}: custom_variables must be a mapping.")
     for name, value in variables.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{place}: custom_variables must have strings as names, got {name!r}.")
         if not isinstance(value, (str, int, float, type(None))):
             raise ValueError(
                 f"{place}: custom_variables[{name!r}] must be a string, number, boolean or null."
             )
+        _check_finite(value, f"custom_variables[{name!r}]", place)
+    return dict(variables)
+
+
+def _check_finite(value: Any, name: str, place: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{place} cannot be sent as JSON: {name} is not finite.")
 
 
 def list_leads(*, starting_after: str | None = None, limit: int = PAGE_SIZE, **filters: Any) -> Call[Page]:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_campaigns.api.instantly import AddedLeads
+from airflow_provider_campaigns.api.instantly import (
+    ADD_LEADS_FLAGS,
+    AddedLeads,
+    CheckedLeads,
+    check_add_options,
+)
+from airflow_provider_campaigns.api.values import without_query
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     ConnectError,
-    LeadsUnaccountedError,
     RateLimitedError,
     SendsInterruptedError,
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.bad_rows import ON_BAD_ROW_CHOICES
+from airflow_provider_campaigns.rules.lead_columns import check_columns
 from airflow_provider_campaigns.rules.lead_files import (
-    Lead,
     Leads,
+    LeadSource,
     check_leads,
     format_of,
     from_file,
@@ -35,7 +45,9 @@ from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
     check_rendered,
+    choice,
     duration,
+    is_templated,
     optional,
     path,
     strict_flag,
@@ -44,76 +56,115 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.gate import SendGateClosedError, policy_argument, push_result
 from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
-from airflow_provider_campaigns.tasks.storage import open_text
+from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_PROGRESS = "leads_sent"
+_PROGRESS = "lead_upload"
 # A batch that was refused for coming too soon was not added.
 _BATCH_RETRY = Retry(not_received=(ConnectError, RateLimitedError))
 
 
-def _check_list(leads: Any, name: str = "leads") -> Sequence[Any]:
-    if not isinstance(leads, Sequence) or isinstance(leads, (str, bytes)) or not leads:
+def _leads(value: Any, name: str) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:
         raise ValueError(
-            f"{name} must be a list of at least one mapping with an 'email', got {type(leads).__name__}"
-            f"{' (empty)' if leads in ([], ()) else ''}. A list that another task returned is passed as that "
+            f"{name} must be a list of at least one mapping with an 'email', got {type(value).__name__}"
+            f"{' (empty)' if value in ([], ()) else ''}. A list that another task returned is passed as that "
             f"task's output, not as a template, which would turn it into a string."
         )
-    for _ in from_sequence(leads, name):
-        pass
-    return leads
+    return value
 
 
-def _lead_path(value: Any, name: str) -> str:
+def _leads_path(value: Any, name: str) -> str:
     checked = path(value, name)
     format_of(checked, name)
     return checked
+
+
+def _columns(value: Any, name: str) -> Mapping[str, str | None]:
+    check_columns(value)
+    return dict(value)
+
+
+def _options(value: Any, name: str) -> dict[str, Any]:
+    """Return options in which the flags that a template rendered to strings are booleans."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a mapping, got {type(value).__name__}.")
+    words = {"true": True, "false": False}
+    options = {
+        key: words.get(each.strip().lower(), each)
+        if isinstance(each, str) and key in ADD_LEADS_FLAGS
+        else each
+        for key, each in value.items()
+    }
+    check_add_options(options)
+    return options
 
 
 class InstantlyAddLeadsOperator(BaseOperator):
     """Adds leads to a campaign; its XCom counts the leads that were added and those that were not.
 
     Leads come from a list or from a file, which is read row by row and never held in memory as a whole. All
-    leads are checked before the first is sent. They are sent in batches of 1,000.
+    leads are checked before the first is uploaded. They are uploaded in batches of 1,000.
 
     After a try that failed or died, the next one continues at the batch that it had reached, if the leads are
-    the same (from Airflow 3.3 on; before, the next try sends all leads again). No lead is added twice:
+    the same (from Airflow 3.3 on; before, the next try uploads all leads again). No lead is added twice:
     Instantly leaves out leads that the campaign already has, and counts them as duplicated.
 
+    A lead that Instantly does not account for does not block the leads after it: they are uploaded, and then
+    the task fails with :class:`~airflow_provider_campaigns.exceptions.LeadsUnaccountedError`. If the plan is
+    full, the same error ends the upload at once.
+
     With ``check_gate=True`` the campaign's sending status is checked right before each batch, by the rules of
-    :class:`InstantlySendGateOperator`. If it is no longer open, no further batch is sent:
+    :class:`InstantlySendGateOperator`. If it is no longer open, no further batch is uploaded:
     :class:`SendGateClosedError` where a person has to act, or
     :class:`~airflow_provider_campaigns.exceptions.SendsInterruptedError`, which Airflow's ``retries`` repeat,
-    where it may open again without a person. The message and the XCom say how many leads were sent.
+    where it may open again without a person. The message and the XCom say how many leads were uploaded.
 
     The XCom holds ``campaign_id``, ``complete``, ``leads`` (how many there are) and the service's counts:
     ``total_sent``, ``leads_uploaded``, ``duplicated_leads``, ``skipped_count``, ``in_blocklist``,
-    ``invalid_email_count``, ``incomplete_count``, ``duplicate_email_count``, ``remaining_in_plan``.
+    ``invalid_email_count``, ``incomplete_count``, ``duplicate_email_count``, ``remaining_in_plan``. Where
+    there are any, also ``bad_rows`` (a number) and ``bad_rows_first`` (ten of them), ``unaccounted`` (a
+    number) and ``unaccounted_leads`` (ten of them, as numbers from 1).
 
     https://developer.instantly.ai/api-reference/lead/add-leads-in-bulk-to-a-campaign-or-list
 
     :param campaign_id: the campaign (templated).
     :param leads: a list of mappings, each with an ``email`` and other fields of a lead (templated).
     :param leads_path: instead of ``leads``: a UTF-8 file, as a path or any URL that Airflow's
-        ``ObjectStoragePath`` can read (templated). ``.csv`` has a header with at least ``email``; columns
-        that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead a line.
+        ``ObjectStoragePath`` can read (templated). ``.csv`` has a header with at least an e-mail address;
+        columns that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead
+        a line.
+    :param columns: for ``.csv``: what becomes of a column, by its name: a field of a lead, a custom variable,
+        or None to leave it out. It overrides the well-known headers; ``{}`` turns them off.
+    :param on_bad_row: what happens if a row is not a lead: ``"fail"`` before anything is uploaded, or
+        ``"skip"`` it.
+    :param bad_rows_path: a file that gets one line for each bad row, with its place and the reason; written
+        only if there are any (templated).
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
-        ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``.
+        ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of undocumented
+        ones (templated).
     :param check_gate: check the campaign before each batch.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code.
     :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds.
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "leads", "leads_path", "instantly_conn_id")
+    template_fields: Sequence[str] = (
+        "campaign_id", "leads", "leads_path", "columns", "bad_rows_path", "options", "policy", "max_status_age",
+        "instantly_conn_id",
+    )  # fmt: skip
     arguments: ClassVar[Mapping[str, Check]] = {
         "campaign_id": uuid,
-        "leads": optional(_check_list),
-        "leads_path": optional(_lead_path),
+        "leads": optional(_leads),
+        "leads_path": optional(_leads_path),
+        "columns": optional(_columns),
+        "on_bad_row": choice(*ON_BAD_ROW_CHOICES),
+        "bad_rows_path": optional(path),
+        "options": optional(_options),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
         "max_status_age": duration,
@@ -128,7 +179,10 @@ class InstantlyAddLeadsOperator(BaseOperator):
         *,
         campaign_id: str,
         leads: Sequence[Mapping[str, Any]] | None = None,
-        leads_path: str | None = None,
+        leads_path: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str | None] | None = None,
+        on_bad_row: str = "fail",
+        bad_rows_path: str | os.PathLike[str] | None = None,
         options: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
@@ -139,57 +193,82 @@ class InstantlyAddLeadsOperator(BaseOperator):
         super().__init__(**kwargs)
         if (leads is None) == (leads_path is None):
             raise ValueError("Set either leads or leads_path.")
-        if options is not None and not isinstance(options, Mapping):
-            raise ValueError(f"options must be a mapping, got {type(options).__name__}.")
-        if own := {"campaign_id", "leads"} & set(options or {}):
-            raise ValueError(
-                f"options must not contain {', '.join(sorted(own))}: use the argument of that name."
-            )
+        if columns is not None and leads is not None:
+            raise ValueError("columns is for leads_path with a .csv file.")
         if policy is not None and not check_gate:
             raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.leads = leads
         self.leads_path = leads_path
+        self.columns = columns
+        self.on_bad_row = on_bad_row
+        self.bad_rows_path = bad_rows_path
         self.options = options
         self.check_gate = check_gate
         self.policy = policy
         self.max_status_age: Any = max_status_age
         self.instantly_conn_id = instantly_conn_id
         check_at_parse(self)
+        if leads is not None and on_bad_row == "fail" and not is_templated(leads, self):
+            check_leads(from_sequence(leads, "leads"))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
-        leads = check_leads(self._source(), "leads" if self.leads_path is None else self.leads_path)
+        leads = self._checked_leads()
         state = TaskState(context)
         progress = self._progress(state, leads)
         try:
             for batch in leads.batches(after=progress.done):
-                unaccounted = progress.count(self._send(batch, progress), len(batch))
+                kept_out = progress.count(self._send(batch, progress), len(batch))
                 state.set(_PROGRESS, progress.as_dict())
                 self.log.info("%s.", progress)
-                self._check_accounted(unaccounted, progress)
+                progress.check_room(kept_out)
+            progress.check_accounted()
         except Exception:
+            rest = " A retry uploads the rest." if progress.done < progress.leads else ""
             # TRY400: the error itself is logged by Airflow.
-            self.log.error("%s. Leads already added are kept; a retry adds the rest.", progress)  # noqa: TRY400
-            push_result(context, progress.summary())
+            self.log.error("%s.%s", progress, rest)  # noqa: TRY400
+            push_result(context, self._result(progress, leads))
             raise
-        # Somebody who clears the task after its success sends all leads again.
+        # A task that is cleared after its success uploads all leads again.
         state.delete(_PROGRESS)
-        return progress.summary()
+        return self._result(progress, leads)
 
-    def _check_accounted(self, unaccounted: int, progress: UploadProgress) -> None:
-        if unaccounted:
-            left = progress.remaining_in_plan
-            raise LeadsUnaccountedError(
-                f"Instantly does not account for {unaccounted:,} leads of a batch. Leads left in the plan: "
-                f"{'unknown' if left is None else f'{left:,}'}. Make room, then run the task again: leads "
-                f"that the campaign already has are left out. {progress}."
-            )
+    def _checked_leads(self) -> Leads:
+        source = self._source()
+        with self._bad_rows_file() as add_line:
+            leads = check_leads(source, skip_bad_rows=self.on_bad_row == "skip", on_bad_row=add_line)
+        if leads.plan is not None:
+            self.log.info("%s", leads.plan)
+            for name, field in leads.plan.near_misses().items():
+                self.log.warning("%r becomes a custom variable. Did you mean %s? Use columns.", name, field)
+        if leads.bad_rows.count:
+            self.log.warning("Left out: %s", leads.bad_rows)
+        return leads
 
-    def _send(self, batch: Sequence[Lead], progress: UploadProgress) -> AddedLeads:
-        """Send a batch right after a check of the gate, again while it is certain that it was not added."""
+    @contextmanager
+    def _bad_rows_file(self) -> Iterator[Callable[[str], None] | None]:
+        """Collect lines, and write them to ``bad_rows_path`` if there are any, also if the check fails."""
+        if self.bad_rows_path is None:
+            yield None
+            return
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as lines:
+            try:
+                yield lambda line: print(line, file=lines)
+            finally:
+                if lines.tell():
+                    lines.seek(0)
+                    write_file(str(self.bad_rows_path), cast("IO[bytes]", lines.buffer))
+
+    def _result(self, progress: UploadProgress, leads: Leads) -> dict[str, Any]:
+        bad_rows = leads.bad_rows
+        skipped = {"bad_rows": bad_rows.count, "bad_rows_first": bad_rows.first} if bad_rows.count else {}
+        return {**progress.summary(), **skipped}
+
+    def _send(self, batch: CheckedLeads, progress: UploadProgress) -> AddedLeads:
+        """Upload a batch right after a check of the gate, again while it is certain that it was not added."""
         attempt = 0
         while True:
             attempt += 1
@@ -204,12 +283,14 @@ class InstantlyAddLeadsOperator(BaseOperator):
                 self._hook.metrics.retry()
             time.sleep(pause)
 
-    def _source(self) -> Callable[[], Iterator[Lead]]:
+    def _source(self) -> LeadSource:
         if self.leads_path is None:
-            leads = _check_list(self.leads)
-            return lambda: from_sequence(leads)
-        path, file_format = self.leads_path, format_of(self.leads_path, "leads_path")
-        return lambda: from_file(lambda: open_text(path), path, file_format)
+            return from_sequence(self.leads or ())
+        source = str(self.leads_path)
+        file_format = format_of(source, "leads_path")
+        if self.columns is not None and file_format != "csv":
+            raise ValueError("columns is for leads_path with a .csv file.")
+        return from_file(lambda: opened_text(source), without_query(source), file_format, self.columns)
 
     def _progress(self, state: TaskState, leads: Leads) -> UploadProgress:
         """Return how far an earlier try came with the same leads for the same campaign."""
@@ -232,7 +313,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
             return
         may_open = verdict.disposition is Disposition.WAIT
         error_class: type[Exception] = SendsInterruptedError if may_open else SendGateClosedError
-        raise error_class(f"Campaign {self.campaign_id}: {verdict} {progress}; the rest was not sent.")
+        raise error_class(f"Campaign {self.campaign_id}: {verdict} {progress}; the rest was not uploaded.")
 
     @cached_property
     def _hook(self) -> InstantlyHook:

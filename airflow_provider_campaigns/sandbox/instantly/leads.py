@@ -87,6 +87,8 @@ def _add(state: SandboxState, request: Request) -> Reply:
     counts = dict.fromkeys(_COUNTS, 0)
     created = []
     for index, given in enumerate(body["leads"]):
+        if (given.get("email") or "").strip().lower() in state.unaccounted_leads:
+            continue
         count_name = sorter.count_name(given)
         counts[count_name] += 1
         if count_name == "leads_uploaded":

@@ -49,7 +49,8 @@ def address_in(announced: str) -> str:
 
 
 def test_printed_connections_work_and_sigterm_ends_it() -> None:
-    with started("--processing-seconds", "0", "--credits", "7") as (process, announced):
+    options = ("--processing-seconds", "0", "--credits", "7", "--unaccounted-leads", "a@b.c,d@e.f")
+    with started(*options) as (process, announced):
         assert "Not a production server" in announced
         exports = dict(
             shlex.split(line)[1].split("=", 1) for line in announced.splitlines() if "export" in line
@@ -66,6 +67,8 @@ def test_printed_connections_work_and_sigterm_ends_it() -> None:
         }
         response = requests.get(f"{url}/v1/get_credits", headers={"X-CC-API-Key": "sandbox"}, timeout=5)
         assert response.json() == {"credits": 7}
+        instantly = requests.get(f"{url}/_sandbox/state", timeout=5).json()["instantly"]
+        assert instantly["unaccounted_leads"] == ["a@b.c", "d@e.f"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
         assert process.stderr is not None

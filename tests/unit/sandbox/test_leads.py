@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_campaigns.sandbox import DRAFT_CAMPAIGN_ID, HEALTHY_CAMPAIGN_ID
+from airflow_provider_campaigns.exceptions import LeadsUnaccountedError
+from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator
+from airflow_provider_campaigns.sandbox import DRAFT_CAMPAIGN_ID, HEALTHY_CAMPAIGN_ID, RunningSandbox
+from tests.support.fake_airflow import TaskRunner
 
 from .conftest import Client, StoppedClock
 from .test_instantly import NOT_FOUND, UNKNOWN_ID
@@ -202,3 +205,23 @@ def test_jobs_are_listed(client: Client, stopped_clock: StoppedClock) -> None:
     assert types(sort_order="desc") == ["move-leads", "import-leads"]
     assert types(status="success,failed") == ["import-leads"]
     assert types(entity_id=LIST_ID) == ["move-leads"]
+
+
+class TestUnaccountedLeads:
+    def test_habit_neither_adds_nor_counts_an_address(self, client: Client) -> None:
+        client.control("POST", "/instantly", {"unaccounted_leads": ["Lost@example.org"]})
+        assert client.control("GET", "/state")["instantly"]["unaccounted_leads"] == ["lost@example.org"]
+        response = add(client, "a@example.org", "lost@example.org ", "b@example.org")
+        assert counts(response) == {"total_sent": 3, "leads_uploaded": 2, "remaining_in_plan": 24_998}
+        assert [lead["index"] for lead in response.json()["created_leads"]] == [0, 2]
+        assert listed(client) == ["a@example.org", "b@example.org"]
+        client.control("POST", "/instantly", {"unaccounted_leads": []})
+        assert counts(add(client, "lost@example.org"))["leads_uploaded"] == 1
+
+    def test_operator_uploads_all_other_leads(self, sandbox: RunningSandbox) -> None:
+        sandbox.state.unaccounted_leads = {"lead1233@example.com"}
+        leads = [{"email": f"lead{number}@example.com"} for number in range(2500)]
+        task = InstantlyAddLeadsOperator(task_id="add", campaign_id=HEALTHY_CAMPAIGN_ID, leads=leads)
+        with pytest.raises(LeadsUnaccountedError, match=r"1 of 2,500 leads \(number 1,234\)"):
+            TaskRunner().run(task)
+        assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 2499

@@ -100,7 +100,26 @@ def test_xcom_size_is_that_of_its_json() -> None:
         storage.check_xcom_size({"html": "é" * (storage.MAX_XCOM_BYTES // 4)}, "x")
 
 
-@pytest.mark.parametrize("bad", ["", "  ", None, 5, Path("x"), ["x"]])
-def test_invalid_path_is_refused_with_the_name_of_the_argument(bad: Any) -> None:
-    with pytest.raises(ValueError, match="html_path must be a string that is not empty"):
-        storage.check_path(bad, "html_path")
+class TestSignedUrls:
+    URL = "http://127.0.0.1:9/leads.csv?X-Signature=Topsecret"
+
+    @pytest.mark.parametrize(
+        "use", [storage.read_text, storage.open_text, lambda url: storage.write(url, b"x")]
+    )
+    def test_query_of_a_url_is_in_no_error(self, use: Any) -> None:
+        with pytest.raises(OSError, match=r"leads\.csv\?…") as raised:
+            use(self.URL)
+        assert "Topsecret" not in str(raised.value)
+        assert raised.value.__cause__ is None
+        assert raised.value.__suppress_context__
+
+    def test_error_while_reading_names_the_path(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("x")
+        with (
+            pytest.raises(OSError, match=re.escape(f"Cannot read {str(path)!r}: KeyError")),
+            storage.opened_text(str(path)),
+        ):
+            raise KeyError("of the file system")
+        with pytest.raises(ValueError, match="about the content"), storage.opened_text(str(path)):
+            raise ValueError("about the content")

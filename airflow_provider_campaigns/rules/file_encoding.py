@@ -1,0 +1,44 @@
+"""Say which encoding a file has that is not UTF-8, and how to convert it."""
+
+from __future__ import annotations
+
+_BYTE_ORDER_MARKS = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_ZIP = b"PK\x03\x04"
+
+
+def not_utf8(name: str, error: UnicodeDecodeError, lines_before: int) -> ValueError:
+    """Return the error for a file that cannot be decoded as UTF-8; it shows no data.
+
+    :param name: the file.
+    :param lines_before: how many lines were read before the bytes in ``error``.
+    """
+    beginning = b"" if lines_before else bytes(error.object[:4])
+    if beginning == _ZIP:
+        return ValueError(
+            f"{name}: the file is not UTF-8. It looks like an Excel workbook: save it as 'CSV UTF-8'."
+        )
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if beginning.startswith(mark):
+            return _not_utf8(name, 1, encoding, encoding)
+    if b"\0" in beginning[:2]:
+        return utf16_without_mark(name, beginning.decode("latin-1"))
+    line = lines_before + len((bytes(error.object[: error.start]) + b"x").splitlines())
+    return _not_utf8(name, line, "Latin-1 or Windows-1252", "WINDOWS-1252")
+
+
+def utf16_without_mark(name: str, text: str) -> ValueError:
+    """Return the error for a file whose first line alternates with NUL characters."""
+    encoding = "UTF-16BE" if text.startswith("\0") else "UTF-16LE"
+    return _not_utf8(name, 1, encoding, encoding)
+
+
+def _not_utf8(name: str, line: int, looks_like: str, encoding: str) -> ValueError:
+    return ValueError(
+        f"{name}: the file is not UTF-8 (line {line:,}). It looks like {looks_like}. Convert it with "
+        f"`iconv -f {encoding} -t UTF-8 old.csv > new.csv`, or save it in Excel as 'CSV UTF-8'."
+    )
