@@ -106,12 +106,13 @@ def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
     if not isinstance(options, Mapping):
         raise ValueError(f"{name} must be a mapping, got {type(options).__name__}.")
     for option in ("campaign_id", "leads"):
-        if option in {**options, **(options.get("more") or {})}:
+        if option in options:
             raise ValueError(f"{name} must not contain {option}: use the argument of that name.")
+    fields = check_names(options, ADD_LEADS_OPTIONS, name)
     for flag in ADD_LEADS_FLAGS:
-        if not isinstance(options.get(flag), (bool, type(None))):
-            raise ValueError(f"{name}[{flag!r}] must be True or False, got {options[flag]!r}.")
-    return without_none(check_names(options, ADD_LEADS_OPTIONS, name))
+        if not isinstance(fields.get(flag), (bool, type(None))):
+            raise ValueError(f"{name}[{flag!r}] must be True or False, got {fields[flag]!r}.")
+    return without_none(fields)
 
 
 def _checked(leads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
