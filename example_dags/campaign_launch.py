@@ -1,4 +1,4 @@
-"""Launch a campaign: clean the newsletter, check that the campaign is healthy, and only then add the leads.
+"""Launch a campaign: clean the newsletter, put it into the campaign, and add the leads only if that is healthy.
 
 Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it without
 accounts, start ``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.
@@ -17,6 +17,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyAddLeadsOperator,
     InstantlySendGateOperator,
+    InstantlyUpdateCampaignOperator,
 )
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 
@@ -28,7 +29,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
             "019e18e2-a52f-78e7-96f2-b33ee19bb50a",
             type="string",
             format="uuid",
-            description="The Instantly campaign that gets the leads.",
+            description="The Instantly campaign that gets the newsletter and the leads.",
         ),
         "output_folder": Param(
             "file:///tmp/campaign_launch",
@@ -59,34 +60,47 @@ def campaign_launch():
         )
         return path
 
+    newsletter = write_newsletter()
     submit_campaign = CampaignCleanerSubmitCampaignOperator(
         task_id="submit_campaign",
-        campaign_html=write_newsletter(),
+        campaign_html=newsletter,
         campaign_name="{{ dag.dag_id }} {{ run_id }}",
+        retries=2,
     )
     wait_until_completed = CampaignCleanerCampaignSensor(
         task_id="wait_until_completed",
         campaign_id=submit_campaign.output,
         deferrable=True,
+        retries=2,
     )
     get_campaign = CampaignCleanerGetCampaignOperator(
         task_id="get_campaign",
         campaign_id=wait_until_completed.output,
         output_path="{{ params.output_folder }}/{{ run_id }}.html",
+        original_html=newsletter,  # a merge tag that cleaning loses stops the run here
+        retries=2,
+    )
+    update_campaign = InstantlyUpdateCampaignOperator(
+        task_id="update_campaign",
+        campaign_id="{{ params.instantly_campaign_id }}",
+        html_path="{{ params.output_folder }}/{{ run_id }}.html",
+        retries=2,
     )
     send_gate = InstantlySendGateOperator(
         task_id="send_gate",
         campaign_id="{{ params.instantly_campaign_id }}",
         wait_timeout=timedelta(hours=2),
         deferrable=True,
+        retries=2,
     )
     add_leads = InstantlyAddLeadsOperator(
         task_id="add_leads",
         campaign_id="{{ params.instantly_campaign_id }}",
         leads_path=export_leads("{{ params.output_folder }}/{{ run_id }}.csv"),
+        retries=2,
     )
 
-    get_campaign >> send_gate >> add_leads
+    get_campaign >> update_campaign >> send_gate >> add_leads
 
 
 campaign_launch()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import AirflowFailException, dag, task
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -62,6 +62,10 @@ def health_patrol():
             elif not verdict["open"]:
                 need_a_person.append(f"{campaign_id}: {verdict['code']}: {verdict['message']}")
         print(f"{len(campaign_ids)} campaigns, {len(need_a_person)} need a person.", *need_a_person, sep="\n")
+        if need_a_person:
+            # The last task decides the state of the run, so it fails if a gate failed.
+            ti.xcom_push(key="return_value", value=need_a_person)
+            raise AirflowFailException("; ".join(need_a_person))
         return need_a_person
 
     check >> report(campaign_ids)
