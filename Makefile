@@ -1,7 +1,5 @@
 # All targets write to the checkout only (.venv, .airflow, .matrix). PYTHON can be any Python from 3.10 on.
 PYTHON ?= python3
-# How many processes run the fast tests.
-WORKERS ?= 2
 CONSTRAINTS := constraints/airflow-3.3.txt
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
@@ -15,10 +13,10 @@ demo: .venv/demo  ## run the example Dag twice on a real Airflow
 	$(BIN)/python -m scripts.demo
 
 test: .venv/dev  ## run the unit tests
-	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
+	$(BIN)/python -m pytest tests/unit
 
 test-all: .venv/dev  ## run the unit and integration tests
-	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/integration
+	$(BIN)/python -m pytest tests/unit tests/integration
 
 test-system: .venv/dev  ## run the tests that start and kill real Airflow processes
 	$(BIN)/python -m pytest tests/system
@@ -62,7 +60,7 @@ constraints: .venv/dev  ## update the pins of development, demo, benchmarks and 
 
 matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
 	$(PIP) uv
-	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS)) -- -n $(WORKERS) $(PYTEST)
+	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS))$(if $(PYTEST), -- $(PYTEST))
 
 MATRIX := airflow-2.11 airflow-3.0 airflow-3.1 airflow-3.2
 # Airflow 3.2 does not work with later packages; common-compat must be newer.

@@ -90,12 +90,12 @@ def main() -> None:
     if unknown := set(arguments.parts) - parts.keys():
         sys.exit(f"No such part: {', '.join(sorted(unknown))}. There are {', '.join(parts)}.")
     file = OUT / "scores.json"
-    scores = json.loads(file.read_text()) if file.exists() else {}
     for name in arguments.parts or parts:
         sample = parts[name].sample if arguments.sample is None else arguments.sample
-        scores[name] = asdict(measure(parts[name], sample))
-        file.write_text(json.dumps(scores, indent=2) + "\n")
-        print(f"{name}: {scores[name]}", flush=True)
+        score = asdict(measure(parts[name], sample))
+        scores = json.loads(file.read_text()) if file.exists() else {}  # another run may have changed it
+        file.write_text(json.dumps({**scores, name: score}, indent=2) + "\n")
+        print(f"{name}: {score}", flush=True)
 
 
 def read_parts(table: Path) -> dict[str, Part]:
@@ -163,7 +163,8 @@ def prepare(part: Part) -> Path:
         "pytest_add_cli_args": ["--hypothesis-seed=0", "--no-header", "-pno:cacheprovider"],
         "pytest_add_cli_args_test_selection": part.tests,
         "timeout_multiplier": "2",
-        "timeout_constant": "3",
+        # In seconds; less would count slow tests on a busy machine as killed mutants.
+        "timeout_constant": "8",
         "use_git_change_detection": "false",
         # Tests with event loops fail in a process that is forked after other tests ran.
         "process_isolation": "forkserver",

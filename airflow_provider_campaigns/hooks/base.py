@@ -159,7 +159,7 @@ class ServiceHook(BaseHook):
             return default
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not _MIN_SETTING <= number < math.inf:
             raise ValueError(

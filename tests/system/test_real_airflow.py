@@ -38,6 +38,22 @@ def campaign_launch() -> DAG:
     return example
 
 
+def status_polls(sandbox: RunningSandbox) -> int:
+    return [request.path for request in sandbox.state.requests].count("/v1/get_campaign_status")
+
+
+def complete_after_the_first_poll(sandbox: RunningSandbox, seconds: float) -> None:
+    """Complete the submitted campaign some seconds after its first poll, so that a wait has to go on."""
+
+    def complete() -> None:
+        while not status_polls(sandbox):
+            time.sleep(0.05)
+        for campaign_id in sandbox.state.submitted:
+            sandbox.state.set_processing_seconds(campaign_id, seconds)
+
+    threading.Thread(target=complete, daemon=True).start()
+
+
 @pytest.mark.usefixtures("database")
 class TestExampleDag:
     def test_healthy_campaign_sends(self, sandbox: RunningSandbox, tmp_path: Path) -> None:
@@ -126,18 +142,10 @@ class TestSensorModes:
         campaign_id = CampaignCleanerHook().send_campaign("<p>Hi</p>", "Spring")
         sandbox.state.set_processing_seconds(campaign_id, 600)
 
-        def polls() -> int:
-            return [request.path for request in sandbox.state.requests].count("/v1/get_campaign_status")
-
-        def complete_after_the_first_poll() -> None:
-            while not polls():
-                time.sleep(0.05)
-            sandbox.state.set_processing_seconds(campaign_id, 0)
-
-        threading.Thread(target=complete_after_the_first_poll, daemon=True).start()
+        complete_after_the_first_poll(sandbox, seconds=0)
         state, _, returned = run(wait, id=campaign_id)
         assert (state, returned) == ("success", {"wait": campaign_id})
-        assert polls() >= 2
+        assert status_polls(sandbox) >= 2
 
     def test_missing_campaign_fails_despite_soft_fail(self, mode: str, sandbox: RunningSandbox) -> None:
         state, states, _ = run(dag(f"wait_{mode}"), id="no-such-campaign")
@@ -154,13 +162,14 @@ class TestSensorModes:
 
 @pytest.mark.airflow_processes
 def test_scheduler_and_triggerer_run_the_example(tmp_path: Path) -> None:
-    with running(processing_seconds=4) as sandbox, StatsdServer() as statsd:
+    with running(processing_seconds=600) as sandbox, StatsdServer() as statsd:
         environment = statsd.environment | {
             f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
                 {"conn_type": conn_type, "host": sandbox.url, "password": "sandbox"}
             )
             for conn_type in ("campaign_cleaner", "instantly")
         }
+        complete_after_the_first_poll(sandbox, seconds=4)
         # The first status is too old: the gate must defer, and poll again when it resumes.
         sandbox.state.play_sending_status(
             HEALTHY_CAMPAIGN_ID, [{"status": "healthy", "last_updated_age": 7200}, "healthy"]

@@ -7,7 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    TriggerRule,
+    task,
+)
 
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import AuthenticationError, NotFoundError, ServiceUnavailableError
@@ -32,6 +38,10 @@ def gate(deferrable: bool = False, **arguments: Any) -> InstantlySendGateOperato
     return InstantlySendGateOperator(
         **{"task_id": "gate", "campaign_id": UUID, "deferrable": deferrable, **arguments}
     )
+
+
+@task
+def send(number: int) -> None: ...
 
 
 class TestOpening:
@@ -64,6 +74,8 @@ class TestOpening:
         connections.respond(sending_status("out_of_schedule"), sending_status("waiting_for_leads"))
         policy = {SendingCode.WAITING_FOR_LEADS: Disposition.OPEN, "campaign_draft": "wait"}
         assert runner.run(gate(deferrable, policy=policy, wait_timeout=HOUR))["code"] == "waiting_for_leads"
+        # The trigger applies the policy too: its first open verdict ends the wait.
+        assert [event["status"]["open"] for event in runner.events] == [True] * deferrable
 
     def test_gate_accepts_a_subsequence(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
@@ -152,7 +164,7 @@ class TestWaiting:
         connections.respond(sending_status("out_of_schedule"), sending_status("campaign_bounce_protect"))
         with pytest.raises(SendGateClosedError, match="campaign_bounce_protect"):
             runner.run(gate(deferrable, wait_timeout=HOUR))
-        assert clock.slept < 70
+        assert 50 < clock.slept < 60.5  # one minute, the default of poke_interval
 
     def test_gate_sleeps_until_the_next_follow_up_is_due(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer, clock: FakeClock
@@ -174,6 +186,14 @@ class TestWaiting:
         assert clock.slept == pytest.approx(600, abs=2)
         # One poll a minute; after the trigger's last poll, the worker polls once more.
         assert len(connections.requests) == (12 if deferrable else 11)
+
+    def test_gate_that_cannot_skip_a_task_fails(self, runner: TaskRunner, connections: FakeServer) -> None:
+        connections.respond(sending_status("campaign_paused"))
+        with DAG("unskippable", schedule=None):
+            closed = gate(on_closed="skip")
+            closed >> send.override(trigger_rule=TriggerRule.NONE_FAILED).expand(number=[1, 2])
+        with pytest.raises(SendGateClosedError, match="cannot skip send:"):
+            runner.run(closed)
 
     def test_closed_gate_errors_are_not_retried_by_airflow(self) -> None:
         assert issubclass(SendGateClosedError, AirflowFailException)
@@ -198,6 +218,16 @@ class TestFailures:
         with pytest.raises(ServiceUnavailableError, match="instantly_default"):
             TaskRunner().run(gate(deferrable, wait_timeout=HOUR, on_closed="skip"))
         assert len(connections.requests) == 6
+
+    @pytest.mark.parametrize("target", ["campaign_id", "subsequence_id"])
+    def test_failed_poll_of_a_wait_is_one_request(
+        self, target: str, runner: TaskRunner, connections: FakeServer
+    ) -> None:
+        connections.respond(UNAVAILABLE)
+        task = gate(**{"campaign_id": None, target: UUID}, wait_timeout=HOUR, max_failures=1)
+        with pytest.raises(ServiceUnavailableError):
+            runner.run(task)
+        assert len(connections.requests) == 1
 
     @pytest.mark.parametrize(("status", "error"), [(401, AuthenticationError), (404, NotFoundError)])
     def test_final_error_fails_the_gate_and_never_skips(
@@ -235,7 +265,7 @@ class TestFailures:
         assert 599 < clock.slept < 632
 
     def test_deferral_timeout_is_a_gate_timeout(self) -> None:
-        with pytest.raises(SendGateTimeoutError, match="triggerer"):
+        with pytest.raises(SendGateTimeoutError, match=f"Campaign {UUID}: the triggerer did not end"):
             gate(True).resume_execution("__fail__", {"error": DEFERRAL_TIMEOUT_MESSAGE}, {})
 
 
@@ -243,13 +273,13 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            ({"campaign_id": None}, "either campaign_id or subsequence_id"),
-            ({"subsequence_id": UUID}, "either campaign_id or subsequence_id"),
+            ({"campaign_id": None}, "Set either campaign_id or subsequence_id: .* or one subsequence"),
+            ({"subsequence_id": UUID}, "Set either campaign_id or subsequence_id"),
             ({"campaign_id": ""}, "campaign_id must be a UUID"),
             ({"campaign_id": "42"}, "campaign_id must be a UUID"),
             ({"campaign_id": None, "subsequence_id": "42"}, "subsequence_id must be a UUID"),
             ({"policy": {"healty": "open"}}, "healty"),
-            ({"policy": {"healthy": "yes"}}, "'yes'"),
+            ({"policy": {"healthy": "yes"}}, "yes"),
             ({"max_status_age": timedelta(seconds=-1)}, "max_status_age"),
             ({"wait_timeout": -1}, "wait_timeout"),
             ({"poke_interval": float("nan")}, "poke_interval"),
@@ -262,10 +292,10 @@ class TestArguments:
         ],
     )
     def test_invalid_gate_argument_fails_dag_parsing(self, arguments: dict[str, Any], named: str) -> None:
-        with pytest.raises(ValueError, match=named):
+        with pytest.raises(ValueError, match=rf"\b{named}\b"):
             gate(**arguments)
 
-    @pytest.mark.parametrize("rendered", ["", "None", f"{UUID}/../x"])
+    @pytest.mark.parametrize("rendered", ["", "None", "{{ params.id }}", f"{UUID}/../x"])
     def test_invalid_rendered_id_sends_nothing(
         self, runner: TaskRunner, connections: FakeServer, rendered: str
     ) -> None:

@@ -42,7 +42,7 @@ def skipped_by(gate_task: Any, *, map_index: int | None = -1) -> list[str] | Non
 
 def before(*trigger_rules: TriggerRule) -> Any:
     """Return a gate before one task for each trigger rule, and a teardown."""
-    with DAG("gated"):
+    with DAG("gated", schedule=None):
         gate = work.override(task_id="gate")()
         work.override(task_id="upstream")() >> gate
         work.override(task_id="elsewhere")()
@@ -57,7 +57,7 @@ def before(*trigger_rules: TriggerRule) -> Any:
 
 def before_mapped(trigger_rule: TriggerRule) -> Any:
     """Return a gate before a mapped task group of two tasks."""
-    with DAG("gated"):
+    with DAG("gated", schedule=None):
         gate = work.override(task_id="gate")()
 
         @task_group

@@ -184,6 +184,13 @@ class TestNumberOfRequests:
         assert cleaner.requests() == {STATUS: 1}
         await nothing_left()
 
+    async def test_wait_whose_first_poll_is_due_polls_at_once(self, cleaner: FakeCleaner) -> None:
+        cleaner.statuses["a"] = "completed"
+        stopwatch = Stopwatch()
+        await event_of(campaign_trigger("a", first_poll_at=time.time() - 5))
+        assert stopwatch.seconds() < 1
+        await nothing_left()
+
     async def test_many_waits_cost_one_request_an_interval(self, cleaner: FakeCleaner) -> None:
         cleaner.set_all([f"C{number}" for number in range(200)], "processing")
         waits = start(*map(campaign_trigger, cleaner.statuses))
@@ -263,12 +270,51 @@ class TestList:
         assert statuses == ["completed", "exploded", "paused", "completed"]
         await nothing_left()
 
+    async def test_list_is_fetched_a_whole_interval_later(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("abc", "processing")
+        waits = start(*map(campaign_trigger, "abc"))
+        await all_waiting(3)
+        stopwatch = Stopwatch()
+        await asyncio.sleep(30 * INTERVAL)
+        assert 30 <= cleaner.requests()[LIST] <= stopwatch.seconds() / INTERVAL + 2
+        await cancel(waits)
+        await nothing_left()
+
+    async def test_last_target_left_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
+        cleaner.statuses = {"a": "completed", "b": "processing"}
+        first, last = start(*map(campaign_trigger, "ab"))
+        await first
+        before = cleaner.requests()
+        await asyncio.sleep(3 * INTERVAL)
+        assert cleaner.requests()[LIST] == before[LIST]
+        assert cleaner.requests()[STATUS] >= before[STATUS] + 2
+        await cancel([last])
+        await nothing_left()
+
+    async def test_wait_cancelled_during_a_list_ends_no_other(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("abc", "processing")
+        waits = start(*map(campaign_trigger, "abc"))
+        await all_waiting(3)
+        await asyncio.sleep(2)
+        slow = SlowResponse(cleaner.list)
+        cleaner.server.respond(Reply(slow), Reply(cleaner.list), path=LIST)
+        await until(slow.read.is_set, pause=0.05)
+        await cancel(waits[:1])
+        slow.release.set()
+        await asyncio.sleep(INTERVAL)
+        cleaner.set_all("abc", "completed")
+        assert {event["status"] for event in await asyncio.gather(*waits[1:])} == {"completed"}
+        await nothing_left()
+
     async def test_unlisted_target_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
         cleaner.set_all("abcdef", "processing")
         cleaner.unlisted = {"a", "b"}
         waits = start(*map(campaign_trigger, "abcdef"))
         await all_waiting(6)
         stopwatch = Stopwatch()
+        await asyncio.sleep(INTERVAL / 2)
+        # Also "a", the target whose turn it was to fetch the list.
+        assert set(cleaner.requested_individually()) == {"a", "b"}
         await asyncio.sleep(3 * INTERVAL)
         individually = cleaner.requested_individually()
         assert set(individually) == {"a", "b"}
@@ -410,6 +456,16 @@ class TestFailingService:
         await cancel([patient])
         await nothing_left()
 
+    async def test_final_error_ends_waits_that_were_not_due(self, cleaner: FakeCleaner) -> None:
+        cleaner.set_all("ab", "processing")
+        (patient,) = start(campaign_trigger("a", poke_interval=3600))
+        await all_waiting(1)
+        await asyncio.sleep(INTERVAL)
+        cleaner.fail(Reply({"error": "bad key"}, status=401))
+        await event_of(campaign_trigger("b"))
+        assert (await asyncio.wait_for(patient, timeout=1))["error"]["class"] == "AuthenticationError"
+        await nothing_left()
+
     async def test_failure_and_recovery_are_logged_once(
         self, connections: FakeServer, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -425,9 +481,9 @@ class TestFailingService:
         logged = [record for record in caplog.records if record.name == shared_poller.__name__]
         failing, responds = logged
         assert (failing.levelname, responds.levelname) == ("WARNING", "INFO")
-        for part in ("instantly_default", "4 waits", "503"):
+        for part in ("instantly_default", "campaign sending statuses is failing; 4 waits", "503"):
             assert part in failing.getMessage()
-        assert "responds again" in responds.getMessage()
+        assert responds.getMessage() == "Instantly, connection 'instantly_default': responds again."
 
     async def test_shared_requests_log_outside_any_trigger(self, cleaner: FakeCleaner) -> None:
         """The triggerer assigns a log line to a trigger by a context variable."""
@@ -576,7 +632,7 @@ class TestEnd:
         monkeypatch.setattr(aio.AioClient, "send", broken)
         events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
         assert {event["outcome"] for event in events} == {"failed"}
-        assert "unforeseen" in events[0]["error"]["message"]
+        assert "RuntimeError: unforeseen" in events[0]["error"]["message"]
         assert KEY not in events[0]["error"]["message"]
         await nothing_left()
 
