@@ -29,16 +29,17 @@
     ├── LeadsUnaccountedError        Instantly does not account for every lead, or the plan is full
     └── SendsInterruptedError        the gate closed between two batches of leads, and may open again
 
-None of these is an ``AirflowException``: ``soft_fail`` skips a wait that timed out, never a bad key. Errors
-that Airflow has to act on (a closed gate, a submission that must not be repeated) derive from Airflow's own
-exceptions and are defined beside the tasks that raise them.
+None of these derives from ``AirflowException``. So ``soft_fail=True`` skips a task after a timeout, and a wrong
+API key still fails it. Errors that Airflow has to act on (a closed gate, a submission that must not be repeated)
+derive from Airflow's own exceptions and are defined beside the tasks that raise them.
 
 Two attributes of the class say what to do about an error:
 
 ``retryable``
     Sending the same request again may help. Whether that is safe depends on the call.
 ``final``
-    Waiting does not help. A final error ends a wait at once; a wait survives other errors.
+    Waiting does not help: a person has to change something first. A final error ends a wait at once; a wait
+    survives other errors.
 """
 
 from __future__ import annotations

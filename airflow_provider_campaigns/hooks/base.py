@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TEST_TIMEOUT = 10.0
+CONNECTION_TEST_TIMEOUT = 10.0
 _MIN_SETTING = 0.001
 
 
@@ -113,7 +113,7 @@ class ServiceHook(BaseHook):
         from airflow_provider_campaigns.transport.blocking import BlockingClient
 
         try:
-            account = replace(self.account, timeout=min(self.account.timeout, TEST_TIMEOUT))
+            account = replace(self.account, timeout=min(self.account.timeout, CONNECTION_TEST_TIMEOUT))
             with closing(BlockingClient(account)) as client:
                 return True, describe(client.send(call, NO_RETRY))
         except (ApiError, ValueError) as error:
@@ -163,7 +163,8 @@ class ServiceHook(BaseHook):
             number = math.nan
         if not _MIN_SETTING <= number < math.inf:
             raise ValueError(
-                f"Connection {self._conn_id!r}: the extra {name!r} must be a number above 0, got {value!r}."
+                f"Connection {self._conn_id!r}: the extra {name!r} must be a number from 0.001 up, got "
+                f"{value!r}."
             )
         return number
 
@@ -187,7 +188,7 @@ def form_widgets(conn_type: str) -> dict[str, Any]:
 
 @cache
 def user_agent() -> str:
-    """Return the ``User-Agent`` header; Instantly's proxy refuses clients without one of their own."""
+    """Return the ``User-Agent`` header; Instantly's proxy refuses the default ones of HTTP libraries."""
     from airflow import __version__ as airflow_version
 
     return (

@@ -8,7 +8,8 @@
 - A failing service is polled less often: the interval doubles with each failure in a row, and ``Retry-After``
   is a lower bound.
 - A final error ends the wait at once; ``max_failures`` other errors in a row end it too.
-- No pause goes past the deadline, where the last poll happens. Every pause is at least :data:`MIN_SLEEP`.
+- Every pause is at least :data:`MIN_SLEEP`, except one that would go past the deadline: it ends there, and
+  the last poll follows.
 """
 
 from __future__ import annotations

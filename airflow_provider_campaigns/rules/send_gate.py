@@ -2,8 +2,8 @@
 
 - Only a code that the policy accepts opens the gate, and only while its data is fresh. A null, an unknown
   code, and data without a valid time, from the future or too old never open it.
-- :data:`RULES` gives every code one disposition. *open* lets the run go on. *wait* resolves without a person.
-  *closed* needs a person. *finished* has nothing left to send. A policy overrides single codes.
+- :data:`RULES` gives every code one disposition. *open*: the run goes on. *wait*: the state ends without a
+  person. *closed*: a person has to act. *finished*: no lead is left. A policy overrides single codes.
 - Only a code that would open the gate needs fresh data. A paused campaign, for example, carries no time.
 - An estimate of time is a reason to poll again, never a reason to open.
 """
@@ -176,8 +176,8 @@ def judge(response: SendingStatus | ApiError, policy: Policy, now: datetime) -> 
         message = f"Malformed response: {response}"
         return Verdict(open=False, disposition=Disposition.WAIT, code=None, message=message, checked_at=now)
     status = response
-    disposition, message = _dispose(status, policy)
-    if disposition is Disposition.OPEN and (stale := _not_fresh(status.last_updated, policy, now)):
+    disposition, message = _disposition_of(status, policy)
+    if disposition is Disposition.OPEN and (stale := _staleness(status.last_updated, policy, now)):
         disposition, message = Disposition.WAIT, stale
     return Verdict(
         open=disposition is Disposition.OPEN,
@@ -191,21 +191,21 @@ def judge(response: SendingStatus | ApiError, policy: Policy, now: datetime) -> 
     )
 
 
-def _dispose(status: SendingStatus, policy: Policy) -> tuple[Disposition, str]:
+def _disposition_of(status: SendingStatus, policy: Policy) -> tuple[Disposition, str]:
     if status.status is None:
         return Disposition.WAIT, "Instantly reports no status for this campaign."
     try:
         code = SendingCode(status.status)
     except ValueError:
         return Disposition.WAIT, "This provider does not know the code, so the gate stays closed."
-    if code not in policy.overridden and (reason := _hopeless(code, status)):
+    if code not in policy.overridden and (reason := _reason_to_close(code, status)):
         return Disposition.CLOSED, reason
     return policy.dispositions[code], RULES[code].advice
 
 
-def _hopeless(code: SendingCode, status: SendingStatus) -> str | None:
+def _reason_to_close(code: SendingCode, status: SendingStatus) -> str | None:
     """Return why a code that usually resolves will not resolve this time, where the details show it."""
-    for needed, applies, reason in _HOPELESS:
+    for needed, applies, reason in _REASONS_TO_CLOSE:
         if code is needed and applies(status):
             return reason
     return None
@@ -221,7 +221,7 @@ def _all_disconnected(status: SendingStatus) -> bool:
     return total is not None and gone is not None and gone >= total > 0
 
 
-_HOPELESS: tuple[tuple[SendingCode, Callable[[SendingStatus], bool], str], ...] = (
+_REASONS_TO_CLOSE: tuple[tuple[SendingCode, Callable[[SendingStatus], bool], str], ...] = (
     (SendingCode.NO_ACCOUNTS_AVAILABLE, _no_sender, "No sending account is attached: attach one."),
     (SendingCode.NO_ACCOUNTS_AVAILABLE, _all_disconnected, "Every sending account is disconnected."),
     (
@@ -237,7 +237,7 @@ _HOPELESS: tuple[tuple[SendingCode, Callable[[SendingStatus], bool], str], ...] 
 )
 
 
-def _not_fresh(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:
+def _staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:
     """Return why the data is not fresh enough to open the gate; None where it is."""
     if last_updated is None:
         return "last_updated is missing or invalid, so freshness cannot be checked."

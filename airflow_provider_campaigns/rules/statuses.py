@@ -39,7 +39,7 @@ class StatusRule(Protocol):
 
 @dataclass(frozen=True)
 class CampaignRule:
-    """Campaign Cleaner's campaign becomes ``completed``.
+    """Waits until a campaign of Campaign Cleaner is ``completed``.
 
     :param campaign_id: the campaign, named in errors.
     :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
@@ -70,7 +70,7 @@ class CampaignRule:
 
 @dataclass(frozen=True)
 class InboxTestRule:
-    """All mails of an inbox test have arrived.
+    """Waits until all mails of an inbox test have arrived.
 
     :param job_id: the test, named in errors.
     """
@@ -92,7 +92,7 @@ class InboxTestRule:
 
 @dataclass(frozen=True)
 class BackgroundJobRule:
-    """A background job of Instantly succeeds.
+    """Waits until a background job of Instantly succeeds.
 
     :param job_id: the job, named in errors.
     """
@@ -119,14 +119,14 @@ class BackgroundJobRule:
 
 @dataclass(frozen=True)
 class ActivationRule:
-    """The sending status of an activated campaign leaves draft and paused. No code ends this wait badly."""
+    """Waits until the sending status of an activated campaign is neither draft nor paused."""
 
     def keeps_waiting(self, status: str | None) -> bool:
         """Return whether the campaign is still reported as not started, or without a status."""
         return status in (None, SendingCode.CAMPAIGN_DRAFT.value, SendingCode.CAMPAIGN_PAUSED.value)
 
     def check(self, status: str | None) -> None:
-        """Accept every code of a campaign that has started."""
+        """Raise nothing: every code of a campaign that has started is accepted."""
 
 
 def _unknown(

@@ -93,7 +93,7 @@ class AioClient:
         self._headers = account.headers()
 
     async def send(self, call: Call[T], retry: Retry | None = None) -> T:
-        """Send a call, again where that is safe and may help, and return its value.
+        """Send a call, retry it if that is safe, and return its value.
 
         :param retry: how often to send it; by default up to five times.
         :raises ApiError: it failed.

@@ -62,7 +62,7 @@ def _without_header_warnings() -> Iterator[None]:
 
 
 class _Session(requests.Session):
-    """A session that ignores redirects: requests parses even one that it does not follow."""
+    """A session that ignores redirects; requests parses their ``Location`` even if it does not follow them."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class BlockingClient:
         self._rate_limiter = rate_limiter_for(account)
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:
-        """Send a call, again where that is safe and may help, and return its value.
+        """Send a call, retry it if that is safe, and return its value.
 
         :param retry: how often to send it; by default up to five times.
         :raises ApiError: it failed.
@@ -165,12 +165,12 @@ class BlockingClient:
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError, LookupError, TypeError) as cause:
             raise self._failure(call, cause, is_over=limit.over) from None
-        if limit.over:  # if that happened within the headers, the part before looks like a response
+        if limit.over:  # headers that were cut off by the timeout look like a complete response
             raise timed_out(call, self._account)
         return parse_response(call, complete, now=datetime.now(timezone.utc))
 
     def _failure(self, call: Call[T], cause: Exception, *, is_over: bool) -> ApiError:
-        """Return the error of a request that raised one of a library."""
+        """Convert an exception of requests or urllib3 to an ApiError."""
         if isinstance(cause, requests.ConnectTimeout):
             return connect_error(call, self._account, cause)
         if isinstance(cause, requests.exceptions.InvalidURL):  # the URL of a proxy

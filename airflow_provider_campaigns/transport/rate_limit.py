@@ -15,10 +15,14 @@ MAX_PAUSE = 300.0
 
 
 class RateLimiter:
-    """Hands out the moments at which requests may leave, evenly spaced."""
+    """Computes when the next request may be sent.
+
+    :meth:`reserve` spaces requests evenly. It does not know of a :meth:`pause`: a client that honours pauses
+    also checks :meth:`pause_left`.
+    """
 
     def __init__(self) -> None:
-        self._gaps: dict[str, float] = {}
+        self._intervals: dict[str, float] = {}
         self._next = 0.0
         self._paused_until = 0.0
         self._lock = threading.Lock()
@@ -29,17 +33,17 @@ class RateLimiter:
         :param per_second: requests a second.
         """
         with self._lock:
-            self._gaps[conn_id] = 1.0 / per_second
+            self._intervals[conn_id] = 1.0 / per_second
 
     def reserve(self, now: float) -> float:
-        """Reserve the next moment, and return how many seconds after ``now`` it is."""
+        """Reserve the time of the next request, and return how many seconds after ``now`` it is."""
         with self._lock:
-            moment = max(self._next, now)
-            self._next = moment + max(self._gaps.values())
-            return moment - now
+            reserved = max(self._next, now)
+            self._next = reserved + max(self._intervals.values())
+            return reserved - now
 
     def pause(self, now: float, seconds: float) -> None:
-        """Send no request for a while.
+        """Record that the service asks to pause.
 
         :param seconds: what the service asks for, limited to :data:`MAX_PAUSE`.
         """
@@ -56,7 +60,7 @@ _limiters_lock = threading.Lock()
 
 
 def rate_limiter_for(account: Account) -> RateLimiter:
-    """Return the rate limiter that this process uses for an account, with the account's present limit."""
+    """Return the rate limiter that this process uses for an account, with the account's current limit."""
     with _limiters_lock:
         limiter = _limiters.setdefault(account.identity, RateLimiter())
     limiter.set_limit(account.conn_id, account.max_requests_per_second)

@@ -154,8 +154,8 @@ class InstantlyAddLeadsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "campaign_id", "leads", "leads_path", "columns", "bad_rows_path", "options", "policy", "max_status_age",
-        "instantly_conn_id",
+        "campaign_id", "leads", "leads_path", "columns", "bad_rows_path", "options", "policy",
+        "max_status_age", "instantly_conn_id",
     )  # fmt: skip
     arguments: ClassVar[Mapping[str, Check]] = {
         "campaign_id": uuid,

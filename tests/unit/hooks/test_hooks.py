@@ -78,20 +78,20 @@ class TestConnection:
             ({"host": "https://[proxy"}, "not a URL"),
             ({"host": "https://a.example/\r\nX: y"}, "not a URL"),
             ({"host": "HTTP://proxy.example.com"}, "plain http"),
-            ({"extra": {"timeout": True}}, "'timeout' must be a number above 0"),
+            ({"extra": {"timeout": True}}, "'timeout' must be a number from 0.001 up"),
             (
                 {"extra": {"max_requests_per_second": 1e-300}},
-                "'max_requests_per_second' must be a number above 0",
+                "'max_requests_per_second' must be a number from 0.001 up",
             ),
-            ({"extra": {"timeout": 0}}, "'timeout' must be a number above 0"),
-            ({"extra": {"timeout": "soon"}}, "'timeout' must be a number above 0"),
+            ({"extra": {"timeout": 0}}, "'timeout' must be a number from 0.001 up"),
+            ({"extra": {"timeout": "soon"}}, "'timeout' must be a number from 0.001 up"),
             (
                 {"extra": {"max_requests_per_second": -1}},
-                "'max_requests_per_second' must be a number above 0",
+                "'max_requests_per_second' must be a number from 0.001 up",
             ),
             (
                 {"extra": {"max_requests_per_second": "inf"}},
-                "'max_requests_per_second' must be a number above 0",
+                "'max_requests_per_second' must be a number from 0.001 up",
             ),
         ],
     )
