@@ -29,9 +29,9 @@
     ├── LeadsUnaccountedError        Instantly does not account for every lead, or the plan is full
     └── SendsInterruptedError        the gate closed between two batches of leads, and may open again
 
-None of these derives from ``AirflowException``. So ``soft_fail=True`` skips a task after a timeout, and a wrong
-API key still fails it. Errors that Airflow has to act on (a closed gate, a submission that must not be repeated)
-derive from Airflow's own exceptions and are defined beside the tasks that raise them.
+None of these derives from ``AirflowException``. So ``soft_fail=True`` skips a task after a timeout, and a
+wrong API key still fails it. Errors that Airflow has to act on (a closed gate, a submission that must not be
+repeated) derive from Airflow's own exceptions and are defined beside the tasks that raise them.
 
 Two attributes of the class say what to do about an error:
 

@@ -62,7 +62,7 @@ def _without_header_warnings() -> Iterator[None]:
 
 
 class _Session(requests.Session):
-    """A session that ignores redirects; requests parses their ``Location`` even if it does not follow them."""
+    """A session that ignores redirects; requests would parse even one that it does not follow."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
