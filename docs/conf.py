@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_campaigns import __version__  # noqa: E402
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
+from airflow_provider_campaigns.rules.merge_tags import DIALECTS  # noqa: E402
 from airflow_provider_campaigns.rules.send_gate import RULES  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
@@ -54,6 +55,21 @@ class SendingCodes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         rows = [([_code(code.value)], rule.disposition.value, rule.advice) for code, rule in RULES.items()]
         return [_table(("Code", "Disposition", "Meaning and advice"), (34, 12, 54), rows)]
+
+
+class MergeTagDialects(SphinxDirective):
+    """Render a table of the merge tags that the tasks know, from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (
+                _codes(dialect.examples),
+                dialect.used_by,
+                "as literal only" if dialect.is_template else "passes",
+            )
+            for dialect in DIALECTS
+        ]
+        return [_table(("Merge tag", "Used by", "In a Dag"), (40, 44, 16), rows)]
 
 
 class ApiErrors(SphinxDirective):
@@ -102,6 +118,12 @@ def _row(cells: Sequence[Cell]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *content)) for content in contents))
 
 
+def _codes(texts: Sequence[str]) -> list[nodes.Node]:
+    """Return literals that are separated by commas."""
+    cells = [each for text in texts for each in (nodes.Text(", "), _code(text))]
+    return cells[1:]
+
+
 def _code(text: str) -> nodes.literal:
     return nodes.literal(text, text)
 
@@ -116,5 +138,6 @@ def _drop_docstring_of_type(_app: Sphinx, what: str, *described: Any) -> None:
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _drop_docstring_of_type)
     app.add_directive("sending-codes", SendingCodes)
+    app.add_directive("merge-tag-dialects", MergeTagDialects)
     app.add_directive("api-errors", ApiErrors)
     app.add_directive("other-errors", OtherErrors)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
 from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
+from airflow_provider_campaigns.sandbox.habits import check_habits
 
 Clock = Callable[[], datetime]
 Scripted = str | None | dict[str, Any]
@@ -46,6 +47,7 @@ class Options:
     :param campaign_cleaner_key_status: HTTP status for a wrong key, which the vendor does not document.
     :param instantly_key: as for Campaign Cleaner.
     :param instantly_scopes: the scopes of Instantly's keys.
+    :param habits: the names of the habits that are on.
     """
 
     processing_seconds: float = 3.0
@@ -54,6 +56,14 @@ class Options:
     campaign_cleaner_key_status: int = 401
     instantly_key: str | None = field(default=None, repr=False)
     instantly_scopes: tuple[str, ...] = ("all:all",)
+    habits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse unknown habits.
+
+        :raises ValueError: names the habit.
+        """
+        check_habits(self.habits)
 
 
 @dataclass
@@ -205,6 +215,8 @@ class SandboxState:
         self.job_outcomes: list[str] = []
         self.blocklist = {seed.BLOCKED_DOMAIN}
         self.scopes = self.options.instantly_scopes
+        self.habits = set(self.options.habits)
+        self.edge_requests = 0
         self.scripts: dict[str, list[Scripted]] = {}
         self.faults: list[Fault] = []
         self.requests: deque[LoggedRequest] = deque(maxlen=_REQUESTS_KEPT)

@@ -7,9 +7,12 @@ written to a file or to object storage, and the XCom holds the path.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from airflow_provider_campaigns.airflow_compat import line_reader
+from airflow_provider_campaigns.api.values import hide_url_secrets
 
 # The longest XCom of this provider as JSON, in bytes.
 MAX_XCOM_BYTES = 256 * 1024
@@ -23,26 +26,20 @@ def write(path: str, content: bytes) -> str:
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    try:
+    with _errors_with("Cannot write", path):
         target = ObjectStoragePath(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    except Exception as error:
-        # The error of a file system may not name the path.
-        raise OSError(f"Cannot write {path!r}: {type(error).__name__}: {error}") from error
     return str(target)
 
 
 def read_text(path: str) -> str:
-    """Return the content of a UTF-8 file.
+    """Return the content of a UTF-8 file, without a byte order mark.
 
     :raises OSError: it cannot be read; names the path.
     """
-    with open_text(path) as file:
-        try:
-            return file.read()
-        except Exception as error:
-            raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
+    with open_text(path) as file, _errors_with("Cannot read", path):
+        return file.read().removeprefix("\ufeff")
 
 
 def open_text(path: str) -> IO[str]:
@@ -52,11 +49,9 @@ def open_text(path: str) -> IO[str]:
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    try:
+    with _errors_with("Cannot read", path):
         source: Any = ObjectStoragePath(path)
         return line_reader(source.open("r", encoding="utf-8", newline=""))
-    except Exception as error:
-        raise OSError(f"Cannot read {path!r}: {type(error).__name__}: {error}") from error
 
 
 def check_xcom_size(result: Any, advice: str) -> None:
@@ -72,10 +67,12 @@ def check_xcom_size(result: Any, advice: str) -> None:
         )
 
 
-def check_path(value: Any, name: str) -> None:
-    """Refuse a value that is not a path.
-
-    :raises ValueError: names the argument.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} must be a string that is not empty, got {value!r}.")
+@contextmanager
+def _errors_with(what: str, path: str) -> Iterator[None]:
+    """Name the path in every error, which a file system may not do, and hide the signature of a URL."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - raised again with the path
+        reason = f"{type(error).__name__}: {error}"
+        shown = hide_url_secrets(reason)
+        raise OSError(f"{what} {hide_url_secrets(path)!r}: {shown}") from (error if shown == reason else None)

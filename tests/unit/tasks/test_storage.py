@@ -100,7 +100,17 @@ def test_xcom_size_is_that_of_its_json() -> None:
         storage.check_xcom_size({"html": "é" * (storage.MAX_XCOM_BYTES // 4)}, "x")
 
 
-@pytest.mark.parametrize("bad", ["", "  ", None, 5, Path("x"), ["x"]])
-def test_invalid_path_is_refused_with_the_name_of_the_argument(bad: Any) -> None:
-    with pytest.raises(ValueError, match="html_path must be a string that is not empty"):
-        storage.check_path(bad, "html_path")
+SIGNED = "nosuch://bucket/x.html?X-Amz-Signature=s3cret"
+
+
+@pytest.mark.parametrize("use", [storage.read_text, lambda path: storage.write(path, b"x")])
+def test_error_hides_the_signature_of_a_url(use: Any) -> None:
+    with pytest.raises(OSError, match=r"nosuch://bucket/x\.html\?…") as raised:
+        use(SIGNED)
+    assert "s3cret" not in f"{raised.value}{raised.value.__cause__}"
+
+
+def test_byte_order_mark_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.html"
+    path.write_bytes("\ufeff<p>é</p>".encode())
+    assert storage.read_text(str(path)) == "<p>é</p>"
