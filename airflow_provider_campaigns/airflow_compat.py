@@ -6,6 +6,7 @@ name. Features are detected. (:mod:`airflow_provider_campaigns.retries` needs Ai
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -34,17 +35,23 @@ __all__ = [
     "TRIGGERER_RENDERS_TEMPLATES",
     "AirflowSensorTimeout",
     "AirflowTaskTimeout",
+    "call_no_success_callback",
     "continues_elsewhere",
     "first_try_started_at",
+    "get_link",
     "is_deferral_failure",
     "is_deferral_timeout",
+    "is_from_mapping",
     "is_mapped",
     "line_reader",
     "mapped_arguments",
+    "save_link",
     "skip_tasks",
     "task_stats",
     "triggerer_stats",
 ]
+
+log = logging.getLogger(__name__)
 
 # Airflow 2 has no TaskDeferralTimeout; it raises a TaskDeferralError with this message.
 _DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout"
@@ -75,6 +82,11 @@ def continues_elsewhere(error: BaseException) -> bool:
 def is_mapped(task: Any) -> bool:
     """Return whether a task is mapped, itself or through its task group."""
     return isinstance(task, MappedOperator) or next(task.iter_mapped_task_groups(), None) is not None
+
+
+def is_from_mapping(task: Any) -> bool:
+    """Return whether Airflow made a task from a mapped one, on a worker."""
+    return bool(getattr(task, "_BaseOperator__from_mapped", False))
 
 
 def mapped_arguments(task: BaseOperator, context: Context) -> set[str]:
@@ -108,7 +120,55 @@ def _send_skip(skip: Any) -> None:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
         raise skip from None
-    SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=list(skip.tasks)))
+    message, comms = SkipDownstreamTasks(tasks=list(skip.tasks)), cast("Any", SUPERVISOR_COMMS)
+    if hasattr(comms, "send"):
+        comms.send(message)
+    else:  # the first versions of Airflow 3.0
+        comms.send_request(log, message)
+
+
+def call_no_success_callback(context: Context) -> None:
+    """Keep Airflow 2 from calling the ``on_success_callback`` of a task that ends as skipped."""
+    task: Any = getattr(context["ti"], "task", None)
+    if not AIRFLOW_V_3_0_PLUS and task is not None:
+        task.on_success_callback = None
+
+
+def save_link(context: Context, key: str, url: str) -> None:
+    """Save a link as an XCom that the web server can read.
+
+    Airflow 3 reads links from its database, without the XCom backend that a user configured.
+    """
+    ti: Any = context["ti"]
+    backend, standard = _xcom_classes()
+    if backend is standard:
+        ti.xcom_push(key=key, value=url)
+        return
+    standard.set(
+        key=key,
+        value=url,
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+    )
+
+
+def get_link(key: str, ti_key: Any) -> str:
+    """Return a saved link; empty where there is none."""
+    _, standard = _xcom_classes()
+    return standard.get_value(key=key, ti_key=ti_key) or ""
+
+
+def _xcom_classes() -> tuple[Any, Any]:
+    """Return the XCom backend that a user configured, and the one in which links are saved."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    try:
+        from airflow.sdk.bases.xcom import BaseXCom
+    except ImportError:  # Airflow 2 reads links through the backend, too
+        return XCom, XCom
+    return XCom, BaseXCom
 
 
 def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_campaigns.airflow_compat import get_link, save_link
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -28,12 +30,12 @@ class _SavedLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link; empty while the task does not know its campaign."""
-        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+        return get_link(self.xcom_key, ti_key)
 
     def save(self, context: Context, url: str) -> None:
         """Save the link."""
         if "ti" in context:  # absent where execute() is called by hand
-            context["ti"].xcom_push(key=self.xcom_key, value=url)
+            save_link(context, self.xcom_key, url)
 
 
 class CampaignCleanerLink(_SavedLink):

@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 from airflow_provider_campaigns import __version__  # noqa: E402
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
 from airflow_provider_campaigns.rules.lead_columns import KNOWN_HEADERS  # noqa: E402
+from airflow_provider_campaigns.rules.merge_tags import DIALECTS  # noqa: E402
 from airflow_provider_campaigns.rules.send_gate import RULES  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
@@ -63,6 +64,21 @@ class LeadColumns(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         rows = [([_code(field)], ", ".join(headers)) for field, headers in KNOWN_HEADERS.items() if headers]
         return [_table(("Field", "Headers, the first one found counts"), (20, 80), rows)]
+
+
+class MergeTagDialects(SphinxDirective):
+    """Render a table of the merge tags that the tasks know, from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (
+                _codes(dialect.examples),
+                dialect.used_by,
+                "as literal only" if dialect.is_template else "passes",
+            )
+            for dialect in DIALECTS
+        ]
+        return [_table(("Merge tag", "Used by", "In a Dag"), (40, 44, 16), rows)]
 
 
 class ApiErrors(SphinxDirective):
@@ -111,6 +127,12 @@ def _row(cells: Sequence[Cell]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *content)) for content in contents))
 
 
+def _codes(texts: Sequence[str]) -> list[nodes.Node]:
+    """Return literals that are separated by commas."""
+    cells = [each for text in texts for each in (nodes.Text(", "), _code(text))]
+    return cells[1:]
+
+
 def _code(text: str) -> nodes.literal:
     return nodes.literal(text, text)
 
@@ -126,5 +148,6 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _drop_docstring_of_type)
     app.add_directive("sending-codes", SendingCodes)
     app.add_directive("lead-columns", LeadColumns)
+    app.add_directive("merge-tag-dialects", MergeTagDialects)
     app.add_directive("api-errors", ApiErrors)
     app.add_directive("other-errors", OtherErrors)

@@ -1,4 +1,4 @@
-"""Launch a campaign: clean the newsletter, put it into the campaign, and add the leads only if that is healthy.
+"""Launch a campaign: clean the newsletter, update the campaign, and add the leads only if it is healthy.
 
 Needs the connections ``campaign_cleaner_default`` and ``instantly_default``. To try it without
 accounts, start ``python -m airflow_provider_campaigns.sandbox`` and set the two connections that it prints.

@@ -33,6 +33,7 @@ T = TypeVar("T")
 _MESSAGE_LENGTH = 300
 # Cloudflare's error code of a rate limit; its other codes mean that it blocks the client.
 _PROXY_RATE_LIMIT = 1015
+_PROXY_CODE = re.compile(r"1\d{3}", re.ASCII)
 # Valid in JSON, but not storable in every database of Airflow: half a surrogate pair, and a null character.
 _UNSTORABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _NULL_CHARACTER = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
@@ -198,10 +199,11 @@ def _proxy_error_code(payload: Any) -> int | None:
 
     https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
     """
-    if not isinstance(payload, Mapping) or not ({"cloudflare_error", "ray_id"} & payload.keys()):
+    if not isinstance(payload, Mapping):
         return None
-    code = payload.get("error_code")
-    return code if isinstance(code, int) and not isinstance(code, bool) else 0
+    code = str(payload.get("error_code"))
+    number = int(code) if _PROXY_CODE.fullmatch(code) else 0
+    return number if number or {"cloudflare_error", "ray_id"} & payload.keys() else None
 
 
 _ADVICE: dict[int, tuple[type[ApiError], str]] = {

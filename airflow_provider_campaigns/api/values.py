@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from typing import Any
+from uuid import UUID
 
 import pendulum
 
@@ -15,8 +16,8 @@ _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
-_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
-_QUOTED_LENGTH = 80
+_MAX_SHOWN = 80
+_URL = re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?:[^\s/?#@'\"]*:[^\s/?#@'\"]*@)?)([^\s?#'\"]*)(\?[^\s'\"]*)?")
 # What str() of a missing id looks like in Python, JSON and JavaScript.
 _MISSING = {"none", "null", "undefined"}
 
@@ -81,21 +82,17 @@ def can_be_a_status(text: str, max_length: int) -> bool:
     return 0 < len(text) <= max_length and text.isprintable()
 
 
-def without_query(text: str) -> str:
-    """Return a path or a message without the queries of the URLs in it, which may be signatures."""
-    return _QUERY.sub(r"\1?…", text)
-
-
 def check_uuid(value: Any, name: str) -> str:
-    """Return an id that may be part of a path.
+    """Return an id that may be part of a path, from a string or a ``uuid.UUID``.
 
     :param name: the argument, named in the error.
     :raises ValueError: it is not a UUID.
     """
-    if isinstance(value, str) and _UUID.fullmatch(value):
-        return value
+    text = _id_text(value)
+    if isinstance(text, str) and _UUID.fullmatch(text):
+        return text
     raise ValueError(
-        f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {_quoted(value)}."
+        f"{name} must be a UUID such as 019e18e2-a52f-78e7-96f2-b33ee19bb50a, got {shown(value)}."
     )
 
 
@@ -105,9 +102,10 @@ def check_path_id(value: Any, name: str) -> str:
     :param name: the argument, named in the error.
     :raises ValueError: it is not a valid id.
     """
-    if isinstance(value, str) and _PATH_ID.fullmatch(value) and value.lower() not in _MISSING:
-        return value
-    raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {_quoted(value)}.")
+    text = _id_text(value)
+    if isinstance(text, str) and _PATH_ID.fullmatch(text) and text.lower() not in _MISSING:
+        return text
+    raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {shown(value)}.")
 
 
 def check_opaque_id(value: Any, name: str) -> str:
@@ -116,17 +114,28 @@ def check_opaque_id(value: Any, name: str) -> str:
     :param name: the argument, named in the error.
     :raises ValueError: it is not a valid id.
     """
-    if isinstance(value, str) and _OPAQUE.fullmatch(value) and value.lower() not in _MISSING:
-        return value
+    text = _id_text(value)
+    if isinstance(text, str) and _OPAQUE.fullmatch(text) and text.lower() not in _MISSING:
+        return text
     raise ValueError(
-        f"{name} must be an id that Campaign Cleaner returned, got {_quoted(value)}. "
+        f"{name} must be an id that Campaign Cleaner returned, got {shown(value)}. "
         f"If it comes from another task, did that task push it?"
     )
 
 
-def _quoted(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _QUOTED_LENGTH else f"{text[:_QUOTED_LENGTH]}…"
+def _id_text(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error may show it: short, and a URL without its query and password."""
+    text = repr(hide_url_secrets(value)) if isinstance(value, str) else hide_url_secrets(repr(value))
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def hide_url_secrets(text: str) -> str:
+    """Return a text whose URLs have no query, which may be a signature, and no password."""
+    return _URL.sub(lambda url: f"{url[1]}{'…@' if url[2] else ''}{url[3]}{'?…' if url[4] else ''}", text)
 
 
 def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -> dict[str, Any]:
@@ -137,6 +146,7 @@ def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -
     :param name: the argument, named in the error.
     :raises ValueError: a name is unknown; the error suggests the nearest known one.
     """
+    more = options.get("more") or {}
     for each in options:
         if each not in known and each != "more":
             hint = near(each, known) or f" Known are {', '.join(sorted(known))}."
@@ -144,12 +154,11 @@ def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -
                 f"{name}: unknown option {each!r}.{hint} Pass an undocumented option as "
                 f"{name}={{'more': {{{each!r}: ...}}}}."
             )
-    more = options.get("more") or {}
-    if not isinstance(more, Mapping) or not all(isinstance(each, str) for each in more):
-        raise ValueError(f"{name}['more'] must be a mapping of undocumented options.")
-    if twice := sorted(options.keys() & more.keys()):
-        raise ValueError(f"{name}['more'] contains {', '.join(twice)}, which is set already.")
-    return {**{key: value for key, value in options.items() if key != "more"}, **more}
+    if not isinstance(more, Mapping):
+        raise ValueError(f"{name}: 'more' must be a mapping of undocumented options, got {shown(more)}.")
+    if twice := sorted(set(more) & set(options)):
+        raise ValueError(f"{name}: {', '.join(twice)} must not be in 'more' as well.")
+    return {**{key: value for key, value in options.items() if key in known}, **more}
 
 
 def near(word: Any, known: Collection[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,9 @@ from airflow_provider_campaigns.api.instantly import (
     Page,
     SendingStatus,
 )
+from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
+from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Policy, Verdict, judge
 from airflow_provider_campaigns.transport.retry import Retry
 
 
@@ -68,6 +71,38 @@ class InstantlyHook(ServiceHook):
     ) -> SendingStatus:
         """Fetch the sending status of a subsequence, from an event loop."""
         return await self.asend(api.get_subsequence_sending_status(subsequence_id), retry)
+
+    def get_verdict(
+        self,
+        campaign_id: str | None = None,
+        *,
+        subsequence_id: str | None = None,
+        policy: Mapping[str, str] | Policy | None = None,
+        max_status_age: timedelta = MAX_STATUS_AGE,
+        retry: Retry | None = None,
+    ) -> Verdict:
+        """Fetch a sending status, and return a send gate's verdict on it: ``verdict.open``.
+
+        :param campaign_id: the campaign; either this or ``subsequence_id``.
+        :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``.
+        :param max_status_age: how old the data of an opening response may be.
+        :raises ValueError: an argument is not valid.
+        :raises ApiError: the service did not respond. A malformed response is a verdict: not open.
+        """
+        if (campaign_id is None) == (subsequence_id is None):
+            raise ValueError("Set either campaign_id or subsequence_id.")
+        chosen = policy if isinstance(policy, Policy) else Policy.of(policy, max_status_age)
+        response: SendingStatus | ApiError
+        try:
+            if campaign_id is not None:
+                response = self.get_sending_status(campaign_id, retry=retry)
+            else:
+                response = self.get_subsequence_sending_status(str(subsequence_id), retry=retry)
+        except MalformedResponseError as error:
+            response = error
+        verdict = judge(response, chosen, datetime.now(timezone.utc))
+        self.metrics.verdict(verdict)
+        return verdict
 
     def get_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Fetch a campaign. Scope: ``campaigns:read``."""

@@ -7,14 +7,20 @@ Bodies are compared by meaning (:mod:`~airflow_provider_campaigns.rules.html`), 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_campaigns.rules.html import losses, same_meaning
+from airflow_provider_campaigns.rules.html import EMPTY_BODY, Loss, losses, same_meaning
 
-_HTML_FIELDS = frozenset({"body"})
-_MAX_NAMED = 3
+_MAX_NAMED = 5
+_LETTERS = 26
+_HTML_PLACE = re.compile(r"sequences\[\d+\]\.steps\[\d+\]\.variants\[\d+\]\.body")
+_SEQUENCE_PLACE = re.compile(
+    r"sequences\[\d+\]\.steps\[(?P<step>\d+)\]"
+    r"(?:\.variants\[(?P<variant>\d+)\](?:\.(?P<field>\S+))?|\.(?P<step_field>\S+))?"
+)
 
 
 def step_index(value: Any, name: str) -> int:
@@ -37,8 +43,7 @@ def variant_index(value: Any, name: str) -> int:
 
 def variant_name(step: int, variant: int, steps: int) -> str:
     """Return how Instantly names a variant: ``step 2 of 3, variant B``."""
-    letter = chr(ord("A") + variant) if variant < 26 else str(variant)  # noqa: PLR2004
-    return f"step {step + 1} of {steps}, variant {letter}"
+    return f"step {step + 1} of {steps}, variant {_letter(variant)}"
 
 
 def change_variant(
@@ -64,12 +69,23 @@ def change_variant(
         if not enable:
             raise ValueError(
                 f"The variant is disabled in Instantly ({name}), so its copy is never sent. Choose another "
-                f"one, or set "
-                f"enable_variant=True."
+                f"one, or set enable_variant=True."
             )
         variants[variant]["v_disabled"] = False
     variants[variant].update(copy)
     return list(sequences), name
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a campaign shows fields that were written.
+
+    :param lost: what it does not show, in words; the update has failed.
+    :param altered: bodies that it shows in another form, without their styles or comments for example.
+    """
+
+    lost: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
 
 
 def differing(wanted: Mapping[str, Any], campaign: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,67 +93,101 @@ def differing(wanted: Mapping[str, Any], campaign: Mapping[str, Any]) -> dict[st
     return {name: value for name, value in wanted.items() if not _same(campaign.get(name), value, name)}
 
 
-def missing(written: Mapping[str, Any], campaign: Mapping[str, Any]) -> list[str]:
-    """Return what a campaign does not show of the written fields, in words."""
-    found = [each for name, value in written.items() for each in _lost(campaign.get(name), value, name)]
-    return sorted(found)
+def shown_of(written: Mapping[str, Any], campaign: Mapping[str, Any]) -> Shown:
+    """Return what a campaign does not show, or shows in another form, of the written fields."""
+    found = [each for name, value in written.items() for each in _problems(campaign.get(name), value, name)]
+    return Shown(
+        tuple(sorted(text for text, is_lost in found if is_lost)),
+        tuple(sorted(text for text, is_lost in found if not is_lost)),
+    )
 
 
-def _same(found: Any, wanted: Any, name: str) -> bool:
-    """Return whether a found value means the same as the wanted one; an object may have more fields."""
-    if isinstance(wanted, Mapping):
-        return isinstance(found, Mapping) and all(
-            _same(found.get(key), value, str(key)) for key, value in wanted.items()
+def _same(found: Any, wanted: Any, place: str) -> bool:
+    """Return whether a found value means the same as the wanted one."""
+    return not any(_problems(found, wanted, place))
+
+
+def _problems(found: Any, wanted: Any, place: str) -> Iterator[tuple[str, bool]]:
+    """Yield where a found value differs from the wanted one, and whether something is lost there.
+
+    An object may have more fields than the wanted one.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for name, value in wanted.items():
+            yield from _problems(found.get(name), value, f"{place}.{name}")
+    elif _is_list(wanted) and _is_list(found):
+        yield from _list_problems(found, wanted, place)
+    elif _HTML_PLACE.fullmatch(place) and isinstance(wanted, str) and isinstance(found, str):
+        yield from _html_problems(found, wanted, place)
+    elif isinstance(wanted, str) and isinstance(found, str):
+        if found.split() != wanted.split():
+            yield _readable(place), True
+    elif not (found == wanted or (found is None and wanted == [])):
+        yield _readable(place), True
+
+
+def _list_problems(found: Sequence[Any], wanted: Sequence[Any], place: str) -> Iterator[tuple[str, bool]]:
+    if all(isinstance(each, str) for each in wanted):
+        if _as_set(found) != _as_set(wanted):
+            yield _readable(place), True
+    elif not place.startswith("sequences"):
+        left = list(found)
+        for value in wanted:
+            same = next((each for each in left if _same(each, value, place)), None)
+            if same is None:
+                yield _readable(place), True
+                return
+            left.remove(same)
+        if left:
+            yield _readable(place), True
+    elif len(found) != len(wanted):
+        yield f"{_readable(place)}: {len(found)} instead of {len(wanted)}", True
+    else:
+        for at, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            yield from _problems(one, other, f"{place}[{at}]")
+
+
+def _html_problems(found: str, wanted: str, place: str) -> Iterator[tuple[str, bool]]:
+    if same_meaning(wanted, found):
+        return
+    lost = [each for each in losses(wanted, found) if each.kind != "merge tag" or each.is_serious]
+    added = losses(found, wanted)
+    if lost:
+        hint = (
+            " (Instantly drops text outside of elements)"
+            if lost[-1].kind == "text" and lost[0] != EMPTY_BODY
+            else ""
         )
-    if isinstance(wanted, (list, tuple)):
-        return (
-            isinstance(found, (list, tuple))
-            and len(found) == len(wanted)
-            and _same_items(found, wanted, name)
-        )
-    if isinstance(wanted, str) and isinstance(found, str):
-        return same_meaning(found, wanted) if name in _HTML_FIELDS else found.split() == wanted.split()
-    return bool(found == wanted)
+        yield f"{_readable(place)}: lost {_named(lost)}{hint}", True
+    elif any(each.kind != "merge tag" or each.is_serious for each in added):
+        yield f"{_readable(place)}: still holds {_named(added)}", True
+    else:
+        yield _readable(place), False
 
 
-def _same_items(found: Sequence[Any], wanted: Sequence[Any], name: str) -> bool:
-    if _is_set(wanted):
-        return _as_set(found) == _as_set(wanted)
-    return all(_same(one, other, name) for one, other in zip(found, wanted, strict=True))
-
-
-def _lost(found: Any, wanted: Any, place: str) -> list[str]:
-    """Return where a found value lacks something of the wanted one."""
-    if isinstance(wanted, Mapping):
-        if not isinstance(found, Mapping):
-            return [place]
-        return [
-            each for key, value in wanted.items() for each in _lost(found.get(key), value, f"{place}.{key}")
-        ]
-    if isinstance(wanted, (list, tuple)) and not _is_set(wanted):
-        if not isinstance(found, (list, tuple)) or len(found) != len(wanted):
-            return [place]
-        pairs = enumerate(zip(found, wanted, strict=True))
-        return [each for at, (one, other) in pairs for each in _lost(one, other, f"{place}[{at}]")]
-    name = place.rpartition(".")[2]
-    if name in _HTML_FIELDS and isinstance(found, str) and isinstance(wanted, str):
-        gone = losses(wanted, found)
-        shown = "; ".join(map(str, gone[:_MAX_NAMED]))
-        return [f"{_readable(place)}: lost {shown}"] if gone else []
-    return [] if _same(found, wanted, name) else [_readable(place)]
+def _named(found: Sequence[Loss]) -> str:
+    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    return "; ".join(map(str, found[:_MAX_NAMED])) + more
 
 
 def _readable(place: str) -> str:
-    """Return a place in the sequences as Instantly names it."""
-    match = re.fullmatch(r"sequences\[\d+\]\.steps\[(\d+)\]\.variants\[(\d+)\]\.(\w+)", place)
-    if not match:
-        return place
-    letter = chr(ord("A") + int(match[2]) % 26)
-    return f"step {int(match[1]) + 1}, variant {letter}, {match[3]}"
+    """Return a place in the sequences as Instantly names it: ``step 2, variant B, body``."""
+    match = _SEQUENCE_PLACE.fullmatch(place)
+    if match is None:
+        return re.sub(r"sequences\[\d+\]\.steps", "steps", place)
+    step = f"step {int(match['step']) + 1}"
+    if match["variant"] is None:
+        return f"{step}, {match['step_field']}" if match["step_field"] else step
+    variant = f"{step}, variant {_letter(int(match['variant']))}"
+    return f"{variant}, {match['field']}" if match["field"] else variant
 
 
-def _is_set(values: Sequence[Any]) -> bool:
-    return bool(values) and all(isinstance(each, str) for each in values)
+def _letter(variant: int) -> str:
+    return chr(ord("A") + variant) if variant < _LETTERS else str(variant)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
 
 
 def _as_set(values: Sequence[Any]) -> set[str]:

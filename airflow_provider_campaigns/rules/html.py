@@ -1,11 +1,11 @@
 """Compare the HTML of two versions of a mail by what they mean to a reader and to the program that sends it.
 
-- *Meaning* is the visible text, the links, the images and the merge tags. Entities, attribute order, style
-  declarations and white space do not count.
+- *Meaning* is the visible text, the links, the images and the merge tags. How entities, quotes and white
+  space are written, and the order of attributes, classes and style declarations, do not count.
 - A merge tag counts only where it is written plainly: a URL-encoded ``%7B%7Bname%7D%7D`` is a lost one,
   because the sending program does not replace it.
 - lxml parses the HTML: it accepts every fragment and broken markup, and is fast enough for a mail of
-  megabytes.
+  megabytes. It builds no tree, so elements may be nested to any depth.
 """
 
 from __future__ import annotations
@@ -14,41 +14,61 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_provider_campaigns.rules.merge_tags import MERGE_TAG, is_placeholder, merge_tags
+from airflow_provider_campaigns.rules.html_reader import INVISIBLE, Reader, plain_url
+from airflow_provider_campaigns.rules.merge_tag_places import (
+    COMMENT,
+    HIDDEN,
+    HIDDEN_TAG,
+    TEXT,
+    PlacedTag,
+    hide_tags,
+)
+from airflow_provider_campaigns.rules.merge_tags import MERGE_TAG, merge_tags
 
-_WORD = re.compile(r"\w+", re.UNICODE)
-_INVISIBLE = frozenset({"head", "title", "script", "style", "template", "noscript"})
+_WORD = re.compile(r"\w+")
+_WORD_OR_SYMBOL = re.compile(r"\w+|[^\w\s]")
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+# Letters that have no decomposition in Unicode.
+_PLAIN_LETTERS = str.maketrans({
+    "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d",
+    "Đ": "D", "\u0131": "i",
+})  # fmt: skip
 _MAX_NAMED = 5
+_MAX_PLACES = 2
 
 
 @dataclass(frozen=True)
 class Loss:
     """Something that an HTML no longer holds.
 
-    :param kind: ``"merge tag"``, ``"link"``, ``"image"`` or ``"text"``.
+    :param kind: ``"the whole"`` (body), ``"merge tag"``, ``"link"``, ``"image"`` or ``"text"``.
     :param value: the merge tag, the URL or the words.
     :param before: how often it was there.
     :param after: how often it still is.
-    :param note: what happened to it, where that is known.
+    :param note: where it was and what happened to it, where that is known.
     :param is_serious: whether the mail must not be sent like that: a lost merge tag, or an empty body.
     """
 
     kind: str
     value: str
-    before: int
+    before: int = 1
     after: int = 0
     note: str = ""
     is_serious: bool = False
 
     def __str__(self) -> str:
-        count = f" ({self.before} before, {self.after} now)" if self.after else ""
-        return f"{self.kind} {self.value}{count}{f', {self.note}' if self.note else ''}"
+        count = f"{self.before} before, {self.after} now" if self.after else ""
+        notes = "; ".join(filter(None, (self.note, count)))
+        return f"{self.kind} {self.value}{f' ({notes})' if notes else ''}"
+
+
+EMPTY_BODY = Loss("the whole", "body", note="it is empty now", is_serious=True)
 
 
 class Html:
@@ -62,73 +82,71 @@ class Html:
 
     @property
     def is_empty(self) -> bool:
-        """Whether a reader sees nothing: no text, no image."""
-        return not self.words and not self.images
+        """Whether a reader sees nothing: no text, no image, no merge tag."""
+        visible = self.symbols or self._read.images or any(tag.zone == TEXT for tag in self.tags)
+        return not visible
 
     @cached_property
     def merge_tags(self) -> Counter[str]:
-        """How often each merge tag is written, in text, attributes and comments."""
-        return merge_tags(html.unescape(self.source))
+        """How often each merge tag is written, in its plain form."""
+        return Counter(tag.plain for tag in self.tags)
+
+    @property
+    def tags(self) -> list[PlacedTag]:
+        """The merge tags with their places."""
+        return self._hidden[1]
 
     @cached_property
     def words(self) -> Counter[str]:
         """How often each visible word occurs."""
-        return Counter(_WORD.findall(MERGE_TAG.sub(" ", " ".join(self._visible_text()))))
+        return Counter(_WORD.findall(self._text))
+
+    @cached_property
+    def symbols(self) -> Counter[str]:
+        """How often each visible word, punctuation mark and other character occurs."""
+        found = Counter(_WORD_OR_SYMBOL.findall(self._text.translate(_QUOTES)))
+        return Counter({each: n for each, n in found.items() if len(each) > 1 or _is_visible(each)})
 
     @cached_property
     def links(self) -> Counter[str]:
         """How often each URL is linked; a link that consists of a merge tag is not one of them."""
-        return Counter(url for url in self._attributes("href", "a", "area") if not is_placeholder(url))
+        return Counter(url for url in self._read.links if not MERGE_TAG.fullmatch(url))
 
     @cached_property
     def images(self) -> Counter[str]:
         """How often each image is shown."""
-        return Counter(url for url in self._attributes("src", "img") if not is_placeholder(url))
+        return Counter(url for url in self._read.images if not MERGE_TAG.fullmatch(url))
 
-    @cached_property
-    def canonical(self) -> tuple[Any, ...]:
-        """The elements and texts, without comments and everything that does not change the display.
+    @property
+    def canonical(self) -> Sequence[Any]:
+        """The elements and texts, without everything that does not change the display.
 
         Two versions with an equal canonical form are displayed alike.
         """
-        return tuple(_canonical(self._tree)) if self._tree is not None else ()
+        return self._read.tokens
 
     @cached_property
-    def _tree(self) -> Any:
+    def _hidden(self) -> tuple[str, list[PlacedTag]]:
+        return hide_tags(self.source)
+
+    @cached_property
+    def _text(self) -> str:
+        text = HIDDEN_TAG.sub(" ", "".join(self._read.text))
+        return text if text.isascii() else INVISIBLE.sub("", text)
+
+    @cached_property
+    def _read(self) -> Reader:
         # Imported here, because Dag parsing imports this module and parses no HTML.
-        import lxml.html
         from lxml import etree
 
-        parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True)
+        reader = Reader()
+        parser = etree.HTMLParser(target=reader, encoding="utf-8", huge_tree=True)
+        parser.feed(self._hidden[0].encode("utf-8", "replace") or b" ")
         try:
-            return lxml.html.document_fromstring(self.source.encode("utf-8", "replace"), parser=parser)
-        except (etree.ParserError, ValueError):  # nothing in it but comments or white space
-            return None
-
-    def _visible_text(self) -> Iterator[str]:
-        if self._tree is None:
-            return
-        from lxml import etree
-
-        hidden = 0
-        for event, element in etree.iterwalk(self._tree, events=("start", "end", "comment", "pi")):
-            is_invisible = element.tag in _INVISIBLE
-            if event == "start":
-                hidden += is_invisible
-                if element.text and not hidden:
-                    yield element.text
-            else:
-                hidden -= event == "end" and is_invisible
-                if element.tail and not hidden:
-                    yield element.tail
-
-    def _attributes(self, name: str, *tags: str) -> Iterator[str]:
-        if self._tree is None:
-            return
-        for element in self._tree.iter(*tags):
-            value = (element.get(name) or "").strip()
-            if value:
-                yield value
+            parser.close()
+        except etree.XMLSyntaxError:  # nothing in it but white space
+            reader.close()
+        return reader
 
 
 def same_meaning(one: str, other: str) -> bool:
@@ -136,85 +154,114 @@ def same_meaning(one: str, other: str) -> bool:
     if one == other:
         return True
     first, second = Html(one), Html(other)
-    return first.canonical == second.canonical and first.merge_tags == second.merge_tags
+    return first.merge_tags == second.merge_tags and first.canonical == second.canonical
 
 
 def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
-    """Return what the second version no longer holds of the first, merge tags first.
+    """Return what the second version no longer holds of the first, the most serious first.
 
-    :param fold: compare words without accents, for a cleaner that replaces them.
+    :param fold: compare words without accents and ignore other characters, for a cleaner that replaces them.
     """
     old, new = Html(before), Html(after)
-    encoded = merge_tags(unquote(html.unescape(after)))
-    lost = [
-        Loss("merge tag", tag, count, new.merge_tags[tag],
-             "URL-encoded" if encoded[tag] > new.merge_tags[tag] else "", is_serious=True)
-        for tag, count in old.merge_tags.items() if new.merge_tags[tag] < count
-    ]  # fmt: skip
-    for kind, was, now in (("link", old.links, new.links), ("image", old.images, new.images)):
-        known = {_plain_url(url) for url in now}
-        lost += [Loss(kind, url, count) for url, count in was.items() if _plain_url(url) not in known]
-    missing = _fold(old.words, fold=fold) - _fold(new.words, fold=fold)
+    lost = [EMPTY_BODY] if new.is_empty and not old.is_empty else []
+    lost += _lost_tags(old, new)
+    lost += _lost_links(old.links, new.links)
+    if new.images.total() < old.images.total():
+        lost += [
+            Loss("image", url, count, new.images[url]) for url, count in (old.images - new.images).items()
+        ]
+    missing = _folded(old.words) - _folded(new.words) if fold else old.symbols - new.symbols
     if missing:
         words = list(missing)
         more = f" and {len(words) - _MAX_NAMED} more words" if len(words) > _MAX_NAMED else ""
-        lost.append(Loss("text", " ".join(map(repr, words[:_MAX_NAMED])) + more, sum(missing.values())))
+        lost.append(Loss("text", " ".join(map(repr, words[:_MAX_NAMED])) + more))
     return lost
 
 
 def damage(original: str, cleaned: str) -> list[Loss]:
     """Return what cleaning lost of the original: merge tags, links, images and visible text."""
-    if Html(cleaned).is_empty and not Html(original).is_empty:
-        return [Loss("body", "is empty", 1, is_serious=True), *losses(original, cleaned, fold=True)]
     return losses(original, cleaned, fold=True)
 
 
-def _plain_url(url: str) -> str:
-    """Return a URL in a form that is the same however its characters are escaped."""
-    return unquote(url).rstrip("/").casefold()
+def encoded_tags(source: str) -> list[str]:
+    """Return the merge tags that are URL-encoded, so that the sending program does not replace them."""
+    return list(merge_tags(unquote(source)) - merge_tags(source)) if "%" in source else []
 
 
-def _fold(words: Counter[str], *, fold: bool) -> Counter[str]:
-    if not fold:
-        return words
+def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
+    if not old.merge_tags - new.merge_tags and _zones(old) == _zones(new):
+        return
+    before, after = _zones(old), _zones(new)
+    encoded = entities = Counter[str]()
+    if old.merge_tags - new.merge_tags:
+        encoded = merge_tags(unquote(unquote(new.source)))
+        entities = merge_tags(html.unescape(new.source))
+    for plain, was in before.items():
+        now = after.get(plain, Counter())
+        gone = was - now
+        left = now.total()
+        if not gone or (not gone[TEXT] and left >= was.total()):
+            continue
+        notes = [_places(old, new, plain)]
+        if encoded[plain] > left:
+            notes.append("URL-encoded now")
+        elif entities[plain] > left:
+            notes.append("its braces are written as entities now")
+        first = next(tag for tag in old.tags if tag.plain == plain)
+        only_hidden = set(was) == {HIDDEN}
+        is_serious = bool(gone[TEXT] or (gone[COMMENT] and first.is_control) or not (left or only_hidden))
+        yield Loss("merge tag", first.written, was.total(), left, "; ".join(notes), is_serious)
+
+
+def _zones(version: Html) -> Mapping[str, Counter[str]]:
+    """Return in which zones each merge tag is, and how often."""
+    found: dict[str, Counter[str]] = {}
+    for tag in version.tags:
+        found.setdefault(tag.plain, Counter())[tag.zone] += 1
+    return found
+
+
+def _places(old: Html, new: Html, plain: str) -> str:
+    """Return the places where a merge tag is missing, in words."""
+    before, after = (Counter(tag.place for tag in each.tags if tag.plain == plain) for each in (old, new))
+    places = list(before - after)
+    more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
+    return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
+
+
+def _lost_links(old: Counter[str], new: Counter[str]) -> Iterator[Loss]:
+    before, after = _by_plain_url(old), _by_plain_url(new)
+    shown = {plain_url(url): url for url in reversed(old)}
+    for plain, count in (before - after).items():
+        is_relative = ":" not in plain.partition("/")[0]
+        path = "/" + plain.lstrip("./")
+        is_resolved = is_relative and path != "/" and not after[plain]
+        if not (is_resolved and any(each.endswith(path) for each in after)):
+            yield Loss("link", shown[plain], before[plain], before[plain] - count)
+
+
+def _by_plain_url(urls: Counter[str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for url, count in urls.items():
+        found[plain_url(url)] += count
+    return found
+
+
+def _folded(words: Counter[str]) -> Counter[str]:
     folded: Counter[str] = Counter()
     for word, count in words.items():
-        plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode().casefold()
-        if plain:
-            folded[plain] += count
+        folded[_fold(word)] += count
     return folded
 
 
-def _canonical(tree: Any) -> Iterator[tuple[Any, ...]]:
-    """Yield the elements and texts of a tree in document order."""
-    from lxml import etree
-
-    for event, element in etree.iterwalk(tree, events=("start", "end", "comment", "pi")):
-        if event == "start":
-            yield ("<", element.tag, frozenset(_canonical_attributes(element.attrib.items())))
-            yield from _canonical_text(element.text)
-        elif event == "end":
-            yield (">", element.tag)
-        if event != "start":
-            yield from _canonical_text(element.tail)
+@lru_cache(maxsize=4096)
+def _fold(word: str) -> str:
+    """Return a word without accents and case; one of another script stays as it is."""
+    if word.isascii():
+        return word.casefold()
+    plain = unicodedata.normalize("NFKD", word.translate(_PLAIN_LETTERS)).encode("ascii", "ignore").decode()
+    return (plain or word).casefold()
 
 
-def _canonical_text(text: str | None) -> Iterator[tuple[str, str]]:
-    words = " ".join((text or "").split())
-    if words:
-        yield ("text", words)
-
-
-def _canonical_attributes(attributes: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
-    for name, value in attributes:
-        if name == "style":
-            yield (
-                name,
-                frozenset(
-                    " ".join(each.replace(":", ": ").split()) for each in value.split(";") if each.strip()
-                ),
-            )
-        elif name == "class":
-            yield name, frozenset(value.split())
-        else:
-            yield name, " ".join(value.split())
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] != "C"

@@ -188,8 +188,8 @@ def format_of(path: Any, name: str) -> str:
     :raises ValueError: the path has another ending.
     """
     given = path.lower() if isinstance(path, str) else ""
-    without_query = given.partition("?")[0]
-    for ending in (given, without_query):
+    hide_url_secrets = given.partition("?")[0]
+    for ending in (given, hide_url_secrets):
         if ending.endswith(".csv"):
             return "csv"
         if ending.endswith((".jsonl", ".ndjson")):

@@ -1,52 +1,164 @@
-"""Merge tags: the placeholders in a mail that the sending program replaces."""
+"""Merge tags: the placeholders in a mail that the sending program replaces.
+
+Every pattern begins with a fixed character and cannot match across its own opening characters, so a search is
+linear in the length of the text.
+"""
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
-# A notation of merge tags: where it is used, an example, and its pattern.
-DIALECTS: tuple[tuple[str, str, str], ...] = (
-    (
-        "Instantly, HubSpot, Brevo, Klaviyo, Handlebars, Liquid, Jinja",
-        "{{firstName}}",
-        r"\{\{\{?[^{}]{1,300}\}?\}\}",
+_BRACED = r"[^{}]*(?:\{[^{}]*\}[^{}]*|\{\{[^{}]*\}\}[^{}]*)*"
+_CHOICE = r"(?:[^{}|<>]|\{\{[^{}]{0,100}\}\}){0,500}"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A notation of merge tags.
+
+    :param used_by: the programs that use it.
+    :param examples: how it is written.
+    :param pattern: a regular expression.
+    :param in_css: whether it cannot be confused with CSS or a script.
+    :param is_template: whether Airflow takes it for a template.
+    """
+
+    used_by: str
+    examples: tuple[str, ...]
+    pattern: str
+    in_css: bool = False
+    is_template: bool = False
+
+
+DIALECTS: tuple[Dialect, ...] = (
+    Dialect(
+        "Instantly, HubSpot, Klaviyo, Brevo, Braze, SendGrid; Handlebars, Liquid, Jinja",
+        ("{{firstName}}", "{{{body}}}", "{{RANDOM | Hi | Hello}}"),
+        rf"\{{\{{\{{(?![{{}}]){_BRACED}\}}\}}\}}|\{{\{{(?![{{}}]){_BRACED}\}}\}}",
+        in_css=True,
+        is_template=True,
     ),
-    ("Liquid, Jinja (tags)", "{% if city %}", r"\{%[^%]{1,300}%\}"),
-    (
-        "Instantly (links), MailerLite",
-        "{unsubscribe_link}, {$name}",
-        r"(?<![{$])\{\$?[A-Za-z_][\w.]{0,80}\}(?!\})",
+    Dialect(
+        "Liquid, Jinja, Django: conditions and loops",
+        ("{% if city %}", "{% unsubscribe %}"),
+        r"\{%(?:[^%{]|%(?!\})|\{(?!%)){1,2000}%\}",
+        in_css=True,
+        is_template=True,
     ),
-    ("Spintax", "{Hi|Hello}", r"(?<!\{)\{[^{}|<>;]{0,200}(?:\|[^{}|<>;]{0,200})+\}(?!\})"),
-    ("Mailchimp, Mandrill", "*|FNAME|*", r"\*\|[^|]{1,200}\|\*"),
-    ("Salesforce Marketing Cloud", "%%first_name%%", r"%%[^%\s][^%]{0,200}%%"),
-    ("ActiveCampaign", "%FIRSTNAME%", r"(?<!%)%[A-Z][A-Z0-9_-]{1,80}%(?!%)"),
-    ("Salesforce", "{!Contact.FirstName}", r"\{![A-Za-z_][\w.]{0,80}\}"),
-    (
-        "Adobe Campaign, Iterable (catalogue)",
-        "[[name]], <%= name %>",
-        r"\[\[[^\[\]]{1,200}\]\]|<%[^%]{1,200}%>",
+    Dialect(
+        "Mailchimp, Mandrill", ("*|FNAME|*", "*|IF:CITY|*"), r"\*\|[^|<>]{1,200}\|\*", in_css=True
     ),
-    ("Campaign Monitor", "[firstname,fallback=there]", r"\[[a-z]{1,40},\s*fallback=[^\]]{0,100}\]"),
-    ("Marketo, Java templates", "${lead.FirstName}", r"\$\{[A-Za-z_][\w.:\- ]{0,100}\}"),
-    ("Keap", "~Contact.FirstName~", r"~[A-Za-z]{1,40}(?:\.[A-Za-z_]{1,40})+~"),
+    Dialect(
+        "Pardot, Salesforce Marketing Cloud, Acoustic",
+        ("%%first_name%%", "%%=v(@x)=%%"),
+        r"%%(?=[^%\s<])(?:[^%]|%(?!%)){1,300}%%",
+        in_css=True,
+    ),
+    Dialect(
+        "EJS, ERB, Adobe Campaign",
+        ("<%= name %>", "<% if (city) { %>"),
+        r"<%(?:[^%<]|%(?!>)|<(?!%)){1,2000}%>",
+        in_css=True,
+    ),
+    Dialect(
+        "Instantly (links), Sailthru, GMass, MailerLite",
+        ("{unsubscribe_link}", "{First Name}", "{$name}"),
+        r"\{(?<![{$]\{)\$?[A-Za-z_][\w. -]{0,80}\}(?!\})",
+    ),
+    Dialect(
+        "Spintax", ("{Hi|Hello}",), rf"\{{(?<!\{{\{{){_CHOICE}(?:\|{_CHOICE})+\}}(?!\}})"
+    ),
+    Dialect(
+        "Salesforce, AWeber", ("{!Contact.FirstName}",), r"\{![A-Za-z_][\w.]{0,80}\}"
+    ),
+    Dialect(
+        "ActiveCampaign",
+        ("%FIRSTNAME%",),
+        r"%(?<![%\w]%)[A-Z][A-Z0-9_-]{2,80}%(?![%0-9A-Fa-f])",
+    ),
+    Dialect(
+        "Mailgun",
+        ("%recipient.name%", "%unsubscribe_url%"),
+        r"%(?:recipient[._][\w.-]{1,60}|(?:tag_|mailing_list_)?unsubscribe_(?:url|email))%",
+    ),
+    Dialect("GetResponse, Omnisend, Mailjet", ("[[firstname]]",), r"\[\[[^\[\]<>]{1,200}\]\]"),
+    Dialect(
+        "Campaign Monitor, MailPoet, Mosaico, phpList",
+        ("[firstname,fallback=there]", "[subscriber:firstname]", "[unsubscribe_link]", "[UNSUBSCRIBEURL]"),
+        r"\[(?:[A-Za-z]{1,40},\s{0,9}fallback=[^\[\]]{0,100}|[a-z]{1,40}:[^\[\]<>\s][^\[\]<>]{0,100}"
+        r"|[A-Za-z]+(?:_[A-Za-z]+)+|[A-Z]{4,40}URL)\]",
+    ),
+    Dialect(
+        "Campaign Monitor: elements",
+        ("<unsubscribe>", "<webversion>"),
+        r"</?(?i:unsubscribe|webversion|preferences|forwardtoafriend|currentday|currentmonthname|currentyear)"
+        r"(?=[\s/>])[^<>]{0,2000}>",
+    ),
+    Dialect(
+        "Adobe Journey Optimizer, Marketo, Zoho",
+        ("${lead.FirstName}", "$[FNAME|there]$"),
+        r"\$\{[A-Za-z_][\w.:\- ]{0,100}\}|\$\[[^\[\]<>]{1,100}\]\$",
+    ),
+    Dialect("Keap", ("~Contact.FirstName~",), r"~[A-Za-z]{1,40}(?:\.[A-Za-z_]{1,40}){1,9}~"),
+    Dialect("Dotdigital", ("@FIRSTNAME@",), r"@[A-Z][A-Z0-9_]{2,40}@"),
+)  # fmt: skip
+MERGE_TAG = re.compile("|".join(each.pattern for each in DIALECTS))
+MERGE_TAG_IN_CSS = re.compile("|".join(each.pattern for each in DIALECTS if each.in_css))
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?://)?/?")
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
+_IGNORED = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\xad]+")
+_QUOTES = str.maketrans('"\u2018\u2019\u201c\u201d`', "''''''")  # fmt: skip
+_STRUCTURE = re.compile(r"\s*[\[{]\s*['\"]")
+_HTML_ELEMENT = re.compile(
+    r"<(?:!doctype|!--|/?(?:html|head|body|title|meta|style|link|center|div|p|span|font|a|b|i|u|s|em|strong"
+    r"|small|big|br|hr|img|table|thead|tbody|tfoot|tr|td|th|caption|ul|ol|li|dl|dt|dd|h[1-6]|pre|blockquote"
+    r"|section|article|header|footer|main|nav|aside|figure|figcaption|button|sub|sup|code|del|ins|mark|abbr"
+    r"|address|picture|video|map|area|label|form|input|svg|o:p|v:\w+)(?=[\s/>]))",
+    re.IGNORECASE,
 )
-MERGE_TAG = re.compile("|".join(f"(?:{pattern})" for _, _, pattern in DIALECTS))
-_TAG = re.compile(r"<[a-zA-Z!/][^<>]*>")
 
 
 def merge_tags(text: str) -> Counter[str]:
-    """Return how often each merge tag occurs in a string, white space inside it aside."""
-    return Counter("".join(match.group().split()) for match in MERGE_TAG.finditer(text))
+    """Return how often each merge tag occurs in a string, in its plain form (:func:`plain_tag`)."""
+    return Counter(plain_tag(match.group()) for match in MERGE_TAG.finditer(text))
+
+
+@lru_cache(maxsize=4096)
+def plain_tag(tag: str) -> str:
+    """Return a merge tag without white space, with decoded entities and single quotes.
+
+    Two tags with an equal plain form mean the same.
+    """
+    text = html.unescape(tag) if "&" in tag else tag
+    if tag[0] != "<" and "<" in text:
+        text = _MARKUP.sub("", text)
+    return _IGNORED.sub("", text).translate(_QUOTES)
 
 
 def is_placeholder(url: str) -> bool:
-    """Return whether a URL is a merge tag and nothing else, such as ``{unsubscribe_link}``."""
-    return MERGE_TAG.fullmatch(unquote(url.strip())) is not None
+    """Return whether a URL has a merge tag in place of its host, such as ``{unsubscribe_link}``.
+
+    Such a URL cannot be checked, because it leads nowhere before the mail is sent.
+    """
+    address = unquote(html.unescape(url)).strip()
+    return MERGE_TAG.match(address) is not None or (
+        (scheme := _SCHEME.match(address)) is not None and MERGE_TAG.match(address, scheme.end()) is not None
+    )
+
+
+def is_resolved_placeholder(url: str) -> bool:
+    """Return whether the path of a URL is a merge tag: a placeholder that was resolved against a base URL."""
+    _, separator, rest = unquote(html.unescape(url)).strip().partition("://")
+    path = rest.partition("/")[2]
+    return bool(separator) and MERGE_TAG.fullmatch(path) is not None
 
 
 def looks_like_html(text: str) -> bool:
-    """Return whether a string contains at least one HTML tag."""
-    return _TAG.search(text) is not None
+    """Return whether a string contains at least one element of HTML, and is no list or object as text."""
+    return _HTML_ELEMENT.search(text) is not None and not _STRUCTURE.match(text)

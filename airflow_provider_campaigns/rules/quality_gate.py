@@ -10,14 +10,14 @@ counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
 from airflow_provider_campaigns.api.values import number_or_none
-from airflow_provider_campaigns.rules.merge_tags import is_placeholder
+from airflow_provider_campaigns.rules.merge_tags import is_placeholder, is_resolved_placeholder
 
 _MAX_SHOWN = 10
 _MAX_SHOWN_LENGTH = 200
@@ -149,23 +149,37 @@ def _without_links(analysis: Mapping[str, Any], ignored: Sequence[str]) -> Mappi
 
     A count of the service that includes such links is lowered by their number.
     """
+    patterns = [_pattern(each) for each in ignored]
 
     def counts(link: Any) -> bool:
         url = _name(link)
-        return not (is_placeholder(url) or any(fnmatchcase(url, pattern) for pattern in ignored))
+        return not (is_placeholder(url) or any(each.fullmatch(_plain(url)) for each in patterns))
+
+    def counts_as_broken(link: Any) -> bool:
+        return counts(link) and not is_resolved_placeholder(_name(link))
 
     changed = dict(analysis)
-    for listed, count in (("broken_links", None), ("blacklisted_links", "blacklisted_links_found")):
-        _drop(changed, listed, count, counts)
+    _drop(changed, "broken_links", None, counts_as_broken)
+    _drop(changed, "blacklisted_links", "blacklisted_links_found", counts)
     links = analysis.get("all_link_list")
     if isinstance(links, list):
-        changed["all_link_list"] = [link for link in links if counts(link)]
-        excused = sum(isinstance(link, Mapping) and link.get("link_is_broken") is True and not counts(link)
-                      for link in links)  # fmt: skip
+        changed["all_link_list"] = [link for link in links if counts_as_broken(link)]
+        excused = sum(
+            isinstance(link, Mapping) and link.get("link_is_broken") is True and not counts_as_broken(link)
+            for link in links
+        )
         number = _number(analysis.get("broken_links"))
         if number is not None:
             changed["broken_links"] = max(number - excused, 0.0)
     return changed
+
+
+def _pattern(ignored: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, _plain(ignored).split("*"))), re.DOTALL)
+
+
+def _plain(url: str) -> str:
+    return url.strip().rstrip("/").casefold()
 
 
 def _drop(analysis: dict[str, Any], listed: str, count: str | None, counts: Callable[[Any], bool]) -> None:

@@ -140,6 +140,11 @@ class Verdict:
     next_poll_at: datetime | None = None
     issue_seconds: float | None = None
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether a person has to act: waiting does not help, and there is something left to send."""
+        return self.disposition is Disposition.CLOSED
+
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values, times in ISO 8601."""
         return {

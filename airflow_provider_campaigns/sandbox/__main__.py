@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from airflow_provider_campaigns.sandbox.habits import HABITS, check_habits
 from airflow_provider_campaigns.sandbox.server import check_loopback, serve
 from airflow_provider_campaigns.sandbox.state import Options, SandboxState
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         instantly_key=options.instantly_key,
         instantly_scopes=tuple(filter(None, options.instantly_scopes.split(","))),
         unaccounted_leads=tuple(filter(None, options.unaccounted_leads.split(","))),
+        habits=tuple(options.habits),
     )
     try:
         asyncio.run(_serve_until_signal(SandboxState(settings), host, options.port))
@@ -68,6 +70,15 @@ def _export(name: str, url: str, key: str | None) -> str:
     return f"export AIRFLOW_CONN_{name.upper()}_DEFAULT='{connection}'"
 
 
+def _habits(names: str) -> tuple[str, ...]:
+    found = tuple(filter(None, names.split(",")))
+    try:
+        check_habits(found)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Options()
     parser = argparse.ArgumentParser(
@@ -102,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         help="scopes of Instantly's key, such as campaigns:read,leads:all")  # fmt: skip
     add("--unaccounted-leads", default=",".join(defaults.unaccounted_leads), metavar="EMAILS",
         help="addresses that Instantly accepts, but neither adds nor counts")  # fmt: skip
+    add("--habits", type=_habits, default=(), metavar="NAMES",
+        help=f"reported habits of the services that are on: {', '.join(HABITS)}")  # fmt: skip
     return parser
 
 

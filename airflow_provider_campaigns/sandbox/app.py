@@ -1,7 +1,7 @@
 """The aiohttp application around the services' plain functions.
 
-The middlewares in order: log the request, apply a fault, translate errors, check the key; then the function
-of the route runs.
+The middlewares in order: log the request, apply a fault, answer at the edge, translate errors, check the
+key; then the function of the route runs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from airflow_provider_campaigns.sandbox.exchange import (
     json_reply,
     reason_phrase,
 )
+from airflow_provider_campaigns.sandbox.habits import edge_error, edge_reply
 from airflow_provider_campaigns.sandbox.instantly import routes as instantly
 from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal as instantly_default_refusal
 from airflow_provider_campaigns.sandbox.instantly.errors import refusal as instantly_refusal
@@ -56,7 +57,8 @@ class _Api:
 def create_app(state: SandboxState) -> web.Application:
     """Return the application that serves both APIs and the control API from a state."""
     app = web.Application(
-        client_max_size=0, middlewares=[_log_request, _apply_fault, _translate_errors, _check_key]
+        client_max_size=0,
+        middlewares=[_log_request, _apply_fault, _answer_at_edge, _translate_errors, _check_key],
     )
     app[_STATE] = state
     for api in _APIS:
@@ -137,6 +139,17 @@ async def _apply_fault(request: web.Request, handler: Handler) -> web.StreamResp
     if fault.drop is None:
         return response
     return _drop_connection(request, _partial_response(response, fault.drop), reset=fault.drop == "headers")
+
+
+@web.middleware
+async def _answer_at_edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer as the proxy in front of Instantly, if such a habit is on."""
+    state, api = request.app[_STATE], _api_of(request.path)
+    if api is None or api.name != "instantly":
+        return await handler(request)
+    state.edge_requests += 1
+    code = edge_error(state.habits, state.edge_requests)
+    return await handler(request) if code is None else _to_response(edge_reply(code))
 
 
 @web.middleware

@@ -1,4 +1,4 @@
-"""The control API below ``/_sandbox``: shows data, plays lists of responses, adds faults."""
+"""The control API below ``/_sandbox``: shows data, plays lists of responses, adds faults, sets habits."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_campaigns.sandbox.exchange import (
     json_reply,
     reason_phrase,
 )
+from airflow_provider_campaigns.sandbox.habits import HABITS, check_habits
 from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
 from airflow_provider_campaigns.sandbox.seed import timestamp
 from airflow_provider_campaigns.sandbox.shape import first_problem, has_type
@@ -61,6 +62,7 @@ def _state(state: SandboxState, request: Request) -> Reply:
             "time": timestamp(now),
             "requests": len(state.requests),
             "faults": [asdict(fault) for fault in list(state.faults)],
+            "habits": sorted(state.habits),
             "campaign_cleaner": {
                 "credits": state.credits,
                 "counts": Counter(campaign["status"] for campaign in submitted),
@@ -116,6 +118,21 @@ def _add_faults(state: SandboxState, request: Request) -> Reply:
 def _clear_faults(state: SandboxState, request: Request) -> Reply:
     state.faults.clear()
     return json_reply([])
+
+
+def _set_habits(state: SandboxState, request: Request) -> Reply:
+    if not isinstance(request.body, list) or not all(isinstance(each, str) for each in request.body):
+        raise refusal("body must be a list of habits")
+    try:
+        check_habits(request.body)
+    except ValueError as error:
+        raise refusal(str(error)) from None
+    state.habits = set(request.body)
+    return json_reply(sorted(state.habits))
+
+
+def _list_habits(state: SandboxState, request: Request) -> Reply:
+    return json_reply({name: {"on": name in state.habits, "meaning": text} for name, text in HABITS.items()})
 
 
 def _set_submitted(state: SandboxState, request: Request) -> Reply:
@@ -194,6 +211,8 @@ ROUTES = (
     Route("POST", "/_sandbox/reset", _reset),
     Route("POST", "/_sandbox/faults", _add_faults),
     Route("DELETE", "/_sandbox/faults", _clear_faults),
+    Route("GET", "/_sandbox/habits", _list_habits),
+    Route("POST", "/_sandbox/habits", _set_habits),
     Route("POST", "/_sandbox/campaign-cleaner/campaigns/{id}", _set_submitted),
     Route("POST", "/_sandbox/instantly", _set_workspace),
     Route("POST", _JOBS, _script_jobs),

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
 from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
+from airflow_provider_campaigns.sandbox.habits import check_habits
 
 Clock = Callable[[], datetime]
 Scripted = str | None | dict[str, Any]
@@ -47,6 +48,7 @@ class Options:
     :param instantly_key: as for Campaign Cleaner.
     :param instantly_scopes: the scopes of Instantly's keys.
     :param unaccounted_leads: a habit of Instantly: addresses that it accepts, but neither adds nor counts.
+    :param habits: the names of the habits that are on.
     """
 
     processing_seconds: float = 3.0
@@ -56,6 +58,14 @@ class Options:
     instantly_key: str | None = field(default=None, repr=False)
     instantly_scopes: tuple[str, ...] = ("all:all",)
     unaccounted_leads: tuple[str, ...] = ()
+    habits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse unknown habits.
+
+        :raises ValueError: names the habit.
+        """
+        check_habits(self.habits)
 
 
 @dataclass
@@ -208,6 +218,8 @@ class SandboxState:
         self.blocklist = {seed.BLOCKED_DOMAIN}
         self.scopes = self.options.instantly_scopes
         self.unaccounted_leads = {email.lower() for email in self.options.unaccounted_leads}
+        self.habits = set(self.options.habits)
+        self.edge_requests = 0
         self.scripts: dict[str, list[Scripted]] = {}
         self.faults: list[Fault] = []
         self.requests: deque[LoggedRequest] = deque(maxlen=_REQUESTS_KEPT)

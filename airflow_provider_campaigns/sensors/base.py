@@ -26,13 +26,25 @@ from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, MIN_SLEEP, Polling
 from airflow_provider_campaigns.rules.statuses import StatusRule
-from airflow_provider_campaigns.tasks.arguments import Check, check_rendered, count, restore, strict_flag
+from airflow_provider_campaigns.tasks.arguments import (
+    Check,
+    check_rendered,
+    count,
+    duration,
+    rendered_fields,
+    restore,
+    strict_flag,
+)
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
+from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+_WAITS_FOR = "waits_for"
 
 
 class WaitSensor(BaseSensorOperator):
@@ -44,7 +56,12 @@ class WaitSensor(BaseSensorOperator):
 
     # What to do after a timeout.
     advice: ClassVar[str]
-    arguments: ClassVar[Mapping[str, Check]]
+    arguments: ClassVar[Mapping[str, Check]] = {
+        "deferrable": strict_flag,
+        "max_failures": count,
+        "poke_interval": duration,
+        "timeout": duration,
+    }
 
     def __init__(self, *, deferrable: bool, max_failures: int = MAX_FAILURES, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -53,8 +70,8 @@ class WaitSensor(BaseSensorOperator):
                 "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "
                 "less often by itself, and survives failures up to max_failures in a row."
             )
-        self.deferrable = strict_flag(deferrable, "deferrable")
-        self.max_failures = count(max_failures, "max_failures")
+        self.deferrable = deferrable
+        self.max_failures = max_failures
         self._deadline = math.inf
 
     @property
@@ -88,6 +105,7 @@ class WaitSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, on a worker or in the triggerer."""
+        self._keep_target(context)
         check_rendered(self)
         self.save_link(context)
         self._deadline = self._started_at(context) + self.timeout
@@ -184,6 +202,16 @@ class WaitSensor(BaseSensorOperator):
             advice=self.advice,
             metrics=self.hook().metrics,
         )
+
+    def _keep_target(self, context: Context) -> None:
+        """Wait for the same in all processes of mode ``reschedule``: each renders the templates again."""
+        if self.deferrable or not self.reschedule:
+            return
+        state = TaskState(context)
+        if first_try_started_at(self, context) is None:
+            state.set(_WAITS_FOR, rendered_fields(self))
+        else:
+            restore(self, state.get(_WAITS_FOR))
 
     def _started_at(self, context: Context) -> float:
         """Return when the wait began; in mode ``reschedule`` that was in another process."""

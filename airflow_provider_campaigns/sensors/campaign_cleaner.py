@@ -25,11 +25,11 @@ from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
     choice,
-    is_templated,
     opaque_id,
     strict_flag,
     text,
 )
+from airflow_provider_campaigns.tasks.templates import is_templated
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import (
     CampaignCleanerCampaignTrigger,
@@ -78,6 +78,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
     arguments: ClassVar[Mapping[str, Check]] = {
+        **WaitSensor.arguments,
         "campaign_id": opaque_id,
         "campaign_cleaner_conn_id": text,
         "paused": choice(*PAUSED_CHOICES),
@@ -100,7 +101,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            deferrable=deferrable or start_from_trigger,
+            deferrable=strict_flag(start_from_trigger, "start_from_trigger") or deferrable,
             poke_interval=poke_interval,
             timeout=timeout,
             max_failures=max_failures,
@@ -110,7 +111,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
         check_at_parse(self)
-        if strict_flag(start_from_trigger, "start_from_trigger"):
+        if start_from_trigger:
             self._start_from_trigger()
 
     @property
@@ -197,7 +198,11 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "campaign_cleaner_conn_id")
-    arguments: ClassVar[Mapping[str, Check]] = {"job_id": opaque_id, "campaign_cleaner_conn_id": text}
+    arguments: ClassVar[Mapping[str, Check]] = {
+        **WaitSensor.arguments,
+        "job_id": opaque_id,
+        "campaign_cleaner_conn_id": text,
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
     advice = "A test ends only when all its mails have arrived: were they sent to every address of the test?"
@@ -274,18 +279,21 @@ def _triggerer_can_render(value: Any, task: BaseOperator) -> bool:
     """Return whether the triggerer renders a template to the same value as a worker.
 
     It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
-    3.3.2 waits for ever), and no macros, filters or delimiters of the Dag's own.
+    3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native objects.
     """
     if not isinstance(value, str) or not TRIGGERER_RENDERS_TEMPLATES:
         return False
     dag: Any = task.get_dag()
-    if dag is None or dag.user_defined_macros or dag.user_defined_filters or dag.jinja_environment_kwargs:
+    own = ("user_defined_macros", "user_defined_filters", "jinja_environment_kwargs")
+    if dag is None or dag.render_template_as_native_obj or any(getattr(dag, name) for name in own):
         return False
     from jinja2 import TemplateError, meta
     from jinja2.sandbox import SandboxedEnvironment
 
+    environment = SandboxedEnvironment()
     try:
-        names = meta.find_undeclared_variables(SandboxedEnvironment().parse(value))
+        environment.from_string(value)  # raises for a filter of Airflow or of the user
+        names = meta.find_undeclared_variables(environment.parse(value))
     except TemplateError:
         return False
     return names <= _TRIGGERER_NAMES

@@ -43,7 +43,11 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "instantly_conn_id")
-    arguments: ClassVar[Mapping[str, Check]] = {"job_id": path_id, "instantly_conn_id": text}
+    arguments: ClassVar[Mapping[str, Check]] = {
+        **WaitSensor.arguments,
+        "job_id": path_id,
+        "instantly_conn_id": text,
+    }
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#e2ecfc"
     advice = "Look at the job in Instantly, or raise the sensor's timeout."

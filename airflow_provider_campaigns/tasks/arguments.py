@@ -7,26 +7,34 @@ the form that the task uses, or raises a ``ValueError`` that names the argument.
 
 from __future__ import annotations
 
+import ast
+import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from airflow_provider_campaigns.api import values
+from airflow_provider_campaigns.tasks.templates import (
+    is_nothing,
+    is_templated,
+    rendered_to_nothing,
+    with_literals,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 Check = Callable[[Any, str], Any]
 
+shown = values.shown
+
 _MAX_SECONDS = 10 * 366 * 24 * 3600.0
-_MAX_SHOWN = 80
-_NOTHING = {"", "none", "null", "undefined", "nan"}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
+_MISSING_PART = re.compile(r"(^|/)None(\.\w+)*(/|$)")
 
 
 def check_at_parse(task: BaseOperator) -> None:
@@ -35,16 +43,20 @@ def check_at_parse(task: BaseOperator) -> None:
     :raises ValueError: a value is not valid, or is a template where the argument does not take one.
     """
     arguments: Mapping[str, Check] = task.arguments  # type: ignore[attr-defined]
-    given = []
+    known_names: Mapping[str, Collection[str]] = getattr(task, "known_names", {})
+    passed, templates = {}, {}
     for name, check in arguments.items():
-        value = getattr(task, name)
-        if value is not None:
-            given.append(name)
+        value = passed[name] = _plain(getattr(task, name))
         if not is_templated(value, task):
-            setattr(task, name, check(value, name))
+            value = (strict_flag if check is flag else check)(value, name)
         elif name not in task.template_fields:
             raise ValueError(f"{name} does not take a template or another task's output, got {shown(value)}.")
-    task._given_arguments = tuple(given)
+        else:
+            templates[name] = value
+            if isinstance(value, Mapping) and name in known_names:
+                _check_known(value, known_names[name], name)
+        setattr(task, name, value)
+    task._passed, task._templates = passed, templates
 
 
 def check_rendered(task: BaseOperator) -> None:
@@ -57,64 +69,59 @@ def check_rendered(task: BaseOperator) -> None:
         if name not in arguments:
             continue
         value = getattr(task, name)
-        if name in task._given_arguments and is_nothing(value):  # type: ignore[attr-defined]
+        template = task._templates.get(name)  # type: ignore[attr-defined]
+        if place := rendered_to_nothing(template, value, task, name):
             raise ValueError(
-                f"{name} was set, but it rendered to nothing ({shown(value)}). If it comes from another "
+                f"{place} was set, but it rendered to nothing ({shown(value)}). If it comes from another "
                 f"task, did that task push it?"
             )
+        value = with_literals(task._passed[name], value, task)  # type: ignore[attr-defined]
+        if isinstance(template, str) and value is not None and not isinstance(value, str):
+            value = _native(value, arguments[name], name)
         setattr(task, name, arguments[name](value, name))
 
 
 def rendered_fields(task: BaseOperator) -> dict[str, Any]:
-    """Return the rendered arguments of a task that is about to defer, as plain JSON values."""
+    """Return the rendered arguments of a task that is about to wait elsewhere, as plain JSON values."""
     return {name: getattr(task, name) for name in task.template_fields if name in task.arguments}  # type: ignore[attr-defined]
 
 
-def restore(task: BaseOperator, *values: Mapping[str, Any] | None) -> None:
+def restore(task: BaseOperator, *fields: Mapping[str, Any] | None) -> None:
     """Set the arguments that a wait was about on a resumed task.
 
     Airflow renders the templates of a resumed task again, and they may render to other values then.
     """
-    for mapping in values:
+    for mapping in fields:
         for name, value in (mapping or {}).items():
             setattr(task, name, value)
+    vars(task).pop("_hook", None)  # it may have been made for another connection
 
 
-def is_nothing(value: Any) -> bool:
-    """Return whether a rendered value is None, empty, or a word that means None."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+def _plain(value: Any) -> Any:
+    """Return a path object as a string, which Airflow renders."""
+    return str(value) if isinstance(value, os.PathLike) or hasattr(value, "as_uri") else value
 
 
-def is_templated(value: Any, task: BaseOperator | None = None) -> bool:
-    """Return whether a value is or holds a template or another task's output, so that it is not known yet.
-
-    :param task: the task, whose Dag may have its own template delimiters.
-    """
-    return _is_templated(value, _delimiters(task))
-
-
-def _is_templated(value: Any, delimiters: tuple[str, ...]) -> bool:
-    if isinstance(value, str):
-        return any(each in value for each in delimiters)
-    if isinstance(value, Mapping):
-        return any(_is_templated(each, delimiters) for each in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_is_templated(each, delimiters) for each in value)
-    return hasattr(value, "iter_references")
+def _check_known(value: Mapping[str, Any], known: Collection[str], name: str) -> None:
+    """Refuse an unknown name in a mapping whose values are not rendered yet."""
+    for each in value:
+        if each not in known:
+            raise ValueError(f"{name}: unknown name {shown(each)}.{values.near(each, known)}")
 
 
-def _delimiters(task: BaseOperator | None) -> tuple[str, ...]:
-    dag = task.get_dag() if task is not None else None
-    own = (getattr(dag, "jinja_environment_kwargs", None) or {}) if dag is not None else {}
-    return own.get("variable_start_string", "{{"), own.get("block_start_string", "{%")
+def _native(value: Any, check: Check, name: str) -> Any:
+    """Return what a template rendered to in a Dag with native objects, as its text for a text argument."""
+    text = _as_text(value)
+    try:
+        checked = check(text, name)
+    except ValueError:
+        return value
+    return text if isinstance(checked, str) else value
 
 
-def shown(value: Any) -> str:
-    """Return a value as an error may show it: short, and a URL without its query."""
-    text = repr(value)
-    if isinstance(value, str) and "://" in value and "?" in value:
-        text = repr(f"{value.partition('?')[0]}?…")
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+def _as_text(value: Any) -> str:
+    is_structure = isinstance(value, (dict, list, tuple))
+    return json.dumps(value, ensure_ascii=False, default=str) if is_structure else str(value)
 
 
 def optional(check: Check) -> Check:
@@ -144,7 +151,7 @@ def any_text(value: Any, name: str) -> str:
 
 
 def flag(value: Any, name: str) -> bool:
-    """Return a boolean; a template renders to ``True`` or ``False``."""
+    """Return a boolean; a template renders to ``True`` or ``False``, a literal is one of them."""
     words = {"true": True, "false": False}
     known = words.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(known, bool):
@@ -201,34 +208,56 @@ def limit(value: Any, name: str) -> float:
 
 def path(value: Any, name: str) -> str:
     """Return a path or URL as a string, from a string, a ``pathlib.Path`` or an ``ObjectStoragePath``."""
-    if isinstance(value, os.PathLike) or hasattr(value, "as_uri"):
-        value = str(value)
-    if not isinstance(value, str):
+    string = _plain(value)
+    if not isinstance(string, str):
         raise ValueError(f"{name} must be a path, got {type(value).__name__}.")
-    string = text(value, name)
-    return str(Path(string).expanduser()) if string.startswith("~") else string
+    string = text(string, name)
+    if _MISSING_PART.search(string):
+        raise ValueError(
+            f"{name} contains 'None', to which a missing value renders; got {shown(string)}. If a part "
+            f"comes from another task, did that task push it?"
+        )
+    scheme, separator, rest = string.rpartition("file://")
+    return f"{scheme}{separator}{Path(rest).expanduser()}" if rest.startswith("~") else string
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Return a mapping with strings as keys; a template renders it to its JSON or its Python literal."""
+    found = value
+    if isinstance(value, str):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                found = parse(value)
+                break
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+    if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
+        raise ValueError(f"{name} must be a mapping, got {shown(value)}.")
+    return found
 
 
 def uuid(value: Any, name: str) -> str:
     """Return a UUID as a string."""
-    return values.check_uuid(str(value) if isinstance(value, UUID) else value, name)
+    return values.check_uuid(value, name)
 
 
 def opaque_id(value: Any, name: str) -> str:
     """Return an id of Campaign Cleaner; native rendering may have made a number of it."""
-    is_number = isinstance(value, (int, UUID)) and not isinstance(value, bool)
-    return values.check_opaque_id(str(value) if is_number else value, name)
+    return values.check_opaque_id(_id(value), name)
 
 
 def path_id(value: Any, name: str) -> str:
     """Return an id that may be part of a URL path."""
-    is_number = isinstance(value, (int, UUID)) and not isinstance(value, bool)
-    return values.check_path_id(str(value) if is_number else value, name)
+    return values.check_path_id(_id(value), name)
+
+
+def _id(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return float(value)
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) else None

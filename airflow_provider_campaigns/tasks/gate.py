@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, SkipMixin
 
-from airflow_provider_campaigns.airflow_compat import AirflowSensorTimeout, is_mapped, skip_tasks
+from airflow_provider_campaigns.airflow_compat import (
+    AirflowSensorTimeout,
+    call_no_success_callback,
+    is_mapped,
+    skip_tasks,
+)
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.rules.send_gate import Disposition, Policy
+from airflow_provider_campaigns.tasks.arguments import mapping
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,8 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_CLOSED_CHOICES = ("fail", "skip")
+POLICY_CODES = frozenset(code.value for code in SendingCode)
 # Trigger rules that start a task before all of its upstream tasks have ended.
-_EAGER_RULES = frozenset({"always", "one_done", "one_failed", "one_success"})
+_EAGER_RULES = frozenset({"always", "dummy", "one_done", "one_failed", "one_success"})
 
 
 class SendGateClosedError(AirflowFailException):
@@ -34,17 +41,13 @@ def policy_argument(value: Any, name: str) -> dict[str, str]:
 
     :raises ValueError: a code or disposition is unknown.
     """
-    if isinstance(value, str):
-        raise ValueError(
-            f"{name} must be a mapping of codes to dispositions, got a string. Pass another task's output, "
-            f"or set render_template_as_native_obj=True in the Dag."
-        )
-    Policy.of(value)
-    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in value.items()}
+    policy = mapping(value, name)
+    Policy.of(policy)
+    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in policy.items()}
 
 
 def push_result(context: Context, result: dict[str, Any]) -> None:
-    """Push the XCom of a task that is about to fail, unless the task has ``do_xcom_push=False``."""
+    """Push the XCom of a task that is about to fail or be skipped, unless the user wants none."""
     # Both are absent where execute() is called by hand.
     if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
         context["ti"].xcom_push(key="return_value", value=result)
@@ -55,18 +58,24 @@ def check_downstream_waits(context: Context) -> None:
 
     :raises ValueError: names the tasks and their trigger rules.
     """
-    if "task" not in context:  # absent where execute() is called by hand
-        return
-    eager = sorted(
-        f"{task.task_id} ({task.trigger_rule})" for task in _downstream(context) if _is_eager(task)
-    )
+    if "task" in context:  # absent where execute() is called by hand
+        refuse_eager_downstream(context["task"])
+
+
+def refuse_eager_downstream(gate: Any) -> None:
+    """Refuse what :func:`check_downstream_waits` refuses, while the Dag is parsed.
+
+    Call it in ``prepare_template`` of a gate with ``on_closed="skip"``: Airflow calls that method when the
+    Dag is complete. It does not call it for a mapped gate.
+
+    :raises ValueError: names the tasks and their trigger rules.
+    """
+    eager = sorted(f"{task.task_id} ({_rule_of(task)})" for task in _downstream(gate) if _is_eager(task))
     if eager:
         raise ValueError(
-            f"A gate with on_closed='skip' cannot hold back {', '.join(eager)}: these trigger rules start a "
-            f"task before "
-            f"the gate has decided. Give these tasks a rule that waits for all upstream tasks, such as "
-            f"all_success or "
-            f"none_failed."
+            f"{gate.task_id}: a gate with on_closed='skip' cannot hold back {', '.join(eager)}: these "
+            f"trigger rules start a task before the gate has decided. Give these tasks a rule that waits for "
+            f"all upstream tasks, such as all_success or none_failed, or the gate on_closed='fail'."
         )
 
 
@@ -79,7 +88,7 @@ def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[Airflo
     :param closed_error: raised where Airflow cannot skip every downstream task.
     """
     ti = context["ti"]
-    tasks = _downstream(context)
+    tasks = _downstream(context["task"])
     gate_is_mapped = ti.map_index is not None and ti.map_index >= 0
     unskippable = [task.task_id for task in tasks if _cannot_be_skipped(task, gate_is_mapped=gate_is_mapped)]
     if unskippable:
@@ -90,16 +99,20 @@ def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[Airflo
         )
     log.info("Skipping %s.", ", ".join(sorted(task.task_id for task in tasks)) or "nothing")
     skip_tasks(gate, context, tasks)
+    call_no_success_callback(context)
     raise AirflowSkipException("The gate is not open.")
 
 
-def _downstream(context: Context) -> list[Any]:
-    relatives = context["task"].get_flat_relatives(upstream=False)
-    return [task for task in relatives if not task.is_teardown]
+def _downstream(gate: Any) -> list[Any]:
+    return [task for task in gate.get_flat_relatives(upstream=False) if not task.is_teardown]
 
 
 def _is_eager(task: Any) -> bool:
-    return str(getattr(task.trigger_rule, "value", task.trigger_rule)) in _EAGER_RULES
+    return _rule_of(task) in _EAGER_RULES
+
+
+def _rule_of(task: Any) -> str:
+    return str(getattr(task.trigger_rule, "value", task.trigger_rule))
 
 
 def _cannot_be_skipped(task: Any, *, gate_is_mapped: bool) -> bool:

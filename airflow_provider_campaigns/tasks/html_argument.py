@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaigns.airflow_compat import mapped_arguments
+from airflow_provider_campaigns.airflow_compat import is_from_mapping, mapped_arguments
 from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.arguments import shown, text
+from airflow_provider_campaigns.tasks.templates import comment_start
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
 _BYTE_ORDER_MARK = "\ufeff"
-_ADVICE = "Pass the HTML as another task's output, as literal(html), or as a file: none of these is rendered."
+_ADVICE = "Pass it as another task's output, as literal(...), or in a file: none of these is rendered."
 
 
 def html_text(value: Any, name: str) -> str:
@@ -30,27 +31,26 @@ def html_text(value: Any, name: str) -> str:
     string = text(value, name).removeprefix(_BYTE_ORDER_MARK)
     if not looks_like_html(string):
         raise ValueError(
-            f"{name} contains no HTML tag, got {shown(string)}. To send a file, pass its path as the "
-            f"argument for a "
-            f"path."
+            f"{name} contains no HTML tag, got {shown(string)}. The path of a file belongs into html_path, "
+            f"or read the file in a task."
         )
     return string
 
 
 def check_no_comment(task: BaseOperator, *names: str) -> None:
-    """Refuse HTML with ``{#``, of which Airflow would drop a part when it renders the template.
+    """Refuse a text with ``{#``, of which Airflow would drop a part when it renders the template.
 
     :raises ValueError: names the argument.
     """
-    if getattr(task, "_BaseOperator__from_mapped", False):
+    if is_from_mapping(task):
         return  # a mapped value is not rendered
+    start = comment_start(task)
     for name in names:
         value = getattr(task, name)
-        if isinstance(value, str) and "{#" in value:
+        if isinstance(value, str) and start in value:
             raise ValueError(
-                f"{name} contains "
-                f"'{{#', which begins a comment in a template: the text after it would be lost. "
-                f"{_ADVICE}"
+                f"{name} contains {start!r}, which begins a comment in a template: the text after it would "
+                f"be lost. {_ADVICE}"
             )
 
 

@@ -1,14 +1,11 @@
-"""Fetch a sending status, judge it and count the verdict: the same for every task that gates."""
+"""The check of a campaign that gates make: the same for every task that gates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
-from airflow_provider_campaigns.api.instantly import SendingStatus
-from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
-from airflow_provider_campaigns.rules.send_gate import Policy, Verdict, judge
+from airflow_provider_campaigns.rules.send_gate import Policy, Verdict
 from airflow_provider_campaigns.transport.retry import Retry
 
 
@@ -33,16 +30,6 @@ class SendGateCheck:
         :param retry: how often to send the request.
         :raises ApiError: the service did not respond; a malformed response is a verdict.
         """
-        response: SendingStatus | ApiError
-        try:
-            response = self._sending_status(retry)
-        except MalformedResponseError as error:
-            response = error
-        verdict = judge(response, self.policy, datetime.now(timezone.utc))
-        self.hook.metrics.verdict(verdict)
-        return verdict
-
-    def _sending_status(self, retry: Retry | None) -> SendingStatus:
-        if self.campaign_id is not None:
-            return self.hook.get_sending_status(self.campaign_id, retry=retry)
-        return self.hook.get_subsequence_sending_status(str(self.subsequence_id), retry=retry)
+        return self.hook.get_verdict(
+            self.campaign_id, subsequence_id=self.subsequence_id, policy=self.policy, retry=retry
+        )

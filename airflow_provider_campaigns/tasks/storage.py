@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from airflow_provider_campaigns.airflow_compat import line_reader
-from airflow_provider_campaigns.api.values import without_query
+from airflow_provider_campaigns.api.values import hide_url_secrets
 
 # The longest XCom of this provider as JSON, in bytes.
 MAX_XCOM_BYTES = 256 * 1024
@@ -46,12 +46,12 @@ def write_file(path: str, content: IO[bytes]) -> str:
 
 
 def read_text(path: str) -> str:
-    """Return the content of a UTF-8 file.
+    """Return the content of a UTF-8 file, without a byte order mark.
 
     :raises OSError: it cannot be read; names the path.
     """
     with open_text(path) as file, _named_errors("read", path):
-        return file.read()
+        return file.read().removeprefix("\ufeff")
 
 
 def open_text(path: str) -> IO[str]:
@@ -89,8 +89,8 @@ def _named_errors(verb: str, path: Any, but: type[Exception] | tuple[()] = ()) -
     except but:
         raise
     except Exception as error:
-        shown = without_query(repr(path))
-        text = f"Cannot {verb} {shown}: {type(error).__name__}: {without_query(str(error))}"
+        shown = hide_url_secrets(repr(path))
+        text = f"Cannot {verb} {shown}: {type(error).__name__}: {hide_url_secrets(str(error))}"
         if shown != repr(path):
             raise OSError(text) from None
         raise OSError(text) from error

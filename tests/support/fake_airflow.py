@@ -97,8 +97,8 @@ class TaskRunner:
                 time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
             except TaskDeferred as deferred:
                 event = self._run_trigger(deferred)
-                method = deferred.method_name
-                step = lambda: task.resume_execution(method, {"event": event}, context)  # noqa: B023, E731
+                method, kwargs = deferred.method_name, {**(deferred.kwargs or {}), "event": event}
+                step = lambda: task.resume_execution(method, kwargs, context)  # noqa: B023, E731
 
     @contextmanager
     def _first_reschedule_date(self) -> Iterator[None]:

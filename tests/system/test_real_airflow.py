@@ -102,7 +102,7 @@ class TestGateSkips:
         state, states, returned = run(dag("gate_skips"))
         assert state == "success"
         assert states == {
-            "gate": "success",
+            "gate": "skipped",
             "send": "skipped",
             "after_all": "skipped",
             "tidy": "success",

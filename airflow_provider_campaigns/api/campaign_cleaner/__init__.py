@@ -30,11 +30,7 @@ from airflow_provider_campaigns.api.campaign_cleaner.inbox_tests import (
     create_inbox_test,
     get_inbox_test_results,
 )
-from airflow_provider_campaigns.api.campaign_cleaner.settings import (
-    CampaignSettings,
-    SurroundingDiv,
-    settings_as_dict,
-)
+from airflow_provider_campaigns.api.campaign_cleaner.settings import CampaignSettings, SurroundingDiv
 
 __all__ = [
     "MAX_CUSTOM_INFO",
@@ -63,5 +59,4 @@ __all__ = [
     "get_credits",
     "get_inbox_test_results",
     "send_campaign",
-    "settings_as_dict",
 ]

@@ -21,7 +21,7 @@ from airflow_provider_campaigns.api.response import (
     printable,
     text_or_none,
 )
-from airflow_provider_campaigns.api.values import check_opaque_id, without_none
+from airflow_provider_campaigns.api.values import check_opaque_id, shown, without_none
 from airflow_provider_campaigns.exceptions import MalformedResponseError, RejectedError
 
 MAX_CUSTOM_INFO = 500
@@ -80,6 +80,8 @@ def send_campaign(
 def _check_submission(campaign_html: Any, campaign_name: Any, custom_info: Any, webhook_url: Any) -> None:
     if not text_or_none(campaign_html):
         raise ValueError("campaign_html must not be empty.")
+    if "<" not in campaign_html:
+        raise ValueError(f"campaign_html contains no HTML tag, got {shown(campaign_html)}.")
     if not text_or_none(campaign_name):
         raise ValueError("campaign_name must not be empty.")
     for name, value in (("custom_info", custom_info), ("webhook_url", webhook_url)):
@@ -90,7 +92,7 @@ def _check_submission(campaign_html: Any, campaign_name: Any, custom_info: Any, 
             f"custom_info must have at most {MAX_CUSTOM_INFO} characters, got {len(custom_info)}."
         )
     if webhook_url is not None and not webhook_url.startswith(("https://", "http://")):
-        raise ValueError(f"webhook_url must be an absolute URL, got {webhook_url!r}.")
+        raise ValueError(f"webhook_url must be an absolute URL, got {shown(webhook_url)}.")
 
 
 def _submitted_id(response: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.rules.html import damage
+from airflow_provider_campaigns.rules.html import EMPTY_BODY, Html, damage, encoded_tags
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
 from airflow_provider_campaigns.tasks import storage
@@ -72,7 +72,8 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
     :param analysis_path: where to write the whole analysis, likewise (templated).
     :param minimize_html: have the service remove white space from the HTML (templated).
     :param original_html: the HTML that was submitted, to compare with the cleaned one (templated). What
-        cleaning lost (merge tags, links, images, text) is in the XCom under ``damage``.
+        cleaning lost (merge tags, links, images, text) is in the XCom under ``damage``. Without it, only an
+        empty body is found.
     :param on_damage: what a lost merge tag or an empty body does: ``"fail"`` the task
         (:class:`DamagedHtmlError`), or only ``"report"`` it.
     :param wait_for_completion: wait until the campaign is completed.
@@ -246,19 +247,24 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
 
         :raises DamagedHtmlError: a merge tag is lost or the body is empty, and the task shall fail then.
         """
-        if self.original_html is None:
-            if not cleaned.strip():
-                raise MalformedResponseError(f"{self._subject}: the cleaned HTML is empty.")
+        if self.original_html is not None:
+            found = damage(self.original_html, cleaned)
+        elif Html(cleaned).is_empty:
+            found = [EMPTY_BODY]
+        else:
+            if encoded := encoded_tags(cleaned):
+                names = ", ".join(encoded[:_MAX_NAMED])
+                self.log.warning("The cleaned HTML holds URL-encoded merge tags: %s.", names)
             return None
-        found = damage(self.original_html, cleaned)
-        for each in found:
-            self.log.warning("Cleaning lost: %s", each)
+        for each in found[:_MAX_REPORTED]:
+            self.log.warning("Cleaning lost %s.", each)
         serious = [each for each in found if each.is_serious]
         if serious and self.on_damage == "fail":
+            more = f" and {len(serious) - _MAX_NAMED} more" if len(serious) > _MAX_NAMED else ""
             raise DamagedHtmlError(
-                f"{self._subject}: cleaning lost {'; '.join(map(str, serious[:_MAX_NAMED]))}. Change the "
-                f"settings of the "
-                f"submission (such as remove_comments), or set on_damage='report'."
+                f"{self._subject}: cleaning lost "
+                f"{'; '.join(map(str, serious[:_MAX_NAMED]))}{more}. Change the settings of the submission "
+                f"(such as remove_comments), or set on_damage='report'."
             )
         return [str(each) for each in found[:_MAX_REPORTED]]
 

@@ -16,6 +16,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     opaque_id,
     path,
+    shown,
     text,
 )
 
@@ -65,5 +66,5 @@ class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
         save_campaign_cleaner_link(context)
         pdf = CampaignCleanerHook(self.campaign_cleaner_conn_id).get_campaign_pdf_analysis(self.campaign_id)
         written = storage.write(self.output_path, pdf)
-        self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", written)
+        self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", shown(written))
         return written

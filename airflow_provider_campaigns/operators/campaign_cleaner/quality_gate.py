@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,12 +20,16 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     choice,
     limit,
+    mapping,
     optional,
+    path,
+    shown,
 )
 from airflow_provider_campaigns.tasks.gate import (
     ON_CLOSED_CHOICES,
     check_downstream_waits,
     push_result,
+    refuse_eager_downstream,
     skip_downstream,
 )
 
@@ -35,22 +41,26 @@ _THRESHOLDS = tuple(each.name for each in fields(quality_gate.Thresholds))
 
 
 def _analysis(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    try:
+        return mapping(value, name)
+    except ValueError:
         raise ValueError(
             f"{name} must be the analysis of a campaign, a mapping, got {type(value).__name__}. Pass the "
-            f"output of a "
-            f"CampaignCleanerGetCampaignOperator."
-        )
-    return value
+            f"output of a CampaignCleanerGetCampaignOperator."
+        ) from None
 
 
 def _links(value: Any, name: str) -> tuple[str, ...]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        # A template renders a list to its Python literal.
+        with suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value.strip())
     if (
         isinstance(value, str)
         or not isinstance(value, Sequence)
         or not all(isinstance(each, str) for each in value)
     ):
-        raise ValueError(f"{name} must be a list of URLs, got {value!r:.80}.")
+        raise ValueError(f"{name} must be a list of URLs, got {shown(value)}.")
     return tuple(value)
 
 
@@ -119,6 +129,11 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
             raise ValueError(f"Set at least one threshold: {', '.join(_THRESHOLDS)}.")
         check_at_parse(self)
 
+    def prepare_template(self) -> None:
+        """Refuse downstream tasks that would not wait for this gate, while the Dag is parsed."""
+        if self.on_closed == "skip":
+            refuse_eager_downstream(self)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the analysis with the thresholds."""
         check_rendered(self)
@@ -139,11 +154,12 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         return skip_downstream(self, context, QualityGateClosedError)
 
     def _whole_analysis(self) -> Mapping[str, Any]:
-        path = self.analysis.get("analysis_path")
-        if path is None:
+        given = self.analysis.get("analysis_path")
+        if given is None:
             return self.analysis
+        source = path(given, "analysis_path of the analysis")
         try:
-            analysis = json.loads(storage.read_text(path))
+            analysis = json.loads(storage.read_text(source))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path!r} is not an analysis: {error}") from None
-        return dict(_analysis(analysis, f"the content of {path!r}"))
+            raise ValueError(f"{shown(source)} is not an analysis: {error}") from None
+        return dict(_analysis(analysis, f"the content of {shown(source)}"))

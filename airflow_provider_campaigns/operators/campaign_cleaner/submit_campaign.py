@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
 
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignSettings, send_campaign, settings_as_dict
+from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, CampaignSettings, send_campaign
+from airflow_provider_campaigns.api.campaign_cleaner.settings import SETTINGS, settings_as_dict
 from airflow_provider_campaigns.exceptions import (
     AuthenticationError,
     BadRequestError,
@@ -32,6 +33,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     any_text,
     check_at_parse,
     check_rendered,
+    mapping,
     optional,
     path,
     shown,
@@ -64,9 +66,24 @@ LISTING_DELAY_SECONDS = 10.0
 _SUBMITTED = "submitted"
 
 
-def _settings(value: Any, name: str) -> Any:
-    settings_as_dict(value)
-    return value
+def _settings(value: Any, name: str) -> dict[str, Any]:
+    settings = mapping(value, name)
+    settings_as_dict(settings)  # raises for a setting that is not valid
+    return dict(settings)
+
+
+def _custom_info(value: Any, name: str) -> str:
+    info = any_text(value, name)
+    if len(info) > MAX_CUSTOM_INFO:
+        raise ValueError(f"{name} must have at most {MAX_CUSTOM_INFO} characters, got {len(info)}.")
+    return info
+
+
+def _webhook_url(value: Any, name: str) -> str:
+    url = text(value, name)
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"{name} must be an absolute URL, got {shown(url)}.")
+    return url
 
 
 class SubmissionUncertainError(AirflowFailException):
@@ -107,7 +124,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
     :param webhook_url: absolute URL that receives the result (templated).
     :param settings: what to do to the HTML, as
         :class:`~airflow_provider_campaigns.api.campaign_cleaner.CampaignSettings` or as a mapping with the
-        vendor's names (templated); for None, the service's default applies.
+        vendor's names, ``more`` for undocumented ones (templated); for None, the service's default applies.
     :param durable: find an earlier submission instead of repeating it.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """
@@ -126,12 +143,13 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         "campaign_html": optional(html_text),
         "html_path": optional(path),
         "campaign_name": text,
-        "custom_info": optional(any_text),
-        "webhook_url": optional(text),
+        "custom_info": optional(_custom_info),
+        "webhook_url": optional(_webhook_url),
         "settings": optional(_settings),
         "durable": strict_flag,
         "campaign_cleaner_conn_id": text,
     }
+    known_names: ClassVar[Mapping[str, Collection[str]]] = {"settings": {*SETTINGS, "more"}}
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 
@@ -159,7 +177,7 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         self.settings = settings.as_dict() if isinstance(settings, CampaignSettings) else settings
         self.durable = durable
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        check_no_comment(self, "campaign_html")
+        check_no_comment(self, "campaign_html", "campaign_name", "custom_info")
         check_at_parse(self)
 
     def _do_render_template_fields(

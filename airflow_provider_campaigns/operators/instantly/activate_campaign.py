@@ -60,8 +60,8 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     :param campaign_id: the campaign (templated).
     :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped (templated).
     :param wait_timeout: how long to wait until the sending status leaves draft and paused; a timedelta or
-        seconds. By default the task does not wait.
-    :param poke_interval: how often to poll during the wait; a timedelta or seconds.
+        seconds (templated). By default the task does not wait.
+    :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
         default.
     :param max_failures: how many failed polls in a row end the wait.

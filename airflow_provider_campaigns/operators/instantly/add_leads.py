@@ -6,7 +6,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -16,11 +16,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.api.instantly import (
     ADD_LEADS_FLAGS,
+    ADD_LEADS_OPTIONS,
     AddedLeads,
     CheckedLeads,
     check_add_options,
 )
-from airflow_provider_campaigns.api.values import without_query
+from airflow_provider_campaigns.api.values import hide_url_secrets
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     ConnectError,
@@ -47,17 +48,23 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     choice,
     duration,
-    is_templated,
     optional,
     path,
     strict_flag,
     text,
     uuid,
 )
-from airflow_provider_campaigns.tasks.gate import SendGateClosedError, policy_argument, push_result
+from airflow_provider_campaigns.tasks.gate import (
+    POLICY_CODES,
+    SendGateClosedError,
+    policy_argument,
+    push_result,
+)
+from airflow_provider_campaigns.tasks.html_argument import unrendered_if_mapped
 from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
+from airflow_provider_campaigns.tasks.templates import is_templated
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
@@ -170,6 +177,10 @@ class InstantlyAddLeadsOperator(BaseOperator):
         "max_status_age": duration,
         "instantly_conn_id": text,
     }
+    known_names: ClassVar[Mapping[str, Collection[str]]] = {
+        "options": (*ADD_LEADS_OPTIONS, "more"),
+        "policy": POLICY_CODES,
+    }
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
@@ -211,6 +222,21 @@ class InstantlyAddLeadsOperator(BaseOperator):
         check_at_parse(self)
         if leads is not None and on_bad_row == "fail" and not is_templated(leads, self):
             check_leads(from_sequence(leads, "leads"))
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: Any,
+        seen_oids: set[int],
+        **kwargs: Any,
+    ) -> None:
+        """Render the templates; mapped leads stay as they are."""
+        with unrendered_if_mapped(self, ("leads",), context, seen_oids):
+            super()._do_render_template_fields(
+                parent, template_fields, context, jinja_env, seen_oids, **kwargs
+            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
@@ -290,7 +316,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         file_format = format_of(source, "leads_path")
         if self.columns is not None and file_format != "csv":
             raise ValueError("columns is for leads_path with a .csv file.")
-        return from_file(lambda: opened_text(source), without_query(source), file_format, self.columns)
+        return from_file(lambda: opened_text(source), hide_url_secrets(source), file_format, self.columns)
 
     def _progress(self, state: TaskState, leads: Leads) -> UploadProgress:
         """Return how far an earlier try came with the same leads for the same campaign."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -32,11 +32,13 @@ from airflow_provider_campaigns.tasks.arguments import (
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.gate import (
     ON_CLOSED_CHOICES,
+    POLICY_CODES,
     SendGateClosedError,
     SendGateTimeoutError,
     check_downstream_waits,
     policy_argument,
     push_result,
+    refuse_eager_downstream,
     skip_downstream,
 )
 from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
@@ -77,8 +79,9 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds
         (templated).
     :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
-    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it, or ``"skip"`` the
-        downstream tasks, except teardowns. Without a response of the service, the task fails either way.
+    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it, or ``"skip"`` the gate
+        itself and the downstream tasks, except teardowns (templated). Without a response of the service, the
+        task fails either way.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
         default.
     :param max_failures: how many failed polls in a row end the wait.
@@ -107,6 +110,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         "max_failures": count,
         "instantly_conn_id": text,
     }
+    known_names: ClassVar[Mapping[str, Collection[str]]] = {"policy": POLICY_CODES}
     operator_extra_links = (InstantlyCampaignLink(),)
     inherits_from_skipmixin = True
     ui_color = "#ffe2b8"
@@ -143,6 +147,11 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         self.max_failures = max_failures
         self.instantly_conn_id = instantly_conn_id
         check_at_parse(self)
+
+    def prepare_template(self) -> None:
+        """Refuse downstream tasks that would not wait for this gate, while the Dag is parsed."""
+        if self.on_closed == "skip":
+            refuse_eager_downstream(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Poll, and wait where waiting may open the gate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,16 +16,18 @@ from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instant
 from airflow_provider_campaigns.rules.campaign_copy import (
     change_variant,
     differing,
-    missing,
+    shown_of,
     step_index,
     variant_index,
 )
+from airflow_provider_campaigns.rules.html import Html
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     any_text,
     check_at_parse,
     check_rendered,
     flag,
+    mapping,
     optional,
     path,
     shown,
@@ -41,24 +43,27 @@ if TYPE_CHECKING:
 
 
 def _fields(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value):
-        raise ValueError(f"{name} must be a mapping of field names to values, got {type(value).__name__}.")
-    if "sequences" in value:
+    fields = mapping(value, name)
+    _check_no_sequences(fields)
+    check_names(fields, CAMPAIGN_FIELDS, name)
+    return dict(fields)
+
+
+def _check_no_sequences(fields: Any) -> None:
+    if isinstance(fields, Mapping) and "sequences" in fields:
         raise ValueError(
-            f"{name} must not contain sequences, which would replace all copy: use html, step and variant."
+            "fields must not contain sequences, which would replace all copy: use html, step and variant."
         )
-    check_names(value, CAMPAIGN_FIELDS, name)
-    return dict(value)
 
 
 class InstantlyUpdateCampaignOperator(BaseOperator):
     """Changes a campaign: whole fields, or the HTML of one step and variant of its sequence.
 
     Instantly replaces all copy at once. So the operator reads the copy, changes one body (and subject) in it,
-    writes all of it, and reads it again: if the campaign then shows anything else, it raises
+    writes all of it, and reads it again: if text, a link, a merge tag or a variant is lost, it raises
     :class:`~airflow_provider_campaigns.exceptions.NotUpdatedError`. Other steps, variants and settings keep
     their values. An edit that somebody makes in Instantly between the two requests is lost. A campaign that
-    already shows the wanted copy is not written.
+    already shows the wanted copy is not written; HTML is compared by its meaning.
 
     The XCom holds ``campaign_id``, ``updated`` (the fields that were written) and, for copy, ``step`` and
     ``variant``.
@@ -101,6 +106,7 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         "fields": optional(_fields),
         "instantly_conn_id": text,
     }
+    known_names: ClassVar[Mapping[str, Collection[str]]] = {"fields": {*CAMPAIGN_FIELDS, "more"}}
     template_fields_renderers = {"html": "html", "fields": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
@@ -133,6 +139,7 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         self.subject = subject
         self.fields = fields
         self.instantly_conn_id = instantly_conn_id
+        _check_no_sequences(fields)
         check_no_comment(self, "html", "subject")
         check_at_parse(self)
 
@@ -165,7 +172,7 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
             self.log.info("Campaign %s: %s.", self.campaign_id, name)
         changes = differing(wanted, before)
         if changes:
-            self._write(changes)
+            self._write(changes, {name: before.get(name) for name in changes})
         else:
             self.log.info("Campaign %s already shows all of it.", self.campaign_id)
         result: dict[str, Any] = {"campaign_id": self.campaign_id, "updated": sorted(changes)}
@@ -176,21 +183,33 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         html = self.html
         if self.html_path is not None:
             html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
+        if html is not None and Html(html).is_empty:
+            raise ValueError("The new body shows nothing: it has no text, no image and no merge tag.")
         return {
             name: value for name, value in (("body", html), ("subject", self.subject)) if value is not None
         }
 
-    def _write(self, changes: Mapping[str, Any]) -> None:
+    def _write(self, changes: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         """Write the changes once, and verify that the campaign shows them."""
         after = send_and_verify(
             lambda: self._hook.update_campaign(self.campaign_id, **changes),
             lambda: self._hook.get_campaign(self.campaign_id),
-            lambda campaign: not missing(changes, campaign),
+            lambda campaign: (
+                not differing(changes, campaign)
+                or (not shown_of(changes, campaign).lost and bool(differing(before, campaign)))
+            ),
         )
-        if lost := missing(changes, after):
+        shown = shown_of(changes, after)
+        if shown.lost:
             raise NotUpdatedError(
                 f"Instantly accepted the update of campaign {self.campaign_id}, but shows other values: "
-                f"{'; '.join(lost)}. Look at the campaign in Instantly before anything is sent."
+                f"{'; '.join(shown.lost)}. Look at the campaign in Instantly before anything is sent."
+            )
+        for place in shown.altered:
+            self.log.warning(
+                "Instantly shows the text, links and merge tags of %s, but changed its styles, comments or "
+                "elements. The next run writes it again.",
+                place,
             )
         self.log.info("Campaign %s shows the new %s.", self.campaign_id, ", ".join(sorted(changes)))
 

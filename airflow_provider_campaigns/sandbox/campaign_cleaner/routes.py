@@ -23,6 +23,7 @@ from airflow_provider_campaigns.sandbox.exchange import (
     json_reply,
     reason_phrase,
 )
+from airflow_provider_campaigns.sandbox.habits import cleaned_html
 from airflow_provider_campaigns.sandbox.state import InboxTest, SandboxState, SubmittedCampaign
 
 PREFIX = "/v1/"
@@ -79,6 +80,7 @@ def _status(state: SandboxState, request: Request) -> Reply:
 def _get(state: SandboxState, request: Request) -> Reply:
     campaign = _completed(state, request)
     minimize = _object(request, "campaign").get("minimize_html", True) is not False
+    cleaned = clean(campaign.html, campaign.settings, minimize=minimize)
     return json_reply(
         {
             "campaign": {
@@ -90,7 +92,7 @@ def _get(state: SandboxState, request: Request) -> Reply:
                 "custom_info": campaign.custom_info,
                 "results_time": _time(campaign.ready_at),
                 "minimize_html": minimize,
-                "campaign_html": clean(campaign.html, campaign.settings, minimize=minimize),
+                "campaign_html": cleaned_html(cleaned, state.habits),
             }
         }
     )

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import seed
 from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.habits import stored_fields
 from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, refuse_if
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.instantly.schedule import schedule_problem
@@ -51,7 +52,7 @@ def _list(state: SandboxState, request: Request) -> Reply:
 
 
 def _create(state: SandboxState, request: Request) -> Reply:
-    body = _checked_fields(request.body, required=("name", "campaign_schedule"))
+    body = _stored(state, _checked_fields(request.body, required=("name", "campaign_schedule")))
     return _add_campaign(state, seed.campaign(new_id(), body.pop("name"), state.clock(), **body))
 
 
@@ -61,7 +62,7 @@ def _get(state: SandboxState, request: Request) -> Reply:
 
 def _patch(state: SandboxState, request: Request) -> Reply:
     campaign = _find(state.campaigns, request)
-    return _update(state, campaign, **_checked_fields(request.body))
+    return _update(state, campaign, **_stored(state, _checked_fields(request.body)))
 
 
 def _delete(state: SandboxState, request: Request) -> Reply:
@@ -202,6 +203,10 @@ def _checked_fields(body: Any, required: tuple[str, ...] = ()) -> dict[str, Any]
     # The service uses only the first of several sequences.
     first = {"sequences": body["sequences"][:1]} if "sequences" in body else {}
     return {**body, **first}
+
+
+def _stored(state: SandboxState, fields: dict[str, Any]) -> dict[str, Any]:
+    return stored_fields(fields, state.habits) if state.habits else fields
 
 
 def _set_status(state: SandboxState, request: Request, status: LifecycleStatus) -> Reply:

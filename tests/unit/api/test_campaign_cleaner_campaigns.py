@@ -38,6 +38,8 @@ class TestSubmission:
         ("arguments", "named"),
         [
             ({"campaign_html": " "}, "campaign_html"),
+            ({"campaign_html": "newsletter.html"}, "no HTML tag"),
+            ({"webhook_url": "//a.example/?sig=s"}, "absolute URL"),
             ({"campaign_name": ""}, "campaign_name"),
             ({"custom_info": "x" * 501}, "custom_info"),
             ({"webhook_url": "example.org/hook"}, "webhook_url"),

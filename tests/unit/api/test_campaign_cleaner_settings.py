@@ -26,7 +26,8 @@ class TestSentSettings:
     def test_every_setting_keeps_its_name(self) -> None:
         names = {each.name for each in dataclasses.fields(CampaignSettings)} - {"more", "surrounding_div"}
         assert len(names) == 25
-        values = {name: number for number, name in enumerate(sorted(names))}
+        types = {each.name: str(each.type) for each in dataclasses.fields(CampaignSettings)}
+        values = {name: {"b": True, "i": 7, "s": "https://a.example"}[types[name][0]] for name in names}
         assert sent(CampaignSettings(**values)) == values
 
     def test_surrounding_div_has_only_what_is_set(self) -> None:
@@ -37,9 +38,16 @@ class TestSentSettings:
 
     def test_more_is_sent_beside_the_others(self) -> None:
         settings = CampaignSettings(inline_css=True, more={"new_option": 5, "another": None})
-        assert settings.as_dict() == sent(settings) == {"inline_css": True, "new_option": 5}
+        assert sent(settings) == sent(settings.as_dict()) == {"inline_css": True, "new_option": 5}
         other_name = CampaignSettings(more={"set_image_max_width": 600, "inline_css": False})
         assert sent(other_name) == {"set_image_max_width": 600, "inline_css": False}
+
+    @pytest.mark.parametrize(("written", "meant"), [("True", True), ("false", False), (" 12 ", 12)])
+    def test_rendered_setting_gets_its_type(self, written: str, meant: Any) -> None:
+        name = "min_font_size_allowed" if isinstance(meant, int) and meant > 1 else "inline_css"
+        assert sent({name: written}) == {name: meant}
+        inner = "max_width" if name == "min_font_size_allowed" else "center_to_parent"
+        assert sent({"surrounding_div": {inner: written}}) == {"surrounding_div": {inner: meant}}
 
     def test_width_that_is_none_does_not_count(self) -> None:
         settings = {"image_max_width": None, "set_image_max_width": 500}
@@ -69,8 +77,18 @@ class TestRefusedSettings:
             (CampaignSettings(more={"webhook_url": "https://a.example"}), "webhook_url"),
             ("inline_css", "settings must be"),
             (["inline_css"], "settings must be"),
-            ({"min_font_size_allowed": float("nan")}, "JSON"),
-            ({"surrounding_div": SurroundingDiv()}, "JSON"),
+            ({"min_font_size_allowed": float("nan")}, "an integer"),
+            ({"more": {"new": float("nan")}}, "JSON"),
+            ({"more": "new"}, "'more' must be a mapping"),
+            ({"inline_css": True, "more": {"inline_css": False}}, "inline_css must not be in 'more'"),
+            ({"inline_ccs": True}, "unknown option 'inline_ccs'. Did you mean 'inline_css'"),
+            ({"surrounding_div": {"max_widht": 5}}, "Did you mean 'max_width'"),
+            ({"surrounding_div": {"text_align": "middle"}}, "left, center, right"),
+            ({"surrounding_div": 640}, "SurroundingDiv or a mapping"),
+            ({"inline_css": "yes"}, r"settings\['inline_css'\] must be True or False"),
+            ({"inline_css": 1}, "must be True or False"),
+            ({"min_font_size_allowed": True}, "an integer"),
+            ({"relative_links_base_url": 5}, "must be a string"),
         ],
     )
     def test_settings_that_cannot_be_sent_are_refused(self, settings: Any, named: str) -> None:

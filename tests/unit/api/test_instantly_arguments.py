@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ JOB = "675266e304a8e55b17f0228b"
 
 
 class TestUuid:
+    def test_uuid_object_is_accepted(self) -> None:
+        assert api.get_campaign(uuid.UUID(ID)).path == f"/api/v2/campaigns/{ID}"  # type: ignore[arg-type]
+
     @pytest.mark.parametrize(
         "invalid",
         [
@@ -165,3 +169,37 @@ class TestCampaignFields:
 )
 def test_lifecycle_status_has_a_name(status: Any, name: str) -> None:
     assert LifecycleStatus.name_of(status) == name
+
+
+class TestNames:
+    """A service ignores a misspelt name without an error."""
+
+    @pytest.mark.parametrize(
+        ("build", "given", "nearest"),
+        [
+            (api.list_campaigns, "serach", "search"),
+            (api.list_accounts, "provider_cod", "provider_code"),
+            (api.list_subsequences, "parent_campain", "parent_campaign"),
+            (api.get_campaign_analytics, "start_dat", "start_date"),
+            (api.get_campaign_analytics_overview, "end_dat", "end_date"),
+            (api.get_daily_campaign_analytics, "campaign_ids", "campaign_id"),
+            (api.get_campaign_steps_analytics, "campaing_id", "campaign_id"),
+            (lambda **fields: api.update_campaign(ID, **fields), "daily_limits", "daily_limit"),
+            (
+                lambda **fields: api.create_campaign("N", {"schedules": [{}]}, **fields),
+                "email_lists",
+                "email_list",
+            ),
+        ],
+    )
+    def test_unknown_name_is_refused_with_the_nearest(self, build: Any, given: str, nearest: str) -> None:
+        with pytest.raises(ValueError, match=f"unknown option '{given}'. Did you mean '{nearest}'"):
+            build(**{given: "x"})
+
+    def test_more_passes_an_undocumented_name(self) -> None:
+        assert api.update_campaign(ID, name="N", more={"new_one": 1}).body == {"name": "N", "new_one": 1}
+
+    @pytest.mark.parametrize("more", [{"name": "M"}, ["new_one"], "new_one"])
+    def test_more_that_is_not_valid_is_refused(self, more: Any) -> None:
+        with pytest.raises(ValueError, match="more"):
+            api.update_campaign(ID, name="N", more=more)

@@ -39,6 +39,20 @@ def documented(status: int, error: str, message: str) -> Response:
     return response(status, {"statusCode": status, "error": error, "message": message})
 
 
+def cloudflare(status: int, code: Any, **fields: Any) -> Response:
+    """An error of Cloudflare as it answers a client that accepts JSON."""
+    body = {
+        "type": "https://developers.cloudflare.com/errors/",
+        "title": "Error: access denied",
+        "status": status,
+        "detail": "access denied",
+        "error_code": code,
+        "cloudflare_error": True,
+        "ray_id": "8f",
+    }
+    return response(status, {**body, **fields})
+
+
 class TestFailure:
     @pytest.mark.parametrize(
         ("failed", "kind", "message"),
@@ -53,6 +67,16 @@ class TestFailure:
             (documented(403, "Forbidden", "Invalid scope"), PermissionDeniedError, "permission"),
             (response(403, {"message": "not shared"}), PermissionDeniedError, "not shared"),
             (response(403, b"error code: 1010"), BlockedByProxyError, "user agent"),
+            (cloudflare(403, 1010), BlockedByProxyError, "user agent"),
+            (cloudflare(403, 1020), BlockedByProxyError, "access denied"),
+            (cloudflare(403, "1010"), BlockedByProxyError, "proxy"),
+            (response(403, {"error_code": 1010}), BlockedByProxyError, "proxy"),
+            (response(403, {"ray_id": "x", "title": "Blocked"}), BlockedByProxyError, "Blocked"),
+            (response(403, {"error_code": 7, "message": "no"}), PermissionDeniedError, "no"),
+            (response(403, {"error_code": "1010a"}), PermissionDeniedError, "permission"),
+            (cloudflare(429, 1015), RateLimitedError, "Too many requests"),
+            (cloudflare(403, 1015), RateLimitedError, "Too many requests"),
+            (cloudflare(502, 1102), ServiceUnavailableError, "502"),
             (documented(404, "Not Found", "Resource not found"), NotFoundError, "id"),
             (response(408, b""), ServiceUnavailableError, "408"),
             (response(409, {}), BadRequestError, "409"),
@@ -124,6 +148,24 @@ class TestRetryAfter:
     def test_any_string_gives_seconds_or_none(self, value: str) -> None:
         seconds = retry_after_seconds(value, now=NOW)
         assert seconds is None or seconds >= 0
+
+    @pytest.mark.parametrize(
+        ("failed", "seconds"),
+        [
+            (cloudflare(429, 1015, retry_after=30), 30),
+            (cloudflare(429, 1015, retry_after="30"), 30),
+            (cloudflare(403, 1015, retry_after=2.5), 2.5),
+            (cloudflare(429, 1015), None),
+            (cloudflare(429, 1015, retry_after={}), None),
+            (cloudflare(502, 1102, retry_after=60), 60),
+            (response(429, {"retry_after": 30}), None),
+            (response(429, {"error_code": 1015, "retry_after": 30}, retry_after="5"), 5),
+        ],
+    )
+    def test_wait_stands_in_the_body_of_a_proxy(self, failed: Response, seconds: float | None) -> None:
+        with pytest.raises(ApiError) as raised:
+            parse_response(CALL, failed, now=NOW)
+        assert raised.value.retry_after == seconds
 
 
 class TestStoredError:

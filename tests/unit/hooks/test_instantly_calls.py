@@ -30,7 +30,12 @@ from .instantly_rows import ID, ONE_OF_EACH, ROWS
 
 def test_every_call_and_every_method_has_a_row() -> None:
     assert ONE_OF_EACH.keys() == calls_of(api) - {"request"}
-    composed = {"add_leads_in_batches", "aget_sending_status", "aget_subsequence_sending_status"}
+    composed = {
+        "get_verdict",
+        "add_leads_in_batches",
+        "aget_sending_status",
+        "aget_subsequence_sending_status",
+    }
     assert methods_of(InstantlyHook) - composed == ONE_OF_EACH.keys() | {"request", "test_connection"}
 
 

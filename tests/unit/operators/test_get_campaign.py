@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, literal
 
 from airflow_provider_campaigns.exceptions import (
     CampaignPausedError,
@@ -16,6 +17,7 @@ from airflow_provider_campaigns.exceptions import (
     UnknownStatusError,
 )
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
+from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import DamagedHtmlError
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import CLEANER_ID as ID
@@ -71,7 +73,7 @@ class TestResult:
         [
             ({"campaign_html": "x" * 300_000}, "output_path for the HTML", "output_path"),
             (
-                {"campaign_html": "<p>", "image_list": ["https://example.com/" * 10] * 2000},
+                {"campaign_html": "<p>Hi", "image_list": ["https://example.com/" * 10] * 2000},
                 "analysis_path for the lists",
                 "analysis_path",
             ),
@@ -107,8 +109,72 @@ class TestResult:
         assert list(tmp_path.iterdir()) == []
 
     def test_failed_read_is_repeated(self, connections: FakeServer) -> None:
-        connections.respond(Reply({}, status=503), {"campaign": {"campaign_html": "<p>"}})
-        assert TaskRunner().run(get())["campaign_html"] == "<p>"
+        connections.respond(Reply({}, status=503), {"campaign": {"campaign_html": "<p>Hi"}})
+        assert TaskRunner().run(get())["campaign_html"] == "<p>Hi"
+
+
+ORIGINAL = """<p>Caf\xe9 for {{firstName}} &nbsp; <!-- *|IF:CITY|* -->in *|CITY|*<!-- *|END:IF|* --></p>
+<a href="{{unsubscribe_link}}">Unsubscribe</a><!--[if mso]>{{firstName}}<![endif]-->"""
+
+
+def get_compared(original: str, **arguments: Any) -> CampaignCleanerGetCampaignOperator:
+    """A task that compares the cleaned HTML with the original one."""
+    task = get(original_html=literal(original), **arguments)
+    task.render_template_fields({})
+    return task
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("broken", "named"),
+        [
+            (("{{unsubscribe_link}}", "%7B%7Bunsubscribe_link%7D%7D"),
+             r"merge tag \{\{unsubscribe_link}} \(in href of <a>; URL-encoded now\)"),
+            (("<!-- *|IF:CITY|* -->", ""), r"merge tag \*\|IF:CITY\|\* \(in a comment\)"),
+            (("{{firstName}} &nbsp;", ""), r"merge tag \{\{firstName}} \(in text; 2 before, 1 now\)"),
+            ((ORIGINAL, "<html><body></body></html>"), r"the whole body \(it is empty now\)"),
+        ],
+    )  # fmt: skip
+    def test_lost_merge_tag_or_body_stops_the_run(
+        self, connections: FakeServer, tmp_path: Path, broken: tuple[str, str], named: str
+    ) -> None:
+        connections.respond({"campaign": {"campaign_html": ORIGINAL.replace(*broken)}})
+        task = get_compared(ORIGINAL, output_path=str(tmp_path / "a.html"))
+        with pytest.raises(DamagedHtmlError, match=rf"Campaign {ID}: cleaning lost {named}.*on_damage"):
+            TaskRunner().run(task)
+        assert list(tmp_path.iterdir()) == []
+        result = TaskRunner().run(get_compared(ORIGINAL, on_damage="report"))
+        assert any(re.match(named, each) for each in result["damage"])
+
+    def test_other_losses_are_only_reported(self, connections: FakeServer) -> None:
+        cleaned = "<p>Cafe for {{firstName}} in *|CITY|*</p><a href='{{unsubscribe_link}}'>Go</a>"
+        original = (
+            f"{cleaned.replace('Cafe', 'Caf&eacute;')}<p>bye</p><!--[if mso]>{{{{firstName}}}}<![endif]-->"
+        )
+        connections.respond({"campaign": {"campaign_html": cleaned}})
+        assert TaskRunner().run(get_compared(original))["damage"] == [
+            "merge tag {{firstName}} (in an Outlook comment; 2 before, 1 now)",
+            "text 'bye'",
+        ]
+
+    def test_undamaged_html_has_an_empty_report(self, connections: FakeServer) -> None:
+        connections.respond(
+            {"campaign": {"campaign_html": ORIGINAL.replace("&nbsp;", "\xa0"), "damage": "x"}}
+        )
+        assert TaskRunner().run(get_compared(ORIGINAL))["damage"] == []
+
+    def test_empty_body_stops_the_run_without_the_original(self, connections: FakeServer) -> None:
+        connections.respond({"campaign": {"campaign_html": "<html><body> </body></html>"}})
+        with pytest.raises(DamagedHtmlError, match="the whole body"):
+            TaskRunner().run(get())
+        assert TaskRunner().run(get(on_damage="report"))["damage"] == ["the whole body (it is empty now)"]
+
+    def test_encoded_tags_are_logged_without_the_original(
+        self, connections: FakeServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        connections.respond({"campaign": {"campaign_html": "<a href='%7B%7Blink%7D%7D'>a</a>"}})
+        assert "damage" not in TaskRunner().run(get())
+        assert "URL-encoded merge tags: {{link}}" in caplog.text + capsys.readouterr().out
 
 
 class TestWait:
@@ -206,6 +272,8 @@ class TestArguments:
             ({"output_path": 5}, "output_path"),
             ({"analysis_path": "  "}, "analysis_path"),
             ({"paused": "ignore"}, "paused"),
+            ({"on_damage": "skip"}, "on_damage"),
+            ({"original_html": "new.html"}, "original_html contains no HTML tag"),
             ({"poke_interval": -1}, "poke_interval"),
             ({"timeout": "soon"}, "timeout"),
             ({"max_failures": 0}, "max_failures"),

@@ -78,6 +78,15 @@ class TestOpenAndClosed:
             gate().execute({})
 
 
+class TestIgnoredLinks:
+    def test_ignored_link_does_not_close_the_gate(self) -> None:
+        assert TaskRunner().run(gate(ignore_links=["https://example.com/*"]))["passed"] is True
+
+    def test_placeholder_does_not_close_the_gate(self) -> None:
+        placeholder = {"link_url": "{unsubscribe_link}", "link_is_broken": True}
+        assert TaskRunner().run(gate({"broken_links": 1, "all_link_list": [placeholder]}))["passed"] is True
+
+
 class TestSkipping:
     def test_open_gate_skips_nothing(self) -> None:
         with DAG("open"):
@@ -99,10 +108,21 @@ class TestSkipping:
         assert set(skipped.value.tasks) == {"send", "after"}
         assert runner.ti.xcoms["return_value"] == REPORT
 
-    def test_closed_gate_without_downstream_returns_its_report(self) -> None:
+    def test_closed_gate_without_downstream_is_skipped(self) -> None:
         with DAG("ends"):
             closed = gate(on_closed="skip")
-        assert TaskRunner().run(closed) == REPORT
+        runner = TaskRunner()
+        with pytest.raises(AirflowSkipException):
+            runner.run(closed)
+        assert runner.ti.xcoms["return_value"] == REPORT
+
+    def test_eager_downstream_task_is_refused(self) -> None:
+        with DAG("eager"):
+            closed = gate(on_closed="skip")
+            closed >> work.override(trigger_rule=TriggerRule.ONE_SUCCESS)()
+        for refuse in (closed.prepare_template, lambda: TaskRunner().run(closed)):
+            with pytest.raises(ValueError, match=r"work \(one_success\)"):
+                refuse()
 
     @needs_downstream_tasks_skipped
     def test_closed_mapped_gate_is_skipped_itself(self) -> None:
@@ -178,25 +198,35 @@ class TestAnalysisFile:
 
     @pytest.mark.parametrize("path", [5, "", ["x"], {}])
     def test_invalid_analysis_path_keeps_the_gate_closed(self, path: Any) -> None:
-        with pytest.raises(OSError, match="Cannot read"):
+        with pytest.raises(ValueError, match="analysis_path of the analysis must"):
             TaskRunner().run(gate({"broken_links": 0, "analysis_path": path}))
 
 
 class TestArguments:
-    @pytest.mark.parametrize("analysis", [None, "None", "{'broken_links': 0}", [], 5, True])
+    @pytest.mark.parametrize("analysis", [None, "None", "broken_links", [], 5, True])
     def test_invalid_analysis_is_refused_once_it_is_known(self, analysis: Any) -> None:
         with pytest.raises(ValueError, match=r"analysis must be .*CampaignCleanerGetCampaignOperator"):
             gate(analysis)
         rendered = gate("{{ ti.xcom_pull('get') }}", on_closed="skip")
         rendered.analysis = analysis
-        with pytest.raises(ValueError, match=r"analysis must be .*CampaignCleanerGetCampaignOperator"):
+        with pytest.raises(
+            ValueError, match=r"analysis (must be .*CampaignCleanerGet|was set, but it rendered)"
+        ):
             TaskRunner().run(rendered)
+
+    def test_rendered_arguments_are_read(self) -> None:
+        rendered = gate("{{ x }}", max_broken_links="{{ x }}", ignore_links="{{ x }}", on_closed="{{ x }}")
+        rendered.analysis, rendered.max_broken_links = repr(BAD), "0"
+        rendered.ignore_links, rendered.on_closed = repr([BAD_LINK]), "fail"
+        assert TaskRunner().run(rendered)["passed"] is True
 
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
             ({"max_broken_links": None}, "at least one threshold"),
-            ({"max_broken_links": "0"}, "max_broken_links"),
+            ({"max_broken_links": "none"}, "max_broken_links"),
+            ({"ignore_links": "https://example.com"}, "ignore_links must be a list"),
+            ({"ignore_links": [5]}, "ignore_links must be a list"),
             ({"max_capitals_ratio": -1}, "max_capitals_ratio"),
             ({"min_text_image_ratio": True}, "min_text_image_ratio"),
             ({"on_closed": "ignore"}, "on_closed"),

@@ -286,7 +286,7 @@ class TestArguments:
             ({"poke_interval": True}, "poke_interval"),
             ({"on_closed": "stop"}, "on_closed"),
             ({"max_failures": 0}, "max_failures"),
-            ({"max_failures": "5"}, "max_failures"),
+            ({"max_failures": "five"}, "max_failures"),
             ({"policy": "healthy"}, "policy"),
             ({"wait_timeout": 1e15}, "wait_timeout"),
         ],

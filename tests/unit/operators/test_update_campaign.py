@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -34,7 +35,7 @@ SEQUENCES: list[dict[str, Any]] = [
                 "type": "email",
                 "delay": 0,
                 "variants": [
-                    {"subject": "One  A", "body": "<p>1A {{x}}</p>\r\n", "v_disabled": True},
+                    {"subject": "One  A", "body": "<p>1A {{x}}</p>\r\n", "v_disabled": False},
                     {"subject": "Ünï 🌷", "body": "<p>1B\t</p>"},
                 ],
             },
@@ -178,7 +179,9 @@ class TestHtmlFile:
         [
             (None, OSError, r"Cannot read .*new\.html"),
             (b"\xff\xfe<p>", OSError, r"Cannot read .*new\.html"),
-            (b" \n", ValueError, r"html_path: .*new\.html' is empty"),
+            (b" \n", ValueError, r"html_path .*new\.html' must not be empty"),
+            (b"no element", ValueError, r"html_path .*new\.html' contains no HTML tag"),
+            (b"<html><body></body></html>", ValueError, r"shows nothing"),
         ],
     )
     def test_file_without_html_sends_nothing(
@@ -201,9 +204,10 @@ class TestStepAndVariant:
     @pytest.mark.parametrize(
         ("step", "variant", "message"),
         [
-            (2, 0, f"Campaign {UUID} has no step 2, counted from 0: it has 2"),
-            (0, 2, f"Step 0 of campaign {UUID} has no variant 2, counted from 0: it has 2"),
-            (1, 1, f"Step 1 of campaign {UUID} has no variant 1, counted from 0: it has 1"),
+            (2, 0, "The campaign has no step 2, counted from 0: it has 2"),
+            ("Step 3", 0, "The campaign has no step 2, counted from 0: it has 2"),
+            (0, 2, "Step 0 of the campaign has no variant 2, counted from 0: it has 2"),
+            (1, "B", "Step 1 of the campaign has no variant 1, counted from 0: it has 1"),
         ],
     )
     def test_missing_step_or_variant_is_named(
@@ -213,6 +217,24 @@ class TestStepAndVariant:
         with pytest.raises(ValueError, match=message):
             TaskRunner().run(update_html(step=step, variant=variant, fields={"daily_limit": 5}))
         assert campaign.methods == ["GET"]
+
+    def test_step_and_variant_may_be_named_as_in_instantly(
+        self, connections: FakeServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        campaign = Campaign(connections)
+        result = TaskRunner().run(update_html(step="Step 1", variant="B"))
+        assert (result["step"], result["variant"]) == (0, 1)
+        assert campaign.changes == [{"sequences": sequences_with(0, 1, body=HTML)}]
+        assert "step 1 of 2, variant B" in caplog.text + capsys.readouterr().out
+
+    def test_disabled_variant_is_refused_or_enabled(self, connections: FakeServer) -> None:
+        disabled = sequences_with(0, 1, v_disabled=True)
+        campaign = Campaign(connections, sequences=disabled)
+        with pytest.raises(ValueError, match=r"step 1 of 2, variant B.*enable_variant=True"):
+            TaskRunner().run(update_html(variant="B"))
+        assert campaign.methods == ["GET"]
+        assert TaskRunner().run(update_html(variant="B", enable_variant=True))["updated"] == ["sequences"]
+        assert campaign.changes == [{"sequences": sequences_with(0, 1, body=HTML, v_disabled=False)}]
 
     @pytest.mark.parametrize(
         ("sequences", "message"),
@@ -253,30 +275,45 @@ def with_variant(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 class TestVerification:
     @pytest.mark.parametrize(
-        "store",
+        ("store", "named"),
         [
-            lambda changes: {},
-            lambda changes: {"sequences": None},
-            lambda changes: {"sequences": {}},
-            without_second_step,
-            with_variant(body=HTML.replace("spring", "summer")),
-            with_variant(body=HTML.replace("spring is", "springis")),
-            with_variant(body=None),
-            with_variant(subject="Another"),
-            with_variant(v_disabled=False),
+            (lambda changes: {}, "step 1, variant A, body: lost merge tag {{firstName}}"),
+            (lambda changes: {"sequences": None}, "sequences"),
+            (lambda changes: {"sequences": {}}, "sequences"),
+            (without_second_step, "sequences: 1 instead of 2"),
+            (
+                with_variant(body=HTML.replace("spring", "summer")),
+                "step 1, variant A, body: lost text 'spring'",
+            ),
+            (
+                with_variant(body=HTML.replace("{{firstName}}", "")),
+                "step 1, variant A, body: lost merge tag {{firstName}} (in text)",
+            ),
+            (with_variant(body=""), "step 1, variant A, body: lost the whole body (it is empty now)"),
+            (with_variant(body=None), "step 1, variant A, body"),
+            (with_variant(subject="Another"), "step 1, variant A, subject"),
+            (with_variant(v_disabled=True), "step 1, variant A, v_disabled"),
         ],
     )
-    def test_campaign_that_shows_something_else_is_an_error(
-        self, connections: FakeServer, store: Callable[[dict[str, Any]], dict[str, Any]]
+    def test_campaign_that_lost_something_is_an_error(
+        self, connections: FakeServer, store: Callable[[dict[str, Any]], dict[str, Any]], named: str
     ) -> None:
         campaign = Campaign(connections, store=store)
-        with pytest.raises(NotUpdatedError, match=rf"{UUID}.* other values for sequences\."):
+        with pytest.raises(NotUpdatedError, match=rf"{UUID}.* other values: {re.escape(named)}"):
             TaskRunner().run(update_html())
         assert len(campaign.changes) == 1
 
+    def test_old_content_that_stays_is_an_error(self, connections: FakeServer) -> None:
+        """A change that only takes something away is verified as well."""
+        Campaign(
+            connections, store=lambda changes: {}, sequences=sequences_with(0, 0, body=f"{HTML}<p>old</p>")
+        )
+        with pytest.raises(NotUpdatedError, match="step 1, variant A, body: still holds text 'old'"):
+            TaskRunner().run(update_html())
+
     def test_fields_that_were_not_stored_are_named(self, connections: FakeServer) -> None:
         Campaign(connections, store=lambda changes: {"name": changes["name"]})
-        with pytest.raises(NotUpdatedError, match=r"other values for daily_limit, text_only\."):
+        with pytest.raises(NotUpdatedError, match=r"other values: daily_limit; text_only\."):
             TaskRunner().run(update(fields={"name": "New", "text_only": True, "daily_limit": 5}))
 
     @pytest.mark.parametrize(
@@ -309,9 +346,16 @@ class TestVerification:
         assert TaskRunner().run(update_html())["updated"] == ["sequences"]
         assert campaign.methods == ["GET", "PATCH", "GET"]
 
-        campaign = Campaign(connections, response=response, store=lambda changes: {})
+        # Also where the change is one that Instantly might have stored in another form.
+        styled = HTML.replace("<p>", '<p style="color:red">')
+        campaign = Campaign(
+            connections,
+            response=response,
+            store=lambda changes: {},
+            sequences=sequences_with(0, 0, body=HTML),
+        )
         with pytest.raises(error, match="PATCH"):
-            TaskRunner().run(update_html())
+            TaskRunner().run(update_html(styled))
         assert campaign.methods == ["GET", "PATCH", "GET"]
 
     @pytest.mark.parametrize(
@@ -333,12 +377,14 @@ class TestArguments:
             ({}, "html, html_path, subject or fields"),
             ({"fields": {}}, "html, html_path, subject or fields"),
             ({"html": "<p>", "html_path": "new.html"}, "html or html_path, not both"),
-            ({"html": ""}, "html is empty"),
-            ({"html": 5}, "html must be a string"),
+            ({"html": ""}, "html must not be empty"),
+            ({"html": ["<p>"]}, "html must be a string"),
+            ({"html": "new.html"}, "html contains no HTML tag"),
             ({"html": "<style>@media x{#a{c:d}}</style>"}, "html contains .*literal"),
-            ({"html_path": " "}, "html_path is empty"),
-            ({"html_path": 5}, "html_path must be a string"),
-            ({"subject": 5}, "subject must be a string"),
+            ({"html_path": " "}, "html_path must not be empty"),
+            ({"html_path": 5}, "html_path must be a path"),
+            ({"subject": ["S"]}, "subject must be a string"),
+            ({"html": "<p>", "enable_variant": "yes"}, "enable_variant must be True or False"),
             ({"fields": {"sequences": []}}, "fields must not contain sequences"),
             (
                 {"html": "<p>", "fields": {"sequences": [], "name": "{{ x }}"}},
@@ -348,7 +394,7 @@ class TestArguments:
             ({"fields": {5: 5}}, "fields must be a mapping"),
             ({"html": "<p>", "step": -1}, "step"),
             ({"html": "<p>", "step": True}, "step"),
-            ({"html": "<p>", "variant": "0"}, "variant"),
+            ({"html": "<p>", "variant": "AB"}, "variant"),
             ({"html": "<p>", "campaign_id": "42"}, "campaign_id"),
         ],
     )
@@ -361,13 +407,15 @@ class TestArguments:
         [
             ("html", None, "html was set, but it rendered to nothing"),
             ("html", "None", "html was set, but it rendered to nothing"),
-            ("html", "  ", "html is empty"),
+            ("html", "  ", "html was set, but it rendered to nothing"),
+            ("html", "new.html", "html contains no HTML tag"),
             ("html", ["<p>"], "html must be a string"),
             ("html_path", None, "html_path was set"),
             ("html_path", "None", "html_path was set"),
             ("subject", None, "subject was set"),
             ("fields", None, "fields was set"),
-            ("fields", "{'daily_limit': 5}", "fields must be a mapping"),
+            ("fields", "daily_limit", "fields must be a mapping"),
+            ("fields", "{'daily_limt': 5}", "daily_limit"),
             ("fields", {"sequences": []}, "fields must not contain sequences"),
             ("campaign_id", "None", "campaign_id"),
         ],

@@ -246,3 +246,62 @@ class TestBreach:
     def test_plain_values_hold_up_to_a_hundred_items(self) -> None:
         breach = Breach("max_broken_links", 0, 101.0, ("x" * 201,) * 101)
         assert breach.as_dict()["offending"] == ["x" * 200] * 100
+
+
+class TestLinksThatDoNotCount:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "{unsubscribe_link}",
+            "{{unsubscribe_link}}",
+            "%7B%7Bunsubscribe_link%7D%7D",
+            "*|UNSUB|*",
+            "%%unsubscribe%%",
+            "[unsubscribe_link]",
+            "http://{unsubscribe_link}",
+            "https://{{domain}}/x",
+            "https://base.example/{unsubscribe_link}",
+        ],
+    )
+    def test_placeholder_is_no_broken_link(self, url: str) -> None:
+        analysis = {"broken_links": 2, "all_link_list": [link(url), link("https://example.com/gone")]}
+        assert offending(analysis, max_broken_links=0) == ("https://example.com/gone",)
+        assert found(analysis, max_broken_links=1) == []
+        assert found({"broken_links": [url]}, max_broken_links=0) == []
+
+    @pytest.mark.parametrize(
+        "url", ["https://example.com/{{slug}}/x", "https://example.com/?u={{id}}", "/gone", "#"]
+    )
+    def test_link_with_a_merge_tag_in_it_counts(self, url: str) -> None:
+        assert found({"all_link_list": [link(url)]}, max_broken_links=0) == [("max_broken_links", 1)]
+
+    def test_blacklisted_domain_counts_with_a_merge_tag_as_its_path(self) -> None:
+        urls = ["https://bad.example/{{x}}", "{unsubscribe_link}"]
+        analysis = {"blacklisted_links_found": 2, "blacklisted_links": urls}
+        assert found(analysis, max_blacklisted_links=0) == [("max_blacklisted_links", 1)]
+
+    @pytest.mark.parametrize(
+        ("pattern", "url", "is_ignored"),
+        [
+            ("https://example.com/a", "https://example.com/a", True),
+            ("https://example.com", "https://Example.com/", True),
+            ("https://example.com/*", "https://example.com/a?b=[c]", True),
+            ("*.example.com/*", "https://www.example.com/x", True),
+            ("https://example.com/?a=1", "https://example.com/?a=1", True),
+            ("https://example.com/[a]", "https://example.com/a", False),
+            ("https://example.com/a", "https://example.com/ab", False),
+            ("https://example.com/?a", "https://example.com/xa", False),
+        ],
+    )
+    def test_ignored_link_counts_neither_as_broken_nor_blacklisted(
+        self, pattern: str, url: str, is_ignored: bool
+    ) -> None:
+        analysis = {"all_link_list": [link(url)], "blacklisted_links": [url], "blacklisted_links_found": 1}
+        thresholds = Thresholds(max_broken_links=0, max_blacklisted_links=0)
+        assert len(breaches(analysis, thresholds, ignore_links=[pattern])) == (0 if is_ignored else 2)
+
+    def test_count_of_the_service_is_lowered_by_ignored_links_only(self) -> None:
+        links = [link("{a}"), link("{b}", broken=False), link("https://example.com")]
+        assert found({"broken_links": 5, "all_link_list": links}, max_broken_links=0) == [
+            ("max_broken_links", 4)
+        ]

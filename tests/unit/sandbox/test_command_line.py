@@ -83,11 +83,15 @@ def test_interrupt_ends_it_and_no_key_is_shown() -> None:
         "sk-secret",
         "--instantly-scopes",
         "leads:read",
+        "--habits",
+        "empty_html,plain_nbsp",
     )
     with started(*options) as (process, announced):
         assert "sk-secret" not in announced
         url = address_in(announced)
         headers = {"Authorization": "Bearer sk-secret"}
+        state = requests.get(f"{url}/_sandbox/state", timeout=5).json()
+        assert state["habits"] == ["empty_html", "plain_nbsp"]
         assert "Invalid scope" in requests.get(f"{url}/api/v2/campaigns", headers=headers, timeout=5).text
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 0
@@ -101,6 +105,12 @@ def test_only_loopback_is_bound(host: str, capsys: pytest.CaptureFixture[str]) -
     assert "loopback" in capsys.readouterr().err
     with pytest.raises(ValueError, match="loopback"):
         running(host=host)
+
+
+def test_unknown_habit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--habits", "empty_html,nonsense"])
+    assert "'nonsense' is not a habit (known: " in capsys.readouterr().err
 
 
 def test_used_port_is_a_plain_error(capsys: pytest.CaptureFixture[str]) -> None:

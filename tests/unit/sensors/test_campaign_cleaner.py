@@ -77,7 +77,27 @@ class TestStartFromTrigger:
 
     @needs_rendering_in_the_triggerer
     def test_template_starts_in_the_triggerer(self) -> None:
-        assert campaign_sensor(start_from_trigger=True, campaign_id="{{ params.id }}").start_from_trigger
+        with DAG("plain"):
+            task = campaign_sensor(start_from_trigger=True, campaign_id="{{ params.id }}")
+        assert task.start_from_trigger
+
+    @pytest.mark.parametrize(
+        ("template", "own"),
+        [
+            ("{{ params.id }}", {"user_defined_macros": {"params": {"id": "b"}}}),
+            ("{{ chosen() }}", {"user_defined_macros": {"chosen": str}}),
+            ("{{ params.id | strip_it }}", {"user_defined_filters": {"strip_it": str}}),
+            ("[[ params.id ]]", {"jinja_environment_kwargs": {"variable_start_string": "[["}}),
+            ("{{ params.id }}", {"render_template_as_native_obj": True}),
+            ("{{ var.value.id }}", {}),
+            ("{{ conn.a.login }}", {}),
+            ("{{ logical_date | ds }}", {}),
+            ("{{ macros.uuid.uuid4() }}", {}),
+        ],
+    )
+    def test_what_only_a_worker_renders_starts_on_a_worker(self, template: str, own: dict[str, Any]) -> None:
+        with DAG("own", **own):
+            assert not campaign_sensor(start_from_trigger=True, campaign_id=template).start_from_trigger
 
     @pytest.mark.parametrize(
         "arguments",
@@ -103,7 +123,8 @@ class TestStartFromTrigger:
 
     @needs_rendering_in_the_triggerer
     def test_id_rendered_to_none_fails_the_wait(self, connections: FakeServer) -> None:
-        task = campaign_sensor(start_from_trigger=True, campaign_id="{{ params.id }}")
+        with DAG("plain"):
+            task = campaign_sensor(start_from_trigger=True, campaign_id="{{ params.id }}")
         arguments = {**task.start_trigger_args.trigger_kwargs, "campaign_id": "None"}
         trigger = import_string(task.start_trigger_args.trigger_cls)(**arguments)
         event = asyncio.run(event_of(trigger))

@@ -1,82 +1,278 @@
+"""The checks of arguments, and that no argument of any task goes without one."""
+
 from __future__ import annotations
 
+import inspect
 import math
+import uuid
+from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath
 
-from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
-from airflow_provider_campaigns.tasks.arguments import (
-    check_choice,
-    check_count,
-    check_unless_templated,
-    is_templated,
-    seconds,
-)
+from airflow_provider_campaigns.get_provider_info import get_provider_info
+from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerSubmitCampaignOperator
+from airflow_provider_campaigns.operators.instantly import InstantlyPauseCampaignOperator
+from airflow_provider_campaigns.tasks import arguments as checks
+from airflow_provider_campaigns.tasks.arguments import check_rendered, rendered_fields, restore
+from tests.support.airflow_versions import BAD_ARGUMENT
+from tests.support.responses import UUID
+
+# A check, values that it accepts and what it makes of them, values that it refuses.
+CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
+    "text": (checks.text, [("a", "a"), (2026, "2026"), (1.5, "1.5")],
+             ["", " ", "None", "null", "undefined", None, True, ["a"], {}]),
+    "any_text": (checks.any_text, [("", ""), ("a", "a"), (5, "5")], [None, False, ["a"], b"a"]),
+    "flag": (checks.flag, [(True, True), (False, False), ("True", True), (" false ", False)],
+             ["yes", "no", "1", "", 1, 0, None, [], "off"]),
+    "strict_flag": (checks.strict_flag, [(True, True), (False, False)], ["True", "False", 1, 0, None]),
+    "choice": (checks.choice("fail", "wait"), [("wait", "wait")], ["Wait", "", None, 1, ["wait"]]),
+    "duration": (checks.duration,
+                 [(0, 0.0), (1.5, 1.5), (timedelta(minutes=2), 120.0), ("90", 90.0),
+                  (316_224_000, 3.16224e8)],
+                 [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True,
+                  None, "1h", "", "9" * 400, "nan"]),
+    "count": (checks.count, [(1, 1), (1000, 1000), ("5", 5), (2.0, 2)],
+              [0, -1, True, 1.5, None, "", "five", math.inf, "9" * 400]),
+    "limit": (checks.limit, [(0, 0.0), (0.5, 0.5), ("3", 3.0)],
+              [-1, True, None, "", "x", math.nan, "9" * 400]),
+    "path": (checks.path,
+             [("a/b", "a/b"), (Path("/a/b"), "/a/b"), ("s3://conn@bucket/b", "s3://conn@bucket/b"),
+              (ObjectStoragePath("file:///a/b"), "file:///a/b"), ("~/x", str(Path.home() / "x")),
+              ("file://~/x", f"file://{Path.home()}/x"), ("/None-such/a", "/None-such/a")],
+             ["", " ", "None", None, 5, ["x"], "/a/None", "None/a.html", "s3://b/None.html", "a/None/b"]),
+    "mapping": (checks.mapping,
+                [({"a": 1}, {"a": 1}), ('{"a": true}', {"a": True}), ("{'a': None}", {"a": None})],
+                [None, "", "a", "[1]", [1], {1: 2}, "{1: 2}", "{" * 9999]),
+    "uuid": (checks.uuid, [(UUID, UUID), (uuid.UUID(UUID), UUID)], ["", "None", None, 5, f"{UUID}/../x"]),
+    "opaque_id": (checks.opaque_id, [("a.b", "a.b"), (17, "17"), (uuid.UUID(UUID), UUID)],
+                  ["", "None", None, True, "two words", 1.5]),
+    "path_id": (checks.path_id, [("a-b_1", "a-b_1"), (17, "17"), (uuid.UUID(UUID), UUID)],
+                ["", "None", None, True, "a/b", "a.b"]),
+}  # fmt: skip
+ACCEPTED = [
+    pytest.param(check, value, expected, id=f"{name}-{at}")
+    for name, (check, accepted, _) in CHECKS.items()
+    for at, (value, expected) in enumerate(accepted)
+]
+REFUSED = [
+    pytest.param(check, value, id=f"{name}-{at}")
+    for name, (check, _, refused) in CHECKS.items()
+    for at, value in enumerate(refused)
+]
 
 
-class TestIsTemplated:
+class TestChecks:
+    @pytest.mark.parametrize(("check", "value", "expected"), ACCEPTED)
+    def test_accepted_value_is_returned_in_its_form(self, check: Any, value: Any, expected: Any) -> None:
+        assert check(value, "name_of_it") == expected
+        assert type(check(value, "name_of_it")) is type(expected)
+        assert check(expected, "name_of_it") == expected  # it is checked again once rendered
+
+    @pytest.mark.parametrize(("check", "value"), REFUSED)
+    def test_other_value_is_refused_with_its_name(self, check: Any, value: Any) -> None:
+        with pytest.raises(ValueError, match=r"^name_of_it "):
+            check(value, "name_of_it")
+
+    def test_optional_accepts_none(self) -> None:
+        assert checks.optional(checks.uuid)(None, "a") is None
+
     @pytest.mark.parametrize(
-        "value", ["{{ params.id }}", "a {% if b %}", ["a", ("{{ b }}",)], {"a": {"b": "{{ c }}"}}]
+        ("value", "shown"),
+        [
+            ("https://a.example/x?sig=s3cret&b=1", "'https://a.example/x?…'"),
+            ("https://me:s3cret@a.example/x", "'https://…@a.example/x'"),
+            ("s3://aws_default@bucket/x", "'s3://aws_default@bucket/x'"),
+            ({"url": "https://a.example/?s3cret"}, "{'url': 'https://a.example/?…'}"),
+            ("x" * 100, f"'{'x' * 79}…"),
+        ],
     )
-    def test_template_is_found_at_any_depth(self, value: Any) -> None:
-        assert is_templated(value)
-
-    @pytest.mark.parametrize("value", ["a", "{ a }", 5, None, ["a"], {"{{ a }}": "b"}])
-    def test_literal_is_not_templated(self, value: Any) -> None:
-        assert not is_templated(value)
-
-    def test_output_of_a_task_is_templated(self) -> None:
-        with DAG("output"):
-            output = CampaignCleanerCampaignSensor(task_id="wait", campaign_id="a").output
-        assert is_templated(output)
-        assert is_templated([output])
+    def test_error_shows_no_secret_of_a_url(self, value: Any, shown: str) -> None:
+        assert checks.shown(value) == shown
 
 
-class TestCheckUnlessTemplated:
-    def test_literal_is_checked_with_its_name(self) -> None:
-        checked: list[tuple[Any, str]] = []
-        check_unless_templated(lambda value, name: checked.append((value, name)), "a", "campaign_id")
-        assert checked == [("a", "campaign_id")]
-
-    def test_template_is_not_checked(self) -> None:
-        check_unless_templated(lambda *_: 1 / 0, "{{ a }}", "campaign_id")
+def submit(**arguments: Any) -> CampaignCleanerSubmitCampaignOperator:
+    html = {} if "html_path" in arguments else {"campaign_html": "<p>Hi</p>"}
+    return CampaignCleanerSubmitCampaignOperator(
+        **{"task_id": "submit", "campaign_name": "Spring", **html, **arguments}
+    )
 
 
-class TestSeconds:
+class TestRendered:
+    def test_path_object_becomes_a_template(self) -> None:
+        task = submit(html_path=Path("/out/{{ run_id }}.html"))
+        assert task.html_path == "/out/{{ run_id }}.html"
+        task.html_path = "/out/None.html"
+        with pytest.raises(ValueError, match="html_path contains 'None'"):
+            check_rendered(task)
+
+    def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
+        task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})
+        task.settings = {"inline_css": True, "relative_links_base_url": "None"}
+        with pytest.raises(ValueError, match=r"^settings\['relative_links_base_url'\] was set"):
+            check_rendered(task)
+
     @pytest.mark.parametrize(
-        ("value", "expected"), [(0, 0.0), (1.5, 1.5), (timedelta(minutes=2), 120.0), (316_224_000, 3.16224e8)]
+        ("rendered", "text"), [(2026, "2026"), (True, "True"), ({"a": "é"}, '{"a": "é"}')]
     )
-    def test_duration_is_returned_in_seconds(self, value: Any, expected: float) -> None:
-        assert seconds(value, "timeout") == expected
+    def test_native_object_is_a_text_again(self, rendered: Any, text: str) -> None:
+        task = submit(custom_info="{{ params.x }}")
+        task.custom_info = rendered
+        check_rendered(task)
+        assert task.custom_info == text
 
-    @pytest.mark.parametrize(
-        "value",
-        [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True, "5", None],
-    )
-    def test_other_value_is_refused_with_its_name(self, value: Any) -> None:
-        with pytest.raises(ValueError, match=r"^timeout must be a timedelta or a number of seconds"):
-            seconds(value, "timeout")
+    def test_literal_keeps_its_text_in_a_native_dag(self) -> None:
+        task = submit(campaign_name="1.10")
+        task.campaign_name = 1.1  # what Airflow makes of it
+        check_rendered(task)
+        assert task.campaign_name == "1.10"
+
+    def test_literals_inside_a_mapping_keep_their_text(self) -> None:
+        task = submit(settings={"relative_links_base_url": "7", "more": {"a": ["1.10", "{{ params.b }}", 2]}})
+        task.settings = {"relative_links_base_url": 7, "more": {"a": [1.1, 5, 2]}}
+        check_rendered(task)
+        assert task.settings == {"relative_links_base_url": "7", "more": {"a": ["1.10", 5, 2]}}
+
+    def test_value_of_a_cluster_policy_stays(self) -> None:
+        task = submit()
+        task.campaign_cleaner_conn_id = "of_the_policy"
+        check_rendered(task)
+        assert task.campaign_cleaner_conn_id == "of_the_policy"
+
+    def test_own_delimiters_of_the_dag_are_known(self) -> None:
+        with DAG(
+            "own", jinja_environment_kwargs={"variable_start_string": "[[", "comment_start_string": "[#"}
+        ):
+            task = InstantlyPauseCampaignOperator(task_id="pause", campaign_id="[[ params.c ]]")
+            assert (
+                submit(campaign_html="<p>{{firstName}} {#x</p>").campaign_html == "<p>{{firstName}} {#x</p>"
+            )
+            with pytest.raises(ValueError, match=r"contains '\[#'"):
+                submit(task_id="other", campaign_html="<p>[#x</p>")
+            with pytest.raises(ValueError, match="campaign_id must be a UUID"):
+                InstantlyPauseCampaignOperator(task_id="third", campaign_id="{{ params.c }}")
+        assert task.campaign_id == "[[ params.c ]]"
+
+    def test_restored_task_makes_a_new_hook(self) -> None:
+        task = submit(campaign_cleaner_conn_id="{{ var.value.conn }}")
+        task.campaign_cleaner_conn_id = "now"
+        assert task._hook.campaign_cleaner_conn_id == "now"
+        restore(task, {"campaign_cleaner_conn_id": "before"}, None)
+        assert task._hook.campaign_cleaner_conn_id == "before"
+        assert rendered_fields(task)["campaign_cleaner_conn_id"] == "before"
 
 
-class TestCheckCount:
-    @pytest.mark.parametrize("value", [1, 1000])
-    def test_positive_integer_is_returned(self, value: int) -> None:
-        assert check_count(value, "max_failures") == value
+# Every task, with the least arguments that it needs.
+ID = "e8c8af95-c033-11ed-9848-003048d8d536"
+NEEDED: dict[str, dict[str, Any]] = {
+    "CampaignCleanerSubmitCampaignOperator": {"campaign_html": "<p>Hi</p>", "campaign_name": "Spring"},
+    "CampaignCleanerGetCampaignOperator": {"campaign_id": ID},
+    "CampaignCleanerGetPdfAnalysisOperator": {"campaign_id": ID, "output_path": "/out/a.pdf"},
+    "CampaignCleanerDeleteCampaignOperator": {"campaign_id": ID},
+    "CampaignCleanerQualityGateOperator": {"analysis": {"a": 1}, "max_broken_links": 0},
+    "InstantlySendGateOperator": {"campaign_id": UUID},
+    "InstantlyAddLeadsOperator": {"campaign_id": UUID, "leads": [{"email": "a@example.com"}]},
+    "InstantlyUpdateCampaignOperator": {"campaign_id": UUID, "html": "<p>Hi</p>"},
+    "InstantlyActivateCampaignOperator": {"campaign_id": UUID},
+    "InstantlyPauseCampaignOperator": {"campaign_id": UUID},
+    "CampaignCleanerCampaignSensor": {"campaign_id": ID},
+    "CampaignCleanerInboxTestSensor": {"job_id": ID, "timeout": 60},
+    "InstantlyBackgroundJobSensor": {"job_id": ID},
+}
+# What an argument replaces, or needs besides.
+INSTEAD_OF = {
+    "html_path": ("campaign_html", "html"),
+    "subsequence_id": ("campaign_id",),
+    "leads_path": ("leads",),
+}
+BESIDES = {"policy": {"check_gate": True}}
+# Arguments without an entry in the table: the sensor checks it first, because deferrable follows from it.
+ELSEWHERE = {"start_from_trigger"}
+NOTHING = [None, "None", "", " ", "null"]
+NOT_A_FLAG = ["False", "True", "yes", 1, 0]
 
-    @pytest.mark.parametrize("value", [0, -1, True, 1.0, "1", None])
-    def test_other_value_is_refused_with_its_name(self, value: Any) -> None:
-        with pytest.raises(ValueError, match=r"^max_failures must be an integer"):
-            check_count(value, "max_failures")
+
+def tasks() -> Iterator[type[BaseOperator]]:
+    info = get_provider_info()
+    for listed in info["operators"] + info["sensors"]:
+        for name in listed["python-modules"]:
+            for value in vars(import_module(name)).values():
+                if hasattr(value, "template_fields") and hasattr(value, "arguments"):
+                    yield value
 
 
-class TestCheckChoice:
-    def test_choice_is_returned(self) -> None:
-        assert check_choice("wait", ("fail", "wait"), "paused") == "wait"
+def own_arguments(task: type[BaseOperator]) -> dict[str, Any]:
+    """Return the arguments of a task besides Airflow's own, with their annotations."""
+    parameters = inspect.signature(task.__init__).parameters.values()
+    return {
+        each.name: str(each.annotation) for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY
+    }
 
-    @pytest.mark.parametrize("value", ["Wait", "", None])
-    def test_other_value_is_refused_with_the_choices(self, value: Any) -> None:
-        with pytest.raises(ValueError, match=r"^paused must be one of 'fail', 'wait', got"):
-            check_choice(value, ("fail", "wait"), "paused")
+
+TASKS = sorted({each for each in tasks() if each.__name__ in NEEDED or "Wait" not in each.__name__}, key=str)
+EVERY = [
+    pytest.param(task, name, annotation, id=f"{task.__name__}-{name}")
+    for task in TASKS
+    for name, annotation in own_arguments(task).items()
+    if not name.startswith("_")
+]
+
+
+def built(task: type[BaseOperator], **arguments: Any) -> Any:
+    replaced = [each for name in arguments for each in INSTEAD_OF.get(name, ())]
+    needed = {name: value for name, value in NEEDED[task.__name__].items() if name not in replaced}
+    takes = own_arguments(task)
+    besides = {
+        key: value for name in arguments for key, value in BESIDES.get(name, {}).items() if key in takes
+    }
+    return task(**{"task_id": "a_task", **needed, **besides, **arguments})
+
+
+class TestEveryTask:
+    """A new argument without a check fails here."""
+
+    def test_every_task_is_in_the_table(self) -> None:
+        assert {each.__name__ for each in TASKS} == NEEDED.keys()
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_every_argument_has_a_check(self, task: Any) -> None:
+        assert own_arguments(task).keys() - task.arguments.keys() <= ELSEWHERE
+        own_fields = set(task.template_fields) - set(BaseSensorOperator.template_fields)
+        assert own_fields <= task.arguments.keys()
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_rendered_to_nothing_is_refused(self, task: Any, name: str, annotation: str) -> None:
+        if name not in task.template_fields:
+            with pytest.raises(BAD_ARGUMENT, match=name):
+                built(task, **{name: "{{ params.x }}"})
+            return
+        for nothing in NOTHING:
+            made = built(task, **{name: "{{ params.x }}"})
+            setattr(made, name, nothing)
+            with pytest.raises(ValueError, match=rf"^{name} "):
+                check_rendered(made)
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_flag_takes_only_true_and_false(self, task: Any, name: str, annotation: str) -> None:
+        if annotation != "bool":
+            return
+        for value in NOT_A_FLAG:
+            with pytest.raises(BAD_ARGUMENT, match=f"{name} must be True or False"):
+                built(task, **{name: value})
+        if name in task.template_fields:
+            made = built(task, **{name: "{{ params.x }}"})
+            setattr(made, name, "yes")
+            with pytest.raises(ValueError, match=f"{name} must be True or False"):
+                check_rendered(made)
+            setattr(made, name, "False")
+            check_rendered(made)
+            assert getattr(made, name) is False
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_value_of_another_kind_is_refused(self, task: Any, name: str, annotation: str) -> None:
+        with pytest.raises(BAD_ARGUMENT, match=name):
+            built(task, **{name: object()})

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyActivateCampaignOperator,
+    InstantlySendGateOperator,
+)
+from airflow_provider_campaigns.sensors.campaign_cleaner import (
+    CampaignCleanerCampaignSensor,
+    CampaignCleanerInboxTestSensor,
+)
+from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.tasks.deferral import (
     DEFERRAL_GRACE,
     MIN_DEFERRAL_SECONDS,
@@ -15,7 +25,10 @@ from airflow_provider_campaigns.tasks.deferral import (
 )
 from airflow_provider_campaigns.tasks.gate import SendGateTimeoutError
 from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE, first_of
+from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_server import FakeServer
+from tests.support.responses import CLEANER_ID, OTHER_UUID, UUID, campaign_status, sending_status
 
 TASK = CampaignCleanerCampaignSensor(task_id="wait", campaign_id="a")
 TaskDeferralError: Any = first_of(
@@ -102,3 +115,75 @@ class TestDeferralErrors:
         with pytest.raises(type(error)), deferral_errors("Campaign 17", count_end=ends.append):
             raise error
         assert ends == []
+
+
+WAITS: dict[str, tuple[Any, dict[str, Any], list[Any]]] = {
+    "campaign sensor": (
+        CampaignCleanerCampaignSensor,
+        {"campaign_id": CLEANER_ID},
+        [campaign_status("processing"), campaign_status("completed")],
+    ),
+    "inbox test sensor": (
+        CampaignCleanerInboxTestSensor,
+        {"job_id": CLEANER_ID, "timeout": 900},
+        [{"status": "Processing"}, {"status": "Completed"}],
+    ),
+    "background job sensor": (
+        InstantlyBackgroundJobSensor,
+        {"job_id": UUID},
+        [
+            {"id": UUID, "type": "move-leads", "status": status, "data": {}}
+            for status in ("in-progress", "success")
+        ],
+    ),
+    "get": (
+        CampaignCleanerGetCampaignOperator,
+        {"campaign_id": CLEANER_ID, "wait_for_completion": True, "output_path": "first.html"},
+        [
+            campaign_status("processing"),
+            campaign_status("completed"),
+            {"campaign": {"campaign_html": "<p>Hi</p>"}},
+        ],
+    ),
+    "gate": (
+        InstantlySendGateOperator,
+        {"campaign_id": UUID, "wait_timeout": 900, "policy": {"waiting_for_leads": "open"}},
+        [sending_status("out_of_schedule"), sending_status("waiting_for_leads")],
+    ),
+    "activation": (
+        InstantlyActivateCampaignOperator,
+        {"campaign_id": UUID, "wait_timeout": 900},
+        [{"status": 1}, sending_status("campaign_draft"), sending_status("healthy"), {"status": 1}],
+    ),
+}
+
+
+class TestResumedTask:
+    """Airflow renders the templates of a resumed task again."""
+
+    @pytest.mark.parametrize("name", WAITS)
+    def test_task_resumes_with_the_arguments_of_its_wait(
+        self, connections: FakeServer, clock: FakeClock, tmp_path: Path, name: str
+    ) -> None:
+        task_class, arguments, replies = WAITS[name]
+        if "output_path" in arguments:
+            arguments = {**arguments, "output_path": str(tmp_path / "first.html")}
+        connections.respond(*replies)
+        task = task_class(task_id="wait", deferrable=True, **arguments)
+        others = {"output_path": str(tmp_path / "other.html"), "policy": None, "wait_timeout": 1.0}
+
+        def render_again() -> None:
+            vars(task).pop("_hook", None)
+            for field in task.template_fields:
+                if field.endswith("_id"):
+                    setattr(task, field, OTHER_UUID if "conn" not in field else "another_connection")
+            for field, value in others.items():
+                if field in task.template_fields:
+                    setattr(task, field, value)
+
+        runner = TaskRunner(before_trigger=render_again)
+        result = runner.run(task)
+        assert len(runner.deferrals) == 1
+        assert OTHER_UUID not in f"{result}"
+        assert not [each for each in connections.requests if OTHER_UUID in f"{each.path}{each.body!r}"]
+        assert [path.name for path in tmp_path.iterdir()] == ["first.html"] * ("output_path" in arguments)

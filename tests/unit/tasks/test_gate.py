@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TriggerRule, task, task_group
 
-from airflow_provider_campaigns.tasks.gate import SendGateClosedError, push_result, skip_downstream
+from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.rules.send_gate import Disposition
+from airflow_provider_campaigns.tasks.gate import (
+    SendGateClosedError,
+    check_downstream_waits,
+    policy_argument,
+    push_result,
+    refuse_eager_downstream,
+    skip_downstream,
+)
 from tests.support.fake_airflow import TaskInstance
 
 
@@ -32,11 +41,8 @@ def skipped_by(gate_task: Any, *, map_index: int | None = -1) -> list[str] | Non
     gate = Gate()
     ti = SimpleNamespace(map_index=map_index)
     context: Any = {"task": gate_task, "ti": ti, "dag_run": SimpleNamespace(logical_date=None)}
-    try:
+    with pytest.raises(AirflowSkipException, match=r"^The gate is not open\.$"):
         skip_downstream(gate, context, SendGateClosedError)  # type: ignore[arg-type]
-    except AirflowSkipException as error:
-        assert str(error) == "The gate is not open."  # noqa: PT017 - only a mapped gate raises it
-        return ["gate", *(gate.skipped or [])]
     return gate.skipped
 
 
@@ -74,13 +80,9 @@ class TestSkipping:
         gate = before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE)
         assert skipped_by(gate) == ["send_0", "send_1"]
 
-    @pytest.mark.parametrize("map_index", [-1, None])
-    def test_unmapped_gate_succeeds_itself(self, map_index: int | None) -> None:
+    @pytest.mark.parametrize("map_index", [-1, None, 0, 1])
+    def test_gate_itself_ends_as_skipped(self, map_index: int | None) -> None:
         assert skipped_by(before(TriggerRule.ALL_SUCCESS), map_index=map_index) == ["send_0"]
-
-    @pytest.mark.parametrize("map_index", [0, 1])
-    def test_mapped_gate_is_skipped_itself(self, map_index: int) -> None:
-        assert skipped_by(before(TriggerRule.ALL_SUCCESS), map_index=map_index) == ["gate", "send_0"]
 
     @pytest.mark.parametrize(
         ("trigger_rules", "line"),
@@ -115,11 +117,65 @@ class TestUnskippable:
             skipped_by(before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE), map_index=0)
 
 
+EAGER = ["always", "one_success", "one_failed", "one_done"]
+
+
+class TestEagerRules:
+    """A task with such a rule would not wait for the gate."""
+
+    @pytest.mark.parametrize("rule", EAGER)
+    @pytest.mark.parametrize("position", [0, 1])
+    def test_eager_rule_downstream_is_refused_with_its_task(self, rule: str, position: int) -> None:
+        rules = [TriggerRule.ALL_SUCCESS, TriggerRule.ALL_SUCCESS]
+        rules[position] = TriggerRule(rule)
+        with pytest.raises(ValueError, match=rf"cannot hold back send_{position} \({rule}\): .*none_failed"):
+            check_downstream_waits({"task": before(*rules)})
+
+    @pytest.mark.parametrize("rule", sorted(set(TriggerRule) - {*EAGER, "dummy"}))
+    def test_rule_that_waits_is_accepted(self, rule: TriggerRule) -> None:
+        check_downstream_waits({"task": before(rule)})
+
+    def test_eager_rule_of_a_mapped_task_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="sends"):
+            refuse_eager_downstream(before_mapped(TriggerRule.ONE_DONE))
+
+    def test_task_run_by_hand_is_not_checked(self) -> None:
+        check_downstream_waits({})
+
+
 class TestPushResult:
     def test_result_is_pushed_as_the_xcom_of_the_task(self) -> None:
         ti: Any = TaskInstance()
         push_result({"ti": ti}, {"open": False})
         assert ti.xcoms == {"return_value": {"open": False}}
 
+    def test_task_without_xcoms_pushes_nothing(self) -> None:
+        ti: Any = TaskInstance()
+        push_result({"ti": ti, "task": SimpleNamespace(do_xcom_push=False)}, {"open": False})
+        assert ti.xcoms == {}
+
     def test_task_run_by_hand_pushes_nothing(self) -> None:
         push_result({}, {"open": False})
+
+
+class TestPolicyArgument:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"waiting_for_leads": "open"},
+            {SendingCode.WAITING_FOR_LEADS: Disposition.OPEN},
+            '{"waiting_for_leads": "open"}',  # as {{ ... | tojson }} renders it
+            "{'waiting_for_leads': 'open'}",  # as {{ params.policy }} renders it
+        ],
+    )
+    def test_policy_of_any_form_becomes_plain_strings(self, value: Any) -> None:
+        policy = policy_argument(value, "policy")
+        assert policy == {"waiting_for_leads": "open"}
+        assert all(type(text) is str for pair in policy.items() for text in pair)
+
+    @pytest.mark.parametrize(
+        "value", ["healthy", 5, ["healthy"], "[1]", {"healty": "open"}, {"healthy": "yes"}]
+    )
+    def test_other_value_is_refused(self, value: Any) -> None:
+        with pytest.raises(ValueError, match="policy"):
+            policy_argument(value, "policy")

@@ -123,3 +123,19 @@ class TestSignedUrls:
             raise KeyError("of the file system")
         with pytest.raises(ValueError, match="about the content"), storage.opened_text(str(path)):
             raise ValueError("about the content")
+
+
+SIGNED = "nosuch://bucket/x.html?X-Amz-Signature=s3cret"
+
+
+@pytest.mark.parametrize("use", [storage.read_text, lambda path: storage.write(path, b"x")])
+def test_error_hides_the_signature_of_a_url(use: Any) -> None:
+    with pytest.raises(OSError, match=r"nosuch://bucket/x\.html\?…") as raised:
+        use(SIGNED)
+    assert "s3cret" not in f"{raised.value}{raised.value.__cause__}"
+
+
+def test_byte_order_mark_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.html"
+    path.write_bytes("\ufeff<p>é</p>".encode())
+    assert storage.read_text(str(path)) == "<p>é</p>"

@@ -45,8 +45,11 @@ def wait_for(*results: Any, timeout: float = 100) -> Wait:
     )
 
 
+TARGET = {"campaign_id": "17", "campaign_cleaner_conn_id": "c"}
+
+
 def ended(outcome: WaitOutcome, status: str | None, error: Any = None) -> dict[str, Any]:
-    return event(outcome, status=status, error=error, deadline=100.0)
+    return event(outcome, target=TARGET, status=status, error=error, deadline=100.0)
 
 
 class TestRun:

@@ -155,13 +155,16 @@ class TestEvent:
         ],
         ids=["campaign", "inbox test", "activation", "job"],
     )
-    async def test_event_holds_the_last_status_and_nothing_else(
+    async def test_event_holds_the_target_and_the_last_status(
         self, connections: FakeServer, build: Callable[..., Any], waiting: Any, final: Any, status: str
     ) -> None:
         connections.respond(waiting, final)
         deadline = time.time() + 900
         event = await event_of(build(deadline=deadline))
+        target = event.pop("target")
         assert event == {"outcome": "done", "status": status, "error": None, "deadline": deadline}
+        stored = build().serialize()[1]
+        assert target == {name: stored[name] for name in stored if name.endswith("_id")}
         assert len(connections.requests) == 2
 
     async def test_event_of_a_gate_holds_the_verdict(self, connections: FakeServer) -> None:

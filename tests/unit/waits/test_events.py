@@ -19,6 +19,9 @@ from airflow_provider_campaigns.waits.events import (
 ERROR = RateLimitedError("slow down", status_code=429, retry_after=7.0)
 
 
+TARGET = {"campaign_id": "17", "campaign_cleaner_conn_id": "c"}
+
+
 class TimedOutError(Exception):
     pass
 
@@ -28,12 +31,13 @@ def time_out(status: Any, error: str | None) -> NoReturn:
 
 
 def stored(outcome: WaitOutcome, status: Any = None, error: ApiError | None = None) -> dict[str, Any]:
-    return json.loads(json.dumps(event(outcome, status=status, error=error, deadline=100.0)))
+    return json.loads(json.dumps(event(outcome, target=TARGET, status=status, error=error, deadline=100.0)))
 
 
 class TestEvent:
-    def test_event_of_a_done_wait_has_four_fields(self) -> None:
+    def test_event_of_a_done_wait_has_five_fields(self) -> None:
         assert stored(WaitOutcome.DONE, "completed") == {
+            "target": TARGET,
             "outcome": "done",
             "status": "completed",
             "error": None,

@@ -1,0 +1,67 @@
+"""``InstantlyHook.get_verdict``: the verdict of a send gate, for users' own tasks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaigns.exceptions import NotFoundError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from tests.support.fake_server import FakeServer, Reply
+from tests.support.responses import UUID, paths, sending_status
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "is_open", "needs_person"),
+    [
+        ("healthy", {}, True, False),
+        ("waiting_for_leads", {}, False, False),
+        ("waiting_for_leads", {"policy": {"waiting_for_leads": "open"}}, True, False),
+        ("campaign_paused", {}, False, True),
+        ("campaign_completed", {}, False, False),
+        ("healthy", {"max_status_age": timedelta(0)}, False, False),
+    ],
+)
+def test_verdict_follows_the_policy(
+    connections: FakeServer, code: str, arguments: dict[str, Any], is_open: bool, needs_person: bool
+) -> None:
+    connections.respond(sending_status(code, age=1))
+    verdict = InstantlyHook().get_verdict(UUID, **arguments)
+    assert (verdict.open, verdict.needs_person, verdict.code) == (is_open, needs_person, code)
+
+
+def test_verdict_on_a_subsequence_has_its_own_path(connections: FakeServer) -> None:
+    connections.respond(sending_status("healthy"))
+    assert InstantlyHook().get_verdict(subsequence_id=UUID).open
+    assert paths(connections) == [f"/api/v2/subsequences/{UUID}/sending-status"]
+
+
+def test_malformed_response_is_a_verdict_that_waits(connections: FakeServer) -> None:
+    connections.respond(Reply(b"<html>"))
+    verdict = InstantlyHook().get_verdict(UUID)
+    assert (verdict.open, verdict.needs_person, verdict.code) == (False, False, None)
+
+
+def test_error_of_the_service_is_raised(connections: FakeServer) -> None:
+    connections.respond(Reply({"message": "no"}, status=404))
+    with pytest.raises(NotFoundError):
+        InstantlyHook().get_verdict(UUID)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({}, "either campaign_id or subsequence_id"),
+        ({"campaign_id": UUID, "subsequence_id": UUID}, "either campaign_id or subsequence_id"),
+        ({"campaign_id": UUID, "policy": {"healty": "open"}}, "healty"),
+        ({"campaign_id": UUID, "policy": "healthy"}, "policy must be a mapping"),
+    ],
+)
+def test_invalid_argument_sends_nothing(
+    connections: FakeServer, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        InstantlyHook().get_verdict(**arguments)
+    assert connections.requests == []

@@ -1,0 +1,270 @@
+"""What two versions of a mail have in common, and what the second one lost."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_campaigns.rules.html import Html, Loss, damage, encoded_tags, losses, same_meaning
+
+# Look-alikes of public newsletter templates: Mailchimp's, Foundation's, Ghost's and a cold mail.
+MAILCHIMP = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1.dtd">
+<html><head><meta property="og:title" content="*|MC:SUBJECT|*" /><title>*|MC:SUBJECT|*</title>
+<style type="text/css">/* /\\/\\ PAGE */ #outlook a{padding:0;} @media print{b{color:red}}</style></head>
+<body leftmargin="0"><center><table id="t"><tr><td><div mc:edit="header">
+<!-- *|IFNOT:ARCHIVE_PAGE|* -->Not displaying?<br />
+<a href="*|ARCHIVE|*" target="_blank">View it</a>.<!-- *|END:IF|* -->
+</div><em>Copyright &copy; *|CURRENT_YEAR|* *|LIST:COMPANY|*</em>&nbsp;<a href="*|UNSUB|*">unsubscribe</a>
+</td></tr></table></center></body></html>"""
+OUTLOOK = """<p>Hi {{firstName}}</p>
+<!--[if mso]><v:roundrect href="{{link}}"><center>Go</center></v:roundrect><![endif]-->
+<!--[if !mso]><!--><a href="{{link}}">Go</a><!--<![endif]-->"""
+
+
+def lost(before: str, after: str) -> list[str]:
+    return [str(each) for each in losses(before, after)]
+
+
+SAME = {
+    "entity": ("<p>Hi</p><p>&nbsp;</p>", "<p>Hi</p><p>\xa0</p>"),
+    "numeric entity": ("<p>&#8217;&eacute;</p>", "<p>\u2019é</p>"),
+    "ampersand": ('<a href="/?a=1&b=2">Q&A</a>', '<a href="/?a=1&amp;b=2">Q&amp;A</a>'),
+    "attribute order": ('<td width="1" align="left">', '<td align="left" width="1">'),
+    "quotes": ("<a href='/x' title=y>a</a>", '<a href="/x" title="y">a</a>'),
+    "bare attribute": ("<td nowrap>a</td>", '<td nowrap="">a</td>'),
+    "case of names": ('<P ALIGN="left">a</P>', '<p align="left">a</p>'),
+    "class order": ('<p class="a  b">x</p>', '<p class="b a">x</p>'),
+    "empty attributes": ("<p>x</p>", '<p class="" style=" ">x</p>'),
+    "style order": ('<p style="color:#FFF;margin : 0 auto">x', '<p style="margin: 0 auto; color: #fff;">x'),
+    "style quotes": ("""<p style="font-family:'A B'">x</p>""", """<p style='font-family:"A B"'>x</p>"""),
+    "white space": ("<div>\r\n  <p>a \t b</p>\n</div>", "<div><p>a b</p></div>"),
+    "white space at a line end": ("<td> a <b>b </b> </td>", "<td>a <b>b</b></td>"),
+    "comment": ("<p>a<!-- note -->b</p>", "<p>ab</p>"),
+    "zero-width characters": ("<p>a&zwnj;&#847; b</p>", "<p>a b</p>"),
+    "shell": ("<!DOCTYPE html><html><head><title>x</title></head><body><p>a</p></body></html>", "<p>a</p>"),
+    "implied end tags": ("<ul><li>a<li>b</ul>", "<ul><li>a</li><li>b</li></ul>"),
+    "void element": ("a<br>b", "a<br />b"),
+    "escaped URL": ('<a href="/a b">x</a>', '<a href="/a%20b">x</a>'),
+    "space in a tag": ("<p>{{ firstName }}</p>", "<p>{{firstName}}</p>"),
+    "quotes in a tag": ("<p>{{a | default: 'b'}}</p>", "<p>{{a|default:&quot;b&quot;}}</p>"),
+    "markup in a tag": ("<p>{% if a < b %}x{% endif %}</p>", "<p>{% if a &lt; b %}x{% endif %}</p>"),
+}  # fmt: skip
+DIFFERENT = {
+    "text": ("<p>a b</p>", "<p>a c</p>"),
+    "symbol": ("<p>5 €</p>", "<p>5 $</p>"),
+    "space between inline elements": ("<p><b>a</b> b</p>", "<p><b>a</b>b</p>"),
+    "order": ("<p>a</p><p>b</p>", "<p>b</p><p>a</p>"),
+    "element": ("<p><b>a</b></p>", "<p>a</p>"),
+    "link": ('<a href="https://a.b/X">a</a>', '<a href="https://a.b/x">a</a>'),
+    "style": ('<p style="color:red">a</p>', '<p style="color:blue">a</p>'),
+    "stripped style": ('<p style="color:red">a</p>', "<p>a</p>"),
+    "CSS": ("<style>a{b:c}</style><p>a</p>", "<style>a{b:d}</style><p>a</p>"),
+    "Outlook comment": ("<!--[if mso]>a<![endif]--><p>a</p>", "<!--[if mso]>b<![endif]--><p>a</p>"),
+    "tag": ("<p>{{a}}</p>", "<p>{{b}}</p>"),
+    "place of a tag": ("<p>{{a}} {{b}}</p>", "<p>{{b}} {{a}}</p>"),
+    "tag in a comment": ("<!-- {{a}} --><p>a</p>", "<p>a</p>"),
+    "encoded tag": ('<a href="{{a}}">x</a>', '<a href="%7B%7Ba%7D%7D">x</a>'),
+}
+
+
+class TestSameMeaning:
+    @pytest.mark.parametrize("case", SAME)
+    def test_another_spelling_means_the_same(self, case: str) -> None:
+        one, other = SAME[case]
+        assert same_meaning(one, other)
+        assert same_meaning(other, one)
+        assert losses(one, other) == []
+
+    @pytest.mark.parametrize("case", DIFFERENT)
+    def test_another_display_does_not_mean_the_same(self, case: str) -> None:
+        one, other = DIFFERENT[case]
+        assert not same_meaning(one, other)
+        assert not same_meaning(other, one)
+
+    def test_deeply_nested_elements_are_compared_to_the_end(self) -> None:
+        before = "<div>" * 50_000 + "a{{x}}"
+        assert same_meaning(before, before.replace("<div>", "<div >"))
+        assert lost(before, before.replace("a{{x}}", "b")) == ["merge tag {{x}} (in text)", "text 'a'"]
+
+
+LOST: dict[str, tuple[str, str, list[str]]] = {
+    "text": ("<p>Hi Ann</p>", "<p>Hi</p>", ["text 'Ann'"]),
+    "text outside elements": ("Hi <p>there</p>", "<p>there</p>", ["text 'Hi'"]),
+    "emoji": ("<p>a 🌷</p>", "<p>a</p>", ["text '🌷'"]),
+    "link": ('<a href="https://a.b/c">x</a>', "<a>x</a>", ["link https://a.b/c"]),
+    "one of two links": (
+        '<a href="/c">x</a><a href="/c">y</a>', '<a href="/c">x</a>y', ["link /c (2 before, 1 now)"],
+    ),
+    "image": ('<p>x</p><img src="a.png">', "<p>x</p>", ["image a.png"]),
+    "tag in text": ("<p>Hi {{firstName}}</p>", "<p>Hi</p>", ["merge tag {{firstName}} (in text)"]),
+    "tag in an attribute": (
+        '<a href="{{u}}">x</a>', "<a>x</a>", ["merge tag {{u}} (in href of <a>)"],
+    ),
+    "encoded tag": (
+        '<a href="{{u}}">x</a>', '<a href="%7B%7Bu%7D%7D">x</a>',
+        ["merge tag {{u}} (in href of <a>; URL-encoded now)"],
+    ),
+    "tag encoded twice": (
+        '<a href="/?a={{u}}">x</a>', '<a href="/?a=%257B%257Bu%257D%257D">x</a>',
+        ["merge tag {{u}} (in href of <a>; URL-encoded now)", "link /?a={{u}}"],
+    ),
+    "tag as entities": (
+        "<p>{{u}}</p>", "<p>&#123;&#123;u&#125;&#125;</p>",
+        ["merge tag {{u}} (in text; its braces are written as entities now)"],
+    ),
+    "one of two tags": (
+        "<p>{{a}}</p><p>{{a}}</p>", "<p>{{a}}</p><p></p>", ["merge tag {{a}} (in text; 2 before, 1 now)"],
+    ),
+    "empty body": ("<p>a</p>", "", ["the whole body (it is empty now)", "text 'a'"]),
+    "body without content": (
+        '<p><img src="a"></p>', "<html><body></body></html>", ["the whole body (it is empty now)", "image a"],
+    ),
+}  # fmt: skip
+
+
+class TestLosses:
+    @pytest.mark.parametrize("case", LOST)
+    def test_loss_is_named_with_its_place(self, case: str) -> None:
+        before, after, named = LOST[case]
+        assert lost(before, after) == named
+
+    def test_many_lost_words_are_counted(self) -> None:
+        assert lost("<p>a b c d e f g</p>", "<p>x</p>") == ["text 'a' 'b' 'c' 'd' 'e' and 2 more words"]
+
+    def test_lost_tags_come_before_links_and_text(self) -> None:
+        kinds = [each.kind for each in losses('<p>a {{b}}</p><a href="/c">c</a>', "<p>x</p>")]
+        assert kinds == ["merge tag", "link", "text"]
+
+
+class TestSeriousness:
+    @pytest.mark.parametrize(
+        ("before", "after", "is_serious"),
+        [
+            ("<p>{{a}}</p>", "<p></p>x", True),
+            ('<a href="*|UNSUB|*">x</a>', '<a href="*%7CUNSUB%7C*">x</a>', True),
+            ("<p>a<!-- {% if b %} --></p>", "<p>a</p>", True),
+            ("<p>{% if b %}<!-- {% if b %} --></p>", "<p>{% if b %}</p>", True),
+            ("<p>{{b}}<!-- {{b}} --></p>", "<p>{{b}}</p>", False),
+            ("<p>a<!-- {{b}} --></p>", "<p>a</p>", True),
+            ("<!--[if mso]>{{b}}<![endif]--><p>a</p>", "<p>a</p>", True),
+            ("<!--[if mso]>{{b}}<![endif]--><p>{{b}}</p>", "<p>{{b}}</p>", False),
+            ("<!--[if mso]>{{b}}<![endif]--><p>{{b}}</p>", "<!--[if mso]>{{b}}<![endif]--><p></p>x", True),
+            ('<p style="color:{{c}}">a</p>', "<p>a</p>", False),
+            ("<style>p{color:{{c}}}</style><p>a</p>", "<p>a</p>", False),
+            ("<title>{{t}}</title><p>a</p>", "<p>a</p>", False),
+            ('<meta content="{{t}}"><p>a</p>', "<p>a</p>", False),
+            ("<p>a b</p>", "<p>a</p>", False),
+            ("<p>a</p>", "<p> </p>", True),
+        ],
+    )
+    def test_lost_tag_or_empty_body_is_serious(self, before: str, after: str, is_serious: bool) -> None:
+        found = losses(before, after)
+        assert found
+        assert any(each.is_serious for each in found) is is_serious
+
+    def test_tag_that_moves_out_of_a_comment_is_not_lost(self) -> None:
+        assert losses("<!-- {{a}} --><p>b</p>", "<p>b{{a}}</p>") == []
+
+    def test_inlined_css_is_no_loss(self) -> None:
+        assert losses("<style>p{color:{{c}}}</style><p>a</p>", '<p style="color:{{c}}">a</p>') == []
+
+    def test_braces_in_css_are_no_merge_tags(self) -> None:
+        source = "<style>@media x{p{b}a{c|d}}</style><script>f={a};[[1]]</script><p>a</p>"
+        assert not Html(source).merge_tags
+        assert losses(source, "<p>a</p>") == []
+
+    def test_tag_in_css_is_found_beside_braces(self) -> None:
+        assert list(Html("<style>p{color:{{c}}}</style>").merge_tags) == ["{{c}}"]
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("original", "cleaned"),
+        [
+            ("<p>Café “naïve” - straße</p>", '<p>Cafe "naive" - strasse</p>'),
+            ("<p>a&nbsp;b…</p>", "<p>a b...</p>"),
+            ("<h1>Big</h1>", '<p style="font-size:32px">Big</p>'),
+            ("<table><tr><td>a</td><td>b</td></tr></table>", "<div><div>a</div><div>b</div></div>"),
+            ('<p>x<img src="/a.png"></p>', '<p>x<img src="https://cdn.example/1.png"></p>'),
+            ('<a href="/about">x</a>', '<a href="https://example.com/about">x</a>'),
+            ('<a href="HTTPS://Example.com/">x</a>', '<a href="https://example.com">x</a>'),
+            ("<p><b>spr</b>ing</p>", "<p>spring</p>"),
+            ('<p class="x" id="y" onclick="z()">a</p><script>b</script>', "<p>a</p>"),
+        ],
+    )
+    def test_what_a_cleaner_is_for_is_no_damage(self, original: str, cleaned: str) -> None:
+        assert damage(original, cleaned) == []
+
+    def test_text_of_another_script_that_is_gone_is_reported(self) -> None:
+        assert damage("<p>Hi Привет</p>", "<p>Hi</p>") == [Loss("text", "'привет'")]
+
+    def test_dropped_conditional_tags_are_serious(self) -> None:
+        cleaned = MAILCHIMP.replace("<!-- *|IFNOT:ARCHIVE_PAGE|* -->", "").replace("<!-- *|END:IF|* -->", "")
+        assert [(str(each), each.is_serious) for each in damage(MAILCHIMP, cleaned)] == [
+            ("merge tag *|IFNOT:ARCHIVE_PAGE|* (in a comment)", True),
+            ("merge tag *|END:IF|* (in a comment)", True),
+        ]
+
+    def test_dropped_outlook_comment_is_only_reported(self) -> None:
+        cleaned = OUTLOOK[: OUTLOOK.index("<!--[if mso]")] + '<a href="{{link}}">Go</a>'
+        (found,) = damage(OUTLOOK, cleaned)
+        assert str(found) == "merge tag {{link}} (in an Outlook comment; 2 before, 1 now)"
+        assert not found.is_serious
+
+    @pytest.mark.parametrize("source", [MAILCHIMP, OUTLOOK])
+    def test_unchanged_html_has_no_damage(self, source: str) -> None:
+        assert damage(source, source.replace("&nbsp;", "\xa0").replace("\n", " ")) == []
+
+    def test_encoded_tags_are_found_without_the_original(self) -> None:
+        assert encoded_tags('<a href="%7B%7Bu%7D%7D">{{v}}</a>') == ["{{u}}"]
+        assert encoded_tags('<a href="/50%25">{{v}}</a>') == []
+
+
+class TestEmptiness:
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "", " ", "<p>", "<!-- a -->", "<p>&nbsp;&zwnj;</p>", "<title>a</title>", "<style>a{b:c}</style>",
+            "<!--[if mso]>a<![endif]-->",
+        ],
+    )  # fmt: skip
+    def test_html_that_shows_nothing_is_empty(self, source: str) -> None:
+        assert Html(source).is_empty
+
+    @pytest.mark.parametrize("source", ["a", "<p>🌷</p>", '<img src="a">', "<p>{{body}}</p>", "<p>a"])
+    def test_html_that_shows_something_is_not_empty(self, source: str) -> None:
+        assert not Html(source).is_empty
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{",
+        "<",
+        "{{a}}",
+        "<div>",
+        "<style>",
+        "<title>",
+        "<!--",
+        '<a href="{{x}}">',
+        "<a {{x}} ",
+        "<a b='",
+        "%7B",
+        "&",
+    ],
+)
+def test_hostile_html_is_compared_in_bounded_time(unit: str) -> None:
+    # Quadratic behaviour takes minutes at this size already.
+    source = unit * (200_000 // len(unit))
+    started = time.process_time()
+    losses(source, f"{source} x")
+    same_meaning(source, f"{source} x")
+    assert time.process_time() - started < 10
+
+
+def test_hostile_html_of_megabytes_is_compared_in_bounded_time() -> None:
+    source = "{" * 2_500_000 + "<" * 2_500_000
+    started = time.process_time()
+    losses(source, f"{source} x")
+    assert time.process_time() - started < 60
