@@ -119,7 +119,7 @@ class TestSaving:
                 [
                     campaign_status("processing"),
                     campaign_status("completed"),
-                    {"campaign": {"campaign_html": "<p>"}},
+                    {"campaign": {"campaign_html": "<p>Hi"}},
                 ],
                 CLEANER_LINK,
                 id="get campaign",
@@ -162,9 +162,9 @@ class TestSaving:
         assert all(each == INSTANTLY_LINK for each in [*while_deferred, links(runner)])
 
     def test_task_run_by_hand_saves_no_link(self, connections: FakeServer) -> None:
-        connections.respond({"campaign": {"campaign_html": "<p>"}})
+        connections.respond({"campaign": {"campaign_html": "<p>Hi"}})
         task = CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID)
-        assert task.execute({}) == {"campaign_html": "<p>"}
+        assert task.execute({}) == {"campaign_html": "<p>Hi"}
 
 
 class TestInAirflow:

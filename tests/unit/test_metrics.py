@@ -189,7 +189,8 @@ class TestGate:
         connections.respond(sending_status("out_of_schedule"), sending_status("campaign_paused"))
         with DAG("skips"):
             task = gate(deferrable, wait_timeout=3600, on_closed="skip")
-        TaskRunner().run(task)
+        with pytest.raises(AirflowSkipException):
+            TaskRunner().run(task)
         assert backend.of("gates") == {"closed": 1}
 
     def test_failed_gate_counts_once(
@@ -217,7 +218,7 @@ class TestOperators:
     def test_get_campaign_counts_its_wait(
         self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.respond({"campaign": {"id": CLEANER_ID, "campaign_html": "<p>"}})
+        connections.respond({"campaign": {"id": CLEANER_ID, "campaign_html": "<p>Hi"}})
         statuses = map(campaign_status, ("processing", "completed"))
         connections.respond(*statuses, path="/v1/get_campaign_status")
         task = CampaignCleanerGetCampaignOperator(

@@ -286,14 +286,15 @@ class TestEveryTask:
             assert any(name.endswith("_conn_id") for name in task.template_fields)
 
     def test_html_and_json_are_shown_as_such(self, task: type[BaseOperator]) -> None:
-        kinds = {"html": "html", "campaign_html": "html"}
+        kinds = {"html": "html", "campaign_html": "html", "original_html": "html"}
         kinds |= dict.fromkeys(("settings", "analysis", "leads", "fields"), "json")
         wanted = {name: kinds[name] for name in task.template_fields if name in kinds}
         assert dict(task.template_fields_renderers) == wanted
 
     def test_every_template_field_is_rendered(self, task: type[BaseOperator]) -> None:
         for field in task.template_fields:
-            arguments = {name: value for name, value in EXAMPLES.items() if is_wanted(name, task, field)}
+            besides = {**EXAMPLES, **BESIDES.get(field, {})}
+            arguments = {name: value for name, value in besides.items() if is_wanted(name, task, field)}
             with DAG("renders"):
                 built = task(task_id="task", **{**arguments, field: "{{ params.x }}"})
             built.render_template_fields({"params": {"x": "rendered"}})
@@ -314,8 +315,14 @@ EXAMPLES: dict[str, Any] = {
     "leads": [{"email": "ada@example.com"}],
     "timeout": 60,
 }
-EXCLUDES = {"subsequence_id": "campaign_id", "html_path": "html", "leads_path": "leads"}
+EXCLUDES = {
+    "subsequence_id": {"campaign_id"},
+    "html_path": {"html", "campaign_html"},
+    "leads_path": {"leads"},
+    "columns": {"leads"},
+}
+BESIDES = {"columns": {"leads_path": "leads.csv"}, "policy": {"check_gate": True}}
 
 
 def is_wanted(name: str, task: type[BaseOperator], field: str) -> bool:
-    return name in arguments_of(task) and EXCLUDES.get(field) != name
+    return name in arguments_of(task) and name not in EXCLUDES.get(field, set())

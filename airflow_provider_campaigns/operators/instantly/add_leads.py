@@ -146,7 +146,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         columns that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead
         a line.
     :param columns: for ``.csv``: what becomes of a column, by its name: a field of a lead, a custom variable,
-        or None to leave it out. It overrides the well-known headers; ``{}`` turns them off.
+        or None to leave it out. It overrides the well-known headers; ``{}`` turns them off (templated).
     :param on_bad_row: what happens if a row is not a lead: ``"fail"`` before anything is uploaded, or
         ``"skip"`` it.
     :param bad_rows_path: a file that gets one line for each bad row, with its place and the reason; written
@@ -155,8 +155,9 @@ class InstantlyAddLeadsOperator(BaseOperator):
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of undocumented
         ones (templated).
     :param check_gate: check the campaign before each batch.
-    :param policy: for ``check_gate``: dispositions that differ from the default, by code.
-    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds.
+    :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
+    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds
+        (templated).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 

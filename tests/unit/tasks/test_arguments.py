@@ -188,8 +188,9 @@ INSTEAD_OF = {
     "html_path": ("campaign_html", "html"),
     "subsequence_id": ("campaign_id",),
     "leads_path": ("leads",),
+    "columns": ("leads",),
 }
-BESIDES = {"policy": {"check_gate": True}}
+BESIDES = {"policy": {"check_gate": True}, "columns": {"leads_path": "leads.csv"}}
 # Arguments without an entry in the table: the sensor checks it first, because deferrable follows from it.
 ELSEWHERE = {"start_from_trigger"}
 NOTHING = [None, "None", "", " ", "null"]
