@@ -28,10 +28,13 @@ from airflow_provider_campaigns.rules.merge_tag_places import (
     TEXT,
     PlacedTag,
     hide_tags,
+    is_control,
+    shown_tags,
 )
 from airflow_provider_campaigns.rules.merge_tags import MERGE_TAG, merge_tags
 
 _WORD = re.compile(r"\w+")
+_HIDDEN_OR_WORD = re.compile(rf"{HIDDEN_TAG.pattern}|\w+")
 _WORD_OR_SYMBOL = re.compile(r"\w+|[^\w\s]")
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 # Letters that have no decomposition in Unicode.
@@ -83,8 +86,13 @@ class Html:
     @property
     def is_empty(self) -> bool:
         """Whether a reader sees nothing: no text, no image, no merge tag."""
-        visible = self.symbols or self._read.images or any(tag.zone == TEXT for tag in self.tags)
-        return not visible
+        has_images = self._read.images or self._read.has_background
+        return not (has_images or self.symbols or any(tag.zone == TEXT for tag in self.tags))
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it holds nothing at all but ``html``, ``head`` and ``body``."""
+        return not self._read.tokens
 
     @cached_property
     def merge_tags(self) -> Counter[str]:
@@ -116,6 +124,19 @@ class Html:
     def images(self) -> Counter[str]:
         """How often each image is shown."""
         return Counter(url for url in self._read.images if not MERGE_TAG.fullmatch(url))
+
+    @cached_property
+    def passages(self) -> list[tuple[str, Counter[str]]]:
+        """The tags that begin or end a condition or a loop, each with the words and tags up to the next."""
+        found: list[tuple[str, Counter[str]]] = [("", Counter())]
+        for part in _HIDDEN_OR_WORD.findall("".join(self._read.text)):
+            if not HIDDEN_TAG.fullmatch(part):
+                found[-1][1][_fold(part)] += 1
+            elif is_control(plain := shown_tags(part)):
+                found.append((plain, Counter()))
+            else:
+                found[-1][1][plain] += 1
+        return found
 
     @property
     def canonical(self) -> Sequence[Any]:
@@ -165,6 +186,7 @@ def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
     old, new = Html(before), Html(after)
     lost = [EMPTY_BODY] if new.is_empty and not old.is_empty else []
     lost += _lost_tags(old, new)
+    moved = [] if lost else _moved_tags(old, new)
     lost += _lost_links(old.links, new.links)
     if new.images.total() < old.images.total():
         lost += [
@@ -175,6 +197,8 @@ def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
         words = list(missing)
         more = f" and {len(words) - _MAX_NAMED} more words" if len(words) > _MAX_NAMED else ""
         lost.append(Loss("text", " ".join(map(repr, words[:_MAX_NAMED])) + more))
+    else:
+        lost = [*moved, *lost]
     return lost
 
 
@@ -211,6 +235,18 @@ def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
         only_hidden = set(was) == {HIDDEN}
         is_serious = bool(gone[TEXT] or (gone[COMMENT] and first.is_control) or not (left or only_hidden))
         yield Loss("merge tag", first.written, was.total(), left, "; ".join(notes), is_serious)
+
+
+def _moved_tags(old: Html, new: Html) -> list[Loss]:
+    """Return conditions and loops that hold something else now: some parsers move them out of tables."""
+    if not any(tag.is_control for tag in old.tags) or len(old.passages) != len(new.passages):
+        return []
+    written = {tag.plain: tag.written for tag in old.tags}
+    return [
+        Loss("merge tag", written[tag], note="it is elsewhere now", is_serious=True)
+        for (tag, before), (other, after) in zip(old.passages, new.passages, strict=True)
+        if tag and (tag != other or before - after)
+    ]
 
 
 def _zones(version: Html) -> Mapping[str, Counter[str]]:

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_provider_campaigns.rules.merge_tag_places import shown_tags
+from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TAG, shown_tags
 
 # What the content of an element is, where it is not displayed text.
 _RAW = frozenset({"style", "script", "title", "template"})
 # Elements that a parser adds, and that display nothing by themselves.
-_SHELL = frozenset({"html", "head", "body", "title"})
+_SHELL = frozenset({"html", "head", "body", "title", "tbody", "colgroup"})
 _VOID = frozenset({"br", "img", "hr", "input", "meta", "link", "area", "col", "base", "wbr"})
 # All other elements begin a new line, at which white space is not displayed.
 _INLINE = frozenset({
@@ -37,9 +37,10 @@ class Reader:
 
     :ivar tokens: start tags, end tags, texts and conditional comments, without what does not change the
         display.
-    :ivar text: the pieces of visible text.
+    :ivar text: the pieces of visible text, and the hidden merge tags of comments.
     :ivar links: the URLs of links in order.
     :ivar images: the URLs of images in order.
+    :ivar has_background: whether an element shows a background image.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class Reader:
         self.text: list[str] = []
         self.links: list[str] = []
         self.images: list[str] = []
+        self.has_background = False
         self._buffer: list[str] = []
         self._raw: str | None = None
         self._after_space = True
@@ -66,7 +68,10 @@ class Reader:
             self._add_url(self.links, attributes.get("href"))
         elif tag == "img":
             self._add_url(self.images, attributes.get("src"))
-        if found or tag not in _SHELL:
+        if attributes.get("background") or "url(" in (attributes.get("style") or ""):
+            self.has_background = True
+        is_encoding = tag == "meta" and ("charset" in attributes or "http-equiv" in attributes)
+        if not is_encoding and (found or tag not in _SHELL):
             self.tokens.append((tag, found))
 
     def data(self, text: str) -> None:
@@ -84,10 +89,14 @@ class Reader:
             self.tokens.append(("/", tag))
 
     def comment(self, text: str) -> None:
-        """Receive a comment; only a conditional one changes the display."""
+        """Receive a comment; only a conditional one, and a merge tag in it, changes the display."""
         if _CONDITIONAL_COMMENT.match(text):
             self._flush()
             self.tokens.append(("!--", " ".join(text.split())))
+        elif tags := HIDDEN_TAG.findall(text):
+            self._flush()
+            self.tokens.append(("!--", *tags))
+            self.text += tags
 
     def close(self) -> Reader:
         """Receive the end of the HTML."""

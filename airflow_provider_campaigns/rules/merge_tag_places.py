@@ -55,7 +55,12 @@ class PlacedTag(NamedTuple):
     @property
     def is_control(self) -> bool:
         """Whether it begins or ends a condition or a loop."""
-        return _CONTROL.match(self.plain) is not None
+        return is_control(self.plain)
+
+
+def is_control(plain: str) -> bool:
+    """Return whether a merge tag begins or ends a condition or a loop."""
+    return _CONTROL.match(plain) is not None
 
 
 def hide_tags(source: str) -> tuple[str, list[PlacedTag]]:

@@ -105,6 +105,7 @@ DIALECTS: tuple[Dialect, ...] = (
         r"\$\{[A-Za-z_][\w.:\- ]{0,100}\}|\$\[[^\[\]<>]{1,100}\]\$",
     ),
     Dialect("Keap", ("~Contact.FirstName~",), r"~[A-Za-z]{1,40}(?:\.[A-Za-z_]{1,40}){1,9}~"),
+    Dialect("TYPO3", ("###unsubscribe_url###",), r"###[A-Za-z_][\w.-]{0,80}###"),
     Dialect("Dotdigital", ("@FIRSTNAME@",), r"@[A-Z][A-Z0-9_]{2,40}@"),
 )  # fmt: skip
 MERGE_TAG = re.compile("|".join(each.pattern for each in DIALECTS))

@@ -249,7 +249,7 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         """
         if self.original_html is not None:
             found = damage(self.original_html, cleaned)
-        elif Html(cleaned).is_empty:
+        elif Html(cleaned).is_blank:
             found = [EMPTY_BODY]
         else:
             if encoded := encoded_tags(cleaned):

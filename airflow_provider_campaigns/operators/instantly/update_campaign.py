@@ -183,8 +183,8 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         html = self.html
         if self.html_path is not None:
             html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
-        if html is not None and Html(html).is_empty:
-            raise ValueError("The new body shows nothing: it has no text, no image and no merge tag.")
+        if html is not None and Html(html).is_blank:
+            raise ValueError("The new body is empty: it has no text and no element.")
         return {
             name: value for name, value in (("body", html), ("subject", self.subject)) if value is not None
         }

@@ -181,7 +181,7 @@ class TestHtmlFile:
             (b"\xff\xfe<p>", OSError, r"Cannot read .*new\.html"),
             (b" \n", ValueError, r"html_path .*new\.html' must not be empty"),
             (b"no element", ValueError, r"html_path .*new\.html' contains no HTML tag"),
-            (b"<html><body></body></html>", ValueError, r"shows nothing"),
+            (b"<html><body></body></html>", ValueError, "new body is empty"),
         ],
     )
     def test_file_without_html_sends_nothing(

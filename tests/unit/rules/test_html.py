@@ -43,6 +43,8 @@ SAME = {
     "comment": ("<p>a<!-- note -->b</p>", "<p>ab</p>"),
     "zero-width characters": ("<p>a&zwnj;&#847; b</p>", "<p>a b</p>"),
     "shell": ("<!DOCTYPE html><html><head><title>x</title></head><body><p>a</p></body></html>", "<p>a</p>"),
+    "encoding": ('<meta charset="utf-8"><p>a</p>', '<meta http-equiv="Content-Type"><p>a</p>'),
+    "implied elements": ("<table><tr><td>a", "<table><tbody><tr><td>a</td></tr></tbody></table>"),
     "implied end tags": ("<ul><li>a<li>b</ul>", "<ul><li>a</li><li>b</li></ul>"),
     "void element": ("a<br>b", "a<br />b"),
     "escaped URL": ('<a href="/a b">x</a>', '<a href="/a%20b">x</a>'),
@@ -105,6 +107,17 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         '<a href="{{u}}">x</a>', '<a href="%7B%7Bu%7D%7D">x</a>',
         ["merge tag {{u}} (in href of <a>; URL-encoded now)"],
     ),
+    "tag encoded in small letters": (
+        "<a href={{{u}}}>x</a>", "<a href=%7b%7b%7bu%7d%7d%7d>x</a>",
+        ["merge tag {{{u}}} (in href of <a>; URL-encoded now)"],
+    ),
+    "encoded tag in a query": (
+        '<a href="/?a=###u###&b={u}">x</a>', '<a href="/?a=%23%23%23u%23%23%23&amp;b=%7Bu%7D">x</a>',
+        [
+            "merge tag ###u### (in href of <a>; URL-encoded now)",
+            "merge tag {u} (in href of <a>; URL-encoded now)",
+        ],
+    ),
     "tag encoded twice": (
         '<a href="/?a={{u}}">x</a>', '<a href="/?a=%257B%257Bu%257D%257D">x</a>',
         ["merge tag {{u}} (in href of <a>; URL-encoded now)", "link /?a={{u}}"],
@@ -115,6 +128,16 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     ),
     "one of two tags": (
         "<p>{{a}}</p><p>{{a}}</p>", "<p>{{a}}</p><p></p>", ["merge tag {{a}} (in text; 2 before, 1 now)"],
+    ),
+    "loop moved out of a table": (
+        "<table>{% for a in b %}<tr><td>{{a}}</td></tr>{% endfor %}</table>",
+        "{% for a in b %}{% endfor %}<table><tr><td>{{a}}</td></tr></table>",
+        ["merge tag {% for a in b %} (it is elsewhere now)"],
+    ),
+    "condition moved in comments": (
+        "<p>a</p><!-- *|IF:B|* --><p>b</p><!-- *|END:IF|* -->",
+        "<!-- *|IF:B|* --><!-- *|END:IF|* --><p>a</p><p>b</p>",
+        ["merge tag *|IF:B|* (it is elsewhere now)"],
     ),
     "empty body": ("<p>a</p>", "", ["the whole body (it is empty now)", "text 'a'"]),
     "body without content": (
@@ -155,6 +178,7 @@ class TestSeriousness:
             ("<title>{{t}}</title><p>a</p>", "<p>a</p>", False),
             ('<meta content="{{t}}"><p>a</p>', "<p>a</p>", False),
             ("<p>a b</p>", "<p>a</p>", False),
+            ("<p>{{#if a}}b{{/if}}</p>", "<p>b{{#if a}}{{/if}}</p>", True),
             ("<p>a</p>", "<p> </p>", True),
         ],
     )
@@ -223,6 +247,13 @@ class TestDamage:
 
 class TestEmptiness:
     @pytest.mark.parametrize(
+        ("source", "is_blank"),
+        [("", True), ("<html><head><title>a</title></head><body> </body></html>", True), ("<p>", False)],
+    )
+    def test_html_without_any_element_is_blank(self, source: str, is_blank: bool) -> None:
+        assert Html(source).is_blank is is_blank
+
+    @pytest.mark.parametrize(
         "source",
         [
             "", " ", "<p>", "<!-- a -->", "<p>&nbsp;&zwnj;</p>", "<title>a</title>", "<style>a{b:c}</style>",
@@ -232,7 +263,18 @@ class TestEmptiness:
     def test_html_that_shows_nothing_is_empty(self, source: str) -> None:
         assert Html(source).is_empty
 
-    @pytest.mark.parametrize("source", ["a", "<p>🌷</p>", '<img src="a">', "<p>{{body}}</p>", "<p>a"])
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "a",
+            "<p>🌷</p>",
+            '<td background="a">',
+            '<p style="background:url(a)">',
+            '<img src="a">',
+            "<p>{{body}}</p>",
+            "<p>a",
+        ],
+    )
     def test_html_that_shows_something_is_not_empty(self, source: str) -> None:
         assert not Html(source).is_empty
 
