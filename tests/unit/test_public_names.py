@@ -79,7 +79,8 @@ def test_public_names_are_those_of_the_file() -> None:
 
 
 def triggers() -> list[type[BaseTrigger]]:
-    modules = [importlib.import_module(f"{PACKAGE}.{name}") for name in public_modules()]
+    names = [name for name in public_modules() if name.startswith("triggers.")]
+    modules = [importlib.import_module(f"{PACKAGE}.{name}") for name in names]
     return [
         value
         for module in modules
