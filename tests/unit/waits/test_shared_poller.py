@@ -284,6 +284,7 @@ class TestList:
         cleaner.statuses = {"a": "completed", "b": "processing"}
         first, last = start(*map(campaign_trigger, "ab"))
         await first
+        await asyncio.sleep(2)  # a list may be in flight
         before = cleaner.requests()
         await asyncio.sleep(3 * INTERVAL)
         assert cleaner.requests()[LIST] == before[LIST]
@@ -645,8 +646,9 @@ class TestEnd:
             raise ZeroDivisionError("unforeseen")
 
         monkeypatch.setattr(campaign_cleaner, "CAMPAIGN_STATUS", replace(query, fetch_all=broken))
-        cleaner.set_all("abc", "processing")
-        events = await asyncio.gather(*start(*map(campaign_trigger, "abc")))
+        # Two: the second one breaks the poller, and a third one could start after that.
+        cleaner.set_all("ab", "processing")
+        events = await asyncio.gather(*start(*map(campaign_trigger, "ab")))
         assert {event["outcome"] for event in events} == {"failed"}
         assert all("unforeseen" in event["error"]["message"] for event in events)
         await nothing_left()
