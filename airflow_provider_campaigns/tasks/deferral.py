@@ -1,4 +1,4 @@
-"""The one place that defers a task, and that turns a failed deferral into the right error."""
+"""The one place that defers a task. Operators also turn a failed deferral into the right error here."""
 
 from __future__ import annotations
 

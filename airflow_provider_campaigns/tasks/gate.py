@@ -75,7 +75,7 @@ def refuse_eager_downstream(gate: Any) -> None:
         raise ValueError(
             f"{gate.task_id}: a gate with on_closed='skip' cannot hold back {', '.join(eager)}: these "
             f"trigger rules start a task before the gate has decided. Give these tasks a rule that waits for "
-            f"all upstream tasks, such as all_success or none_failed, or the gate on_closed='fail'."
+            f"all upstream tasks, such as all_success or none_failed, or set on_closed='fail' on the gate."
         )
 
 

@@ -13,7 +13,8 @@
   as it allows, at its own interval.
 - The target that has been due longest is fetched first. With a limit of b requests a second, each of n
   targets is polled about every max(interval, n / b) seconds.
-- A wait ends at its deadline, by its own timer. A wait that starts after its deadline still gets one poll.
+- A wait ends at most a second after its deadline, by its own timer. A wait that starts after its deadline
+  still gets one poll.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ COLLECT_SECONDS = 1.0
 # A target may be fetched this much later than it is due, so that several requests leave together: waking up
 # costs as much CPU as parsing a response.
 BATCH_SECONDS = 0.05
-# How long targets are fetched individually after the list call has failed finally, and after another failure.
+# How long targets are fetched individually after the list call has failed: with an error that a retry does
+# not fix, and with another one.
 INDIVIDUAL_SECONDS = 600.0
 INDIVIDUAL_RETRY_SECONDS = 15.0
 # The least time between two warnings about a failing service.
@@ -123,7 +125,7 @@ class SharedPoller(Generic[T]):
         self._warned_at = -math.inf
         self._is_failing = False
 
-    # Not a generator: that would take as much memory as the rest of a wait.
+    # Methods instead of @asynccontextmanager, whose generator would double the memory of a wait.
     async def __aenter__(self) -> SharedPoller[T]:
         """Become a user of the poller; the first one starts it."""
         self._users += 1
@@ -158,7 +160,7 @@ class SharedPoller(Generic[T]):
 
         self._client_context = aio.client(self._account, observer=self._metrics)
         self._client = await self._client_context.__aenter__()
-        # In a new context: the log of shared requests belongs to the triggerer, not to the first wait.
+        # In a new context: Airflow sends log lines to the wait that its context variable names.
         self._poll_task = Context().run(self._loop.create_task, self._poll_forever())
         self._poll_task.add_done_callback(self._abort_all)
 
@@ -190,7 +192,7 @@ class SharedPoller(Generic[T]):
         subscription.due = self._first_due(subscription, target)
         if subscription.due < self._queue.due_of(target):
             self._schedule(target, subscription.due)
-        # Airflow keeps the deadline of a wait that has none.
+        # A task that started in the triggerer has no deadline here: Airflow times it out.
         left = self._time_left(subscription)
         timer = self._loop.call_later(left, subscription.expire) if left < math.inf else None
         try:

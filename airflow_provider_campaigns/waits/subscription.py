@@ -71,7 +71,7 @@ class Subscription(Generic[T]):
     def abort(self, error: BaseException) -> None:
         """End the wait because of an error in this provider."""
         if not self.has_ended:
-            # Not the error itself: a future cannot hold a StopIteration.
+            # Wrapped, because a coroutine cannot raise a StopIteration.
             self.broken = RuntimeError(f"{type(error).__name__}: {error}")
             self._call_on_end()
 

@@ -1,4 +1,4 @@
-"""The one loop that waits on a worker."""
+"""The one loop that polls in the process of a task."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def poll_until(
     :param poll: polls once.
     :param polling: the interval, the deadline and how many failures the wait survives.
     :param metrics: counts the polls.
-    :param pause: sleeps between two polls, given the seconds; a deferrable task leaves the worker here.
-    :raises ApiError: a poll failed finally, or too many failed in a row.
+    :param pause: called between two polls with the seconds until the next one. It sleeps, or raises
+        ``TaskDeferred`` to leave the worker. Retries of a failed poll always sleep here.
+    :raises ApiError: a poll failed with a final error, or too many failed in a row.
     :raises DeadlineExceededError: the wait timed out.
     """
     status = None
@@ -54,7 +55,7 @@ def poll_until(
 def poll_with_retries(poll: Callable[[], T], polling: Polling, metrics: Metrics) -> T:
     """Poll until the service responds.
 
-    :raises ApiError: a poll failed finally, or too many failed in a row.
+    :raises ApiError: a poll failed with a final error, or too many failed in a row.
     :raises DeadlineExceededError: the wait timed out before the service responded.
     """
     failures = 0

@@ -238,7 +238,11 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
             return self._submit(f"{self.campaign_name} {marker}")
         except SubmissionUncertainError as error:
             if isinstance(error.__cause__, AirflowTaskTimeout):
-                raise SubmissionUnconfirmedError(f"{error} A retry looks for it first.") from error
+                raise SubmissionUnconfirmedError(
+                    f"The task timed out before Campaign Cleaner responded to the submission of "
+                    f"{self.campaign_name!r}. A retry looks for {marker!r} in its list before it submits "
+                    f"again."
+                ) from error
             self.log.warning("%s", error)
             found = self._find(marker)
             if found is None:
@@ -257,8 +261,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
                 found = self._hook.find_campaign(marker)
             except MalformedResponseError as error:
                 raise MalformedResponseError(
-                    f"{error} Without the list it is unknown whether a submission arrived, so nothing was "
-                    f"submitted. If the account has no campaigns, start a new run."
+                    f"{error} The list of campaigns could not be read, so it is unknown whether Campaign "
+                    f"Cleaner has the submission. The next try looks for it first."
                 ) from error
             if found:
                 return found

@@ -59,8 +59,8 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     disposition:
 
     - *open*: the downstream tasks run.
-    - *wait*: resolves without a person. The gate polls for up to ``wait_timeout``, then counts as closed
-      (:class:`SendGateTimeoutError`). Malformed, undated, old and unknown data also waits.
+    - *wait*: the state ends without a person. The gate polls for up to ``wait_timeout``, then fails with
+      :class:`SendGateTimeoutError`. Malformed, undated, old and unknown data also waits.
     - *closed* needs a person, *finished* has nothing left to send: :class:`SendGateClosedError`, at once.
 
     The XCom is the verdict as plain JSON, whether the gate opens or not: ``open``, ``disposition``, ``code``,
@@ -235,9 +235,9 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         if self.on_closed == "skip":
             skip_downstream(self, context, SendGateClosedError)
         if has_timed_out:
+            waited = f"Waited for {self.wait_timeout:g} s" if self.wait_timeout else "wait_timeout is 0"
             raise SendGateTimeoutError(
-                f"{self._subject}: {verdict} Waited for {self.wait_timeout:g} s. Clear the task later, or "
-                f"set a longer wait_timeout."
+                f"{self._subject}: {verdict} {waited}. Clear the task later, or set a longer wait_timeout."
             )
         raise SendGateClosedError(f"{self._subject}: {verdict}")
 

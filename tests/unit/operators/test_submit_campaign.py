@@ -169,7 +169,7 @@ class TestFirstTry:
     @pytest.mark.parametrize(
         ("durable", "error", "message"),
         [
-            (True, SubmissionUnconfirmedError, "A retry looks for it first"),
+            (True, SubmissionUnconfirmedError, "A retry looks for"),
             (False, SubmissionUncertainError, "'Spring'"),
         ],
     )
