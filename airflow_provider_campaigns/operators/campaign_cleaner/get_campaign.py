@@ -80,9 +80,9 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
     :param paused: for the wait: what a paused campaign does to it, ``"fail"`` or ``"wait"``.
     :param deferrable: for the wait: wait in the triggerer, without a worker; ``[operators]
         default_deferrable`` is the default.
-    :param poke_interval: for the wait: how often to poll; a timedelta or seconds.
-    :param timeout: for the wait: how long it may take in all; a timedelta or seconds. A timeout raises
-        ``AirflowSensorTimeout``.
+    :param poke_interval: for the wait: how often to poll; a timedelta or seconds (templated).
+    :param timeout: for the wait: how long it may take in all; a timedelta or seconds (templated). A timeout
+        raises ``AirflowSensorTimeout``.
     :param max_failures: for the wait: how many failed polls in a row end it.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """

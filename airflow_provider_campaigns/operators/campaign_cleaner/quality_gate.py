@@ -77,13 +77,13 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
 
     :param analysis: what ``CampaignCleanerGetCampaignOperator`` returned (templated). If it holds an
         ``analysis_path``, the whole analysis is read from there.
-    :param max_broken_links: how many links may be broken (templated, as all thresholds are). Merge tags such
-        as ``{unsubscribe_link}`` do not count as links.
-    :param max_blacklisted_links: how many links may lead to blacklisted domains.
-    :param max_spam_keyword_ratio: share of spam words, as the service reports it.
-    :param max_capitals_ratio: share of words in capitals, 0 to 1.
-    :param min_text_image_ratio: text in relation to images, as the service reports it.
-    :param max_oversized_images: how many images may be too large.
+    :param max_broken_links: how many links may be broken (templated). Merge tags such as
+        ``{unsubscribe_link}`` do not count as links.
+    :param max_blacklisted_links: how many links may lead to blacklisted domains (templated).
+    :param max_spam_keyword_ratio: share of spam words, as the service reports it (templated).
+    :param max_capitals_ratio: share of words in capitals, 0 to 1 (templated).
+    :param min_text_image_ratio: text in relation to images, as the service reports it (templated).
+    :param max_oversized_images: how many images may be too large (templated).
     :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text (templated).
     :param on_closed: what a closed gate does to the run: ``"fail"`` it (:class:`QualityGateClosedError`,
         which retries do not repeat), or ``"skip"`` the gate itself and the downstream tasks (templated).
