@@ -14,7 +14,7 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -44,6 +44,7 @@ _PLAIN_LETTERS = str.maketrans({
 })  # fmt: skip
 _MAX_NAMED = 5
 _MAX_PLACES = 2
+_MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -213,28 +214,42 @@ def encoded_tags(source: str) -> list[str]:
 
 
 def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
-    if not old.merge_tags - new.merge_tags and _zones(old) == _zones(new):
-        return
-    before, after = _zones(old), _zones(new)
+    before, after = _by_plain(old), _by_plain(new)
     encoded = entities = Counter[str]()
     if old.merge_tags - new.merge_tags:
         encoded = merge_tags(unquote(unquote(new.source)))
         entities = merge_tags(html.unescape(new.source))
-    for plain, was in before.items():
-        now = after.get(plain, Counter())
+    for plain, tags in before.items():
+        left = after.get(plain, [])
+        was, now = (Counter(tag.zone for tag in each) for each in (tags, left))
         gone = was - now
-        left = now.total()
-        if not gone or (not gone[TEXT] and left >= was.total()):
+        if not gone or (not gone[TEXT] and len(left) >= len(tags)):
             continue
-        notes = [_places(old, new, plain)]
-        if encoded[plain] > left:
+        notes = [_places(tags, left)]
+        if encoded[plain] > len(left):
             notes.append("URL-encoded now")
-        elif entities[plain] > left:
+        elif entities[plain] > len(left):
             notes.append("its braces are written as entities now")
-        first = next(tag for tag in old.tags if tag.plain == plain)
-        only_hidden = set(was) == {HIDDEN}
-        is_serious = bool(gone[TEXT] or (gone[COMMENT] and first.is_control) or not (left or only_hidden))
-        yield Loss("merge tag", first.written, was.total(), left, "; ".join(notes), is_serious)
+        is_serious = bool(
+            gone[TEXT] or (gone[COMMENT] and is_control(plain)) or not (left or set(was) == {HIDDEN})
+        )
+        yield Loss(
+            "merge tag", tags[0].written, len(tags), len(left), "; ".join(filter(None, notes)), is_serious
+        )
+
+
+def _by_plain(version: Html) -> dict[str, list[PlacedTag]]:
+    found: dict[str, list[PlacedTag]] = {}
+    for tag in version.tags:
+        found.setdefault(tag.plain, []).append(tag)
+    return found
+
+
+def _places(before: Sequence[PlacedTag], after: Sequence[PlacedTag]) -> str:
+    """Return the places where a merge tag is missing, in words."""
+    places = list(Counter(tag.place for tag in before) - Counter(tag.place for tag in after))
+    more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
+    return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
 
 
 def _moved_tags(old: Html, new: Html) -> list[Loss]:
@@ -249,31 +264,20 @@ def _moved_tags(old: Html, new: Html) -> list[Loss]:
     ]
 
 
-def _zones(version: Html) -> Mapping[str, Counter[str]]:
-    """Return in which zones each merge tag is, and how often."""
-    found: dict[str, Counter[str]] = {}
-    for tag in version.tags:
-        found.setdefault(tag.plain, Counter())[tag.zone] += 1
-    return found
-
-
-def _places(old: Html, new: Html, plain: str) -> str:
-    """Return the places where a merge tag is missing, in words."""
-    before, after = (Counter(tag.place for tag in each.tags if tag.plain == plain) for each in (old, new))
-    places = list(before - after)
-    more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
-    return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
-
-
 def _lost_links(old: Counter[str], new: Counter[str]) -> Iterator[Loss]:
     before, after = _by_plain_url(old), _by_plain_url(new)
     shown = {plain_url(url): url for url in reversed(old)}
+    paths = {f"/{path}" for url in after for path in _paths(url)}
     for plain, count in (before - after).items():
-        is_relative = ":" not in plain.partition("/")[0]
-        path = "/" + plain.lstrip("./")
-        is_resolved = is_relative and path != "/" and not after[plain]
-        if not (is_resolved and any(each.endswith(path) for each in after)):
+        is_relative = ":" not in plain.partition("/")[0] and not after[plain]
+        if not (is_relative and "/" + plain.lstrip("./") in paths):
             yield Loss("link", shown[plain], before[plain], before[plain] - count)
+
+
+def _paths(url: str) -> Iterator[str]:
+    """Yield what a URL may have been before it was resolved against a base URL."""
+    parts = url.partition("://")[2].split("/")[1:]
+    return ("/".join(parts[at:]) for at in range(min(len(parts), _MAX_DEPTH)))
 
 
 def _by_plain_url(urls: Counter[str]) -> Counter[str]:

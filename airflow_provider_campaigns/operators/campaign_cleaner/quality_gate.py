@@ -77,8 +77,8 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
 
     :param analysis: what ``CampaignCleanerGetCampaignOperator`` returned (templated). If it holds an
         ``analysis_path``, the whole analysis is read from there.
-    :param max_broken_links: how many links may be broken; merge tags such as ``{unsubscribe_link}`` are not
-        links (templated).
+    :param max_broken_links: how many links may be broken (templated). Merge tags such as
+        ``{unsubscribe_link}`` do not count as links.
     :param max_blacklisted_links: how many links may lead to blacklisted domains (templated).
     :param max_spam_keyword_ratio: share of spam words, as the service reports it (templated).
     :param max_capitals_ratio: share of words in capitals, 0 to 1 (templated).

@@ -310,3 +310,10 @@ def test_hostile_html_of_megabytes_is_compared_in_bounded_time() -> None:
     started = time.process_time()
     losses(source, f"{source} x")
     assert time.process_time() - started < 60
+
+
+def test_many_losses_are_found_in_bounded_time() -> None:
+    source = "".join(f'<a href="/{n}">{{{{t{n}}}}} w{n}</a>' for n in range(50_000))
+    started = time.process_time()
+    assert len(losses(source, "<p>x</p>")) == 100_001
+    assert time.process_time() - started < 20
