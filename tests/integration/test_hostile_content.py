@@ -155,9 +155,11 @@ def test_package_never_runs_a_string() -> None:
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
                 if node.module == "jinja2":
-                    assert {each.name for each in node.names} == {"TemplateError"}, path
+                    # meta finds the names in a template without rendering it.
+                    assert {each.name for each in node.names} <= {"TemplateError", "meta"}, path
             found = {name.partition(".")[0] for name in names}
-            assert not found & risky, path
+            # lxml parses mails, and only rules/ does that.
+            assert found & risky <= ({"lxml"} if path.parent.name == "rules" else set()), path
             # The sandbox imports its own modules late, by constant names.
             assert "importlib" not in found or path == PACKAGE / "sandbox" / "__init__.py", path
             # The sandbox also parses HTML, as the service does.

@@ -238,13 +238,13 @@ def test_percent_encoded_path_arrives_unchanged(send_call: SendCall, raw: RawSer
 
 INJECTION = "x\r\nX-Evil: 1\r\n\r\nGET /evil HTTP/1.1\r\nHost: y\r\n\r\n\x00\u2028"
 NAMED: list[Call[Any]] = [
-    campaign_cleaner.send_campaign(INJECTION, INJECTION, custom_info=INJECTION, webhook_url=f"https://{INJECTION}"),
+    campaign_cleaner.send_campaign(f"<p>{INJECTION}", INJECTION, custom_info=INJECTION, webhook_url=f"https://{INJECTION}"),
     campaign_cleaner.create_inbox_test(INJECTION, **{INJECTION: INJECTION}),
-    instantly.update_campaign(UUID, name=INJECTION, **{INJECTION: INJECTION}),
+    instantly.update_campaign(UUID, name=INJECTION, more={INJECTION: INJECTION}),
     instantly.duplicate_campaign(UUID, name=INJECTION),
     instantly.create_campaign(INJECTION, {"schedules": [{"name": INJECTION}]}),
     instantly.add_leads(UUID, [{"email": "a@b.c", "first_name": INJECTION}]),
-    instantly.list_campaigns(search=INJECTION, starting_after=INJECTION, **{INJECTION: INJECTION}),
+    instantly.list_campaigns(search=INJECTION, starting_after=INJECTION, more={INJECTION: INJECTION}),
     instantly.list_leads(search=INJECTION),
     instantly.get_background_job("65f1c0ffee65f1c0ffee65f1", data_fields=[INJECTION]),
     instantly.get_campaign_analytics(ids=[INJECTION, "y"]),
