@@ -10,6 +10,7 @@ import logging
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from airflow import exceptions as core_exceptions
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowTaskTimeout,
@@ -21,10 +22,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.triggers.base import BaseTrigger
 
-try:  # Airflow 3.1 and later
-    from airflow.sdk import exceptions as airflow_exceptions
-except ImportError:
-    from airflow import exceptions as airflow_exceptions  # type: ignore[no-redef]
+try:  # Airflow 3.0 has the module, but not yet all of its classes
+    from airflow.sdk import exceptions as sdk_exceptions
+except ImportError:  # Airflow 2
+    sdk_exceptions = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,23 +61,28 @@ _DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout"
 TRIGGERER_RENDERS_TEMPLATES = hasattr(BaseTrigger, "render_template_fields")
 
 
+def _exceptions(name: str) -> tuple[type[Exception], ...]:
+    """Return Airflow's exception of a name, from where this version has it; empty where it has none."""
+    found = getattr(sdk_exceptions, name, None) or getattr(core_exceptions, name, None)
+    return (found,) if found is not None else ()
+
+
 def is_deferral_timeout(error: BaseException | None) -> bool:
     """Return whether Airflow resumed a deferred task with this error because the deferral timed out."""
-    timeout_class = getattr(airflow_exceptions, "TaskDeferralTimeout", None)
-    if timeout_class is not None and isinstance(error, timeout_class):
+    if isinstance(error, _exceptions("TaskDeferralTimeout")):
         return True
-    is_deferral_error = isinstance(error, airflow_exceptions.TaskDeferralError)
+    is_deferral_error = isinstance(error, _exceptions("TaskDeferralError"))
     return is_deferral_error and str(error) == _DEFERRAL_TIMEOUT_MESSAGE
 
 
 def is_deferral_failure(error: BaseException | None) -> bool:
     """Return whether Airflow resumed a deferred task with this error because its trigger failed."""
-    return isinstance(error, airflow_exceptions.TaskDeferralError) and not is_deferral_timeout(error)
+    return isinstance(error, _exceptions("TaskDeferralError")) and not is_deferral_timeout(error)
 
 
 def continues_elsewhere(error: BaseException) -> bool:
     """Return whether an exception only moves a task: to the triggerer, or to a later attempt."""
-    return isinstance(error, (TaskDeferred, airflow_exceptions.AirflowRescheduleException))
+    return isinstance(error, (TaskDeferred, *_exceptions("AirflowRescheduleException")))
 
 
 def is_mapped(task: Any) -> bool:
@@ -104,7 +110,7 @@ def skip_tasks(gate: SkipMixin, context: Context, tasks: list[Any]) -> None:
     if AIRFLOW_V_3_0_PLUS:
         try:
             gate.skip(ti=ti, tasks=tasks)
-        except airflow_exceptions.DownstreamTasksSkipped as skip:
+        except _exceptions("DownstreamTasksSkipped") as skip:
             _send_skip(skip)
     elif tasks:
         dag_run = context["dag_run"]
