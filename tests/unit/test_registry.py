@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import yaml
@@ -49,7 +49,9 @@ def classes(kind: str) -> set[str]:
         f"{module}.{name}"
         for module in modules(kind)
         for name, value in vars(importlib.import_module(module)).items()
-        if isinstance(value, type) and issubclass(value, BASES[kind]) and not name.startswith("_")
+        # On Python 3.10 an alias such as list[str] is an instance of type too.
+        if isinstance(value, type) and get_origin(value) is None and not name.startswith("_")
+        if issubclass(value, BASES[kind])
         if f"{value.__module__}.".startswith(f"{module}.")
     }
 
