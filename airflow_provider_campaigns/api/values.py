@@ -17,7 +17,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 _MAX_SHOWN = 80
-_URL = re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?:[^\s/?#@'\"]*:[^\s/?#@'\"]*@)?)([^\s?#'\"]*)(\?[^\s'\"]*)?")
+_URL = re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?:[^\s/?#@'\":]*:[^\s?#@'\"]*@)?)([^\s?#'\"]*)(\?[^\s'\"]*)?")
 # What str() of a missing id looks like in Python, JSON and JavaScript.
 _MISSING = {"none", "null", "undefined"}
 

@@ -78,20 +78,28 @@ class InstantlyHook(ServiceHook):
         *,
         subsequence_id: str | None = None,
         policy: Mapping[str, str] | Policy | None = None,
-        max_status_age: timedelta = MAX_STATUS_AGE,
+        max_status_age: timedelta | None = None,
         retry: Retry | None = None,
     ) -> Verdict:
         """Fetch a sending status, and return a send gate's verdict on it: ``verdict.open``.
 
         :param campaign_id: the campaign; either this or ``subsequence_id``.
         :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``.
-        :param max_status_age: how old the data of an opening response may be.
+        :param max_status_age: how old the data of an opening response may be; one hour unless given here or
+            in a :class:`Policy`.
         :raises ValueError: an argument is not valid.
         :raises ApiError: the service did not respond. A malformed response is a verdict: not open.
         """
         if (campaign_id is None) == (subsequence_id is None):
             raise ValueError("Set either campaign_id or subsequence_id.")
-        chosen = policy if isinstance(policy, Policy) else Policy.of(policy, max_status_age)
+        if max_status_age is not None and not isinstance(max_status_age, timedelta):
+            raise ValueError(f"max_status_age must be a timedelta, got {max_status_age!r}.")
+        if not isinstance(policy, Policy):
+            chosen = Policy.of(policy, MAX_STATUS_AGE if max_status_age is None else max_status_age)
+        elif max_status_age is None:
+            chosen = policy
+        else:
+            raise ValueError("Set max_status_age in the Policy, or pass the policy as a mapping.")
         response: SendingStatus | ApiError
         try:
             if campaign_id is not None:

@@ -19,6 +19,7 @@ from itertools import chain, islice
 from typing import IO, Any
 
 from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL, CheckedLeads, check_lead
+from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.bad_rows import BadRows
 from airflow_provider_campaigns.rules.file_encoding import not_utf8, utf16_without_mark
 from airflow_provider_campaigns.rules.lead_columns import ColumnPlan
@@ -188,15 +189,13 @@ def format_of(path: Any, name: str) -> str:
     :raises ValueError: the path has another ending.
     """
     given = path.lower() if isinstance(path, str) else ""
-    hide_url_secrets = given.partition("?")[0]
-    for ending in (given, hide_url_secrets):
+    for ending in (given, given.partition("?")[0]):
         if ending.endswith(".csv"):
             return "csv"
         if ending.endswith((".jsonl", ".ndjson")):
             return "jsonl"
-    shown = path.partition("?")[0] if isinstance(path, str) and "://" in path else path
     raise ValueError(
-        f"{name} must be the path of a file that ends in .csv, .jsonl or .ndjson, got {shown!r}."
+        f"{name} must be the path of a file that ends in .csv, .jsonl or .ndjson, got {shown(path)}."
     )
 
 

@@ -42,8 +42,11 @@ def check_no_comment(task: BaseOperator, *names: str) -> None:
 
     :raises ValueError: names the argument.
     """
-    if is_from_mapping(task):
-        return  # a mapped value is not rendered
+    if not is_from_mapping(task):  # which of its arguments are mapped is known on the worker
+        _refuse_comment(task, *names)
+
+
+def _refuse_comment(task: BaseOperator, *names: str) -> None:
     start = comment_start(task)
     for name in names:
         value = getattr(task, name)
@@ -66,6 +69,8 @@ def unrendered_if_mapped(
     from jinja2 import TemplateError
 
     mapped = mapped_arguments(task, context)
+    if is_from_mapping(task):
+        _refuse_comment(task, *(name for name in names if name not in mapped))
     seen_oids.update(id(getattr(task, name)) for name in names if name in mapped)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +47,22 @@ def with_literals(passed: Any, value: Any, task: BaseOperator) -> Any:
         return {key: with_literals(passed.get(key), each, task) for key, each in value.items()}
     if isinstance(passed, (list, tuple)) and isinstance(value, (list, tuple)) and len(passed) == len(value):
         return [with_literals(one, other, task) for one, other in zip(passed, value, strict=True)]
-    is_changed = isinstance(passed, str) and not isinstance(value, str)
-    return passed if is_changed and not is_templated(passed, task) else value
+    return passed if _is_native_form(passed, value) and not is_templated(passed, task) else value
 
 
 def comment_start(task: BaseOperator) -> str:
     """Return what begins a comment in the templates of the task's Dag."""
     return str(_dag_delimiters(task).get("comment_start_string", "{#"))
+
+
+def _is_native_form(passed: Any, value: Any) -> bool:
+    """Return whether native rendering made a value of a string; any other value was set by the user."""
+    if not isinstance(passed, str) or isinstance(value, str):
+        return False
+    try:
+        return bool(ast.literal_eval(passed) == value)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return False
 
 
 def _nothing_in(template: Any, value: Any, delimiters: tuple[str, ...], place: str) -> str | None:

@@ -30,6 +30,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     optional,
     path,
     restore,
+    shown,
     strict_flag,
     text,
 )
@@ -236,7 +237,7 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
             result["campaign_html"] = campaign.html
         else:
             result["html_path"] = storage.write(self.output_path, campaign.html.encode())
-            self.log.info("Wrote the cleaned HTML to %s.", result["html_path"])
+            self.log.info("Wrote the cleaned HTML to %s.", shown(result["html_path"]))
         if lost is not None:
             result["damage"] = lost
         storage.check_xcom_size(result, "set output_path for the HTML and analysis_path for the lists.")

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_campaigns.exceptions import NotFoundError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.rules.send_gate import Policy
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import UUID, paths, sending_status
 
@@ -57,6 +58,8 @@ def test_error_of_the_service_is_raised(connections: FakeServer) -> None:
         ({"campaign_id": UUID, "subsequence_id": UUID}, "either campaign_id or subsequence_id"),
         ({"campaign_id": UUID, "policy": {"healty": "open"}}, "healty"),
         ({"campaign_id": UUID, "policy": "healthy"}, "policy must be a mapping"),
+        ({"campaign_id": UUID, "policy": Policy.of({}), "max_status_age": timedelta(0)}, "in the Policy"),
+        ({"campaign_id": UUID, "max_status_age": 300}, "max_status_age must be a timedelta"),
     ],
 )
 def test_invalid_argument_sends_nothing(

@@ -357,7 +357,7 @@ def test_path_with_another_ending_is_refused(path: Any) -> None:
 
 
 def test_signature_of_a_url_is_not_shown() -> None:
-    with pytest.raises(ValueError, match=r"got 'https://bucket.test/leads.xls'") as raised:
+    with pytest.raises(ValueError, match=r"got 'https://bucket.test/leads.xls\?…'") as raised:
         format_of(f"https://bucket.test/leads.xls?sig={SECRET}", "leads_path")
     assert SECRET not in str(raised.value)
 

@@ -86,6 +86,7 @@ class TestChecks:
         [
             ("https://a.example/x?sig=s3cret&b=1", "'https://a.example/x?…'"),
             ("https://me:s3cret@a.example/x", "'https://…@a.example/x'"),
+            ("s3://AKIA:s3c/ret@bucket/x", "'s3://…@bucket/x'"),
             ("s3://aws_default@bucket/x", "'s3://aws_default@bucket/x'"),
             ({"url": "https://a.example/?s3cret"}, "{'url': 'https://a.example/?…'}"),
             ("x" * 100, f"'{'x' * 79}…"),
@@ -130,6 +131,12 @@ class TestRendered:
         task.campaign_name = 1.1  # what Airflow makes of it
         check_rendered(task)
         assert task.campaign_name == "1.10"
+
+    def test_value_set_after_parsing_stays(self) -> None:
+        task = submit(html_path="/a.html")
+        task.html_path = Path("/b.html")
+        check_rendered(task)
+        assert task.html_path == "/b.html"
 
     def test_literals_inside_a_mapping_keep_their_text(self) -> None:
         task = submit(settings={"relative_links_base_url": "7", "more": {"a": ["1.10", "{{ params.b }}", 2]}})
