@@ -96,8 +96,11 @@ class WaitSensor(BaseSensorOperator):
         """Return the XCom of a wait that ended well."""
 
     @abstractmethod
-    def trigger(self, *, deadline: float, first_poll_at: float) -> WaitTrigger[Any]:
-        """Return the trigger that goes on with the wait."""
+    def trigger(self, **polling: Any) -> WaitTrigger[Any]:
+        """Return the trigger that goes on with the wait.
+
+        :param polling: the arguments of every :class:`WaitTrigger`.
+        """
 
     @abstractmethod
     def save_link(self, context: Context) -> None:
@@ -116,14 +119,11 @@ class WaitSensor(BaseSensorOperator):
 
     def _execute_deferrable(self) -> Any:
         """Poll once on the worker, then go on in the triggerer if the wait is not over."""
-        pause = deferring_pause(
-            self,
-            lambda first_poll_at: self.trigger(deadline=self._deadline, first_poll_at=first_poll_at),
-            deadline=self._deadline,
-        )
+        wait = self._wait
+        pause = deferring_pause(self, self.trigger, wait.polling)
         with self.hook().metrics.wait(), self._never_failing():
             try:
-                self._wait.run(pause)
+                wait.run(pause)
             except AirflowSensorTimeout as timeout:
                 if self.soft_fail:
                     raise AirflowSkipException(str(timeout)) from timeout

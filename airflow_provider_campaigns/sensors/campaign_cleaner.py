@@ -135,16 +135,13 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         """Return the campaign's id."""
         return self.campaign_id
 
-    def trigger(self, *, deadline: float, first_poll_at: float) -> CampaignCleanerCampaignTrigger:
+    def trigger(self, **polling: Any) -> CampaignCleanerCampaignTrigger:
         """Return the trigger that waits for the campaign."""
         return CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             paused=self.paused,
-            poke_interval=self.poke_interval,
-            deadline=deadline,
-            max_failures=self.max_failures,
-            first_poll_at=first_poll_at,
+            **polling,
         )
 
     def save_link(self, context: Context) -> None:
@@ -255,15 +252,12 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
             if name not in {"results", "raw"} and value is not None
         }
 
-    def trigger(self, *, deadline: float, first_poll_at: float) -> CampaignCleanerInboxTestTrigger:
+    def trigger(self, **polling: Any) -> CampaignCleanerInboxTestTrigger:
         """Return the trigger that waits for the test."""
         return CampaignCleanerInboxTestTrigger(
             job_id=self.job_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
-            poke_interval=self.poke_interval,
-            deadline=deadline,
-            max_failures=self.max_failures,
-            first_poll_at=first_poll_at,
+            **polling,
         )
 
     def save_link(self, context: Context) -> None:

@@ -97,15 +97,12 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
         return {**counts, "job_id": job.id, "type": job.type, "status": job.status}
 
-    def trigger(self, *, deadline: float, first_poll_at: float) -> InstantlyBackgroundJobTrigger:
+    def trigger(self, **polling: Any) -> InstantlyBackgroundJobTrigger:
         """Return the trigger that waits for the job."""
         return InstantlyBackgroundJobTrigger(
             job_id=self.job_id,
             instantly_conn_id=self.instantly_conn_id,
-            poke_interval=self.poke_interval,
-            deadline=deadline,
-            max_failures=self.max_failures,
-            first_poll_at=first_poll_at,
+            **polling,
         )
 
     def save_link(self, context: Context) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_campaigns.airflow_compat import (
     is_deferral_failure,
     is_deferral_timeout,
 )
+from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.tasks.arguments import rendered_fields
 
 if TYPE_CHECKING:
@@ -29,26 +30,31 @@ MIN_DEFERRAL_SECONDS = 1.0
 
 
 def deferring_pause(
-    task: BaseOperator, trigger: Callable[[float], BaseTrigger], *, deadline: float
+    task: BaseOperator, trigger: Callable[..., BaseTrigger], polling: Polling
 ) -> Callable[[float], None]:
     """Return a pause for a loop on a worker: instead of sleeping, it moves the wait to the triggerer.
 
     ``execute_complete`` of the task gets the event, and the rendered arguments to
     :func:`~.arguments.restore`.
 
-    :param trigger: returns the trigger that goes on with the wait, given the time of its first poll in
-        seconds since the epoch.
-    :param deadline: when the wait ends, in seconds since the epoch.
+    :param trigger: returns the trigger that goes on with the wait, given the arguments of every
+        :class:`~airflow_provider_campaigns.triggers.base.WaitTrigger` by name.
+    :param polling: the rules of the wait.
     """
 
     def pause(seconds: float) -> None:
         now = time.time()
-        left = deadline - now
+        left = polling.deadline - now
         if left < MIN_DEFERRAL_SECONDS:
             time.sleep(seconds)
             return
         task.defer(
-            trigger=trigger(now + max(seconds, MIN_DEFERRAL_SECONDS)),
+            trigger=trigger(
+                poke_interval=polling.interval,
+                deadline=polling.deadline,
+                max_failures=polling.max_failures,
+                first_poll_at=now + max(seconds, MIN_DEFERRAL_SECONDS),
+            ),
             method_name="execute_complete",
             kwargs={"rendered": rendered_fields(task)},
             timeout=timedelta(seconds=left + DEFERRAL_GRACE),

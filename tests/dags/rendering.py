@@ -104,6 +104,11 @@ with DAG("mapped_html", schedule=None):
     submit.partial(task_id="literal", campaign_name="x").expand(campaign_html=HTML)
     InstantlyUpdateCampaignOperator.partial(task_id="update", campaign_id=UUID).expand_kwargs(bodies())
 
+# partial is rendered, also beside a mapped argument.
+with DAG("comment_in_partial", schedule=None):
+    submit.partial(task_id="html", campaign_html="<p>Hi {# offer #} you</p>").expand(campaign_name=["x"])
+    submit.partial(task_id="name", campaign_name="Sale {# 1 #}").expand(campaign_html=HTML)
+
 
 # Native objects, own delimiters, task outputs.
 with DAG(

@@ -190,6 +190,11 @@ class TestMappedHtml:
         assert {copy["subject"] for copy in copies} == {"Hi {{firstName}} {# 1 #}"}
         assert not [each for each in connections.requests if KEY.encode() in each.body]
 
+    def test_comment_in_partial_is_refused(self, connections: FakeServer) -> None:
+        state, states, _ = run(dag("comment_in_partial"))
+        assert (state, set(states.values())) == ("failed", {"failed"})
+        assert connections.requests == []
+
 
 class TestTypes:
     def test_native_objects_become_texts_again(self, connections: FakeServer) -> None:

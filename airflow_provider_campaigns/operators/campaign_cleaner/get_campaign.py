@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
@@ -35,7 +35,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
-from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
+from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
@@ -54,7 +54,7 @@ class DamagedHtmlError(AirflowFailException):
     """Cleaning lost a merge tag or the whole body; retrying cannot help."""
 
 
-class CampaignCleanerGetCampaignOperator(BaseOperator):
+class CampaignCleanerGetCampaignOperator(MappedAsIsOperator):
     """Gets a completed campaign: short values as XCom, the HTML and the lists in files.
 
     The XCom is the analysis as the service returned it. With ``output_path`` the cleaned HTML is written
@@ -88,6 +88,8 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """
 
+    unrendered_if_mapped = ("original_html",)
+    without_comment = ("original_html",)
     template_fields: Sequence[str] = (
         "campaign_id",
         "output_path",
@@ -149,32 +151,17 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         self.timeout: Any = timeout
         self.max_failures = max_failures
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        check_no_comment(self, "original_html")
+        self.check_no_comment()
         check_at_parse(self)
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-        **kwargs: Any,
-    ) -> None:
-        """Render the templates; mapped HTML stays as it is."""
-        with unrendered_if_mapped(self, ("original_html",), context, seen_oids):
-            super()._do_render_template_fields(
-                parent, template_fields, context, jinja_env, seen_oids, **kwargs
-            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait if asked to, then get the campaign."""
         check_rendered(self)
         save_campaign_cleaner_link(context)
         if self.wait_for_completion:
-            deadline = time.time() + self.timeout
+            wait = self._wait(time.time() + self.timeout)
             with self._hook.metrics.wait():
-                self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
+                wait.run(deferring_pause(self, self._trigger, wait.polling) if self.deferrable else None)
         return self._get()
 
     def execute_complete(
@@ -192,19 +179,12 @@ class CampaignCleanerGetCampaignOperator(BaseOperator):
         with deferral_errors(self._subject, count_end=self._hook.metrics.wait_ended):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def _pause(self, deadline: float) -> Any:
-        return deferring_pause(
-            self,
-            lambda first_poll_at: CampaignCleanerCampaignTrigger(
-                campaign_id=self.campaign_id,
-                campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
-                paused=self.paused,
-                poke_interval=self.poke_interval,
-                deadline=deadline,
-                max_failures=self.max_failures,
-                first_poll_at=first_poll_at,
-            ),
-            deadline=deadline,
+    def _trigger(self, **polling: Any) -> CampaignCleanerCampaignTrigger:
+        return CampaignCleanerCampaignTrigger(
+            campaign_id=self.campaign_id,
+            campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
+            paused=self.paused,
+            **polling,
         )
 
     def _wait(self, deadline: float) -> Wait:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, CampaignSettings, send_campaign
 from airflow_provider_campaigns.api.campaign_cleaner.settings import SETTINGS, settings_as_dict
@@ -40,7 +40,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
     text,
 )
-from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
+from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
 from airflow_provider_campaigns.tasks.storage import read_text
 from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
 
@@ -93,7 +93,7 @@ class SubmissionUncertainError(AirflowFailException):
     """
 
 
-class CampaignCleanerSubmitCampaignOperator(BaseOperator):
+class CampaignCleanerSubmitCampaignOperator(MappedAsIsOperator):
     """Submits HTML to Campaign Cleaner; its XCom is the campaign's id.
 
     A submission spends a credit, and the service cannot recognise a repeated one. So it is sent once, and the
@@ -129,6 +129,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """
 
+    unrendered_if_mapped = ("campaign_html",)
+    without_comment = ("campaign_html", "campaign_name", "custom_info")
     template_fields: Sequence[str] = (
         "campaign_html",
         "html_path",
@@ -177,23 +179,8 @@ class CampaignCleanerSubmitCampaignOperator(BaseOperator):
         self.settings = settings.as_dict() if isinstance(settings, CampaignSettings) else settings
         self.durable = durable
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
-        check_no_comment(self, "campaign_html", "campaign_name", "custom_info")
+        self.check_no_comment()
         check_at_parse(self)
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-        **kwargs: Any,
-    ) -> None:
-        """Render the templates; mapped HTML stays as it is."""
-        with unrendered_if_mapped(self, ("campaign_html",), context, seen_oids):
-            super()._do_render_template_fields(
-                parent, template_fields, context, jinja_env, seen_oids, **kwargs
-            )
 
     def execute(self, context: Context) -> str:
         """Submit the campaign, unless an earlier try did."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -116,9 +116,9 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         status = self._activate()
         if not self.wait_timeout:
             return {"campaign_id": self.campaign_id, "status": status}
-        deadline = time.time() + self.wait_timeout
+        wait = self._wait(time.time() + self.wait_timeout)
         with self._hook.metrics.wait():
-            code = self._wait(deadline).run(self._pause(deadline) if self.deferrable else None)
+            code = wait.run(deferring_pause(self, self._trigger, wait.polling) if self.deferrable else None)
         return self._result(code)
 
     def execute_complete(
@@ -173,18 +173,11 @@ class InstantlyActivateCampaignOperator(BaseOperator):
             metrics=self._hook.metrics,
         )
 
-    def _pause(self, deadline: float) -> Callable[[float], None]:
-        return deferring_pause(
-            self,
-            lambda first_poll_at: InstantlyActivationTrigger(
-                campaign_id=self.campaign_id,
-                instantly_conn_id=self.instantly_conn_id,
-                poke_interval=self.poke_interval,
-                deadline=deadline,
-                max_failures=self.max_failures,
-                first_poll_at=first_poll_at,
-            ),
-            deadline=deadline,
+    def _trigger(self, **polling: Any) -> InstantlyActivationTrigger:
+        return InstantlyActivationTrigger(
+            campaign_id=self.campaign_id,
+            instantly_conn_id=self.instantly_conn_id,
+            **polling,
         )
 
     def _code(self) -> str | None:

@@ -12,8 +12,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_campaigns.api.instantly import (
     ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
@@ -60,8 +58,7 @@ from airflow_provider_campaigns.tasks.gate import (
     policy_argument,
     push_result,
 )
-from airflow_provider_campaigns.tasks.html_argument import unrendered_if_mapped
-from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
+from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.templates import is_templated
@@ -111,7 +108,7 @@ def _options(value: Any, name: str) -> dict[str, Any]:
     return options
 
 
-class InstantlyAddLeadsOperator(BaseOperator):
+class InstantlyAddLeadsOperator(MappedAsIsOperator):
     """Adds leads to a campaign; its XCom counts the leads that were added and those that were not.
 
     Leads come from a list or from a file, which is read row by row and never held in memory as a whole. All
@@ -161,6 +158,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
+    unrendered_if_mapped = ("leads",)
     template_fields: Sequence[str] = (
         "campaign_id", "leads", "leads_path", "columns", "bad_rows_path", "options", "policy",
         "max_status_age", "instantly_conn_id",
@@ -223,21 +221,6 @@ class InstantlyAddLeadsOperator(BaseOperator):
         check_at_parse(self)
         if leads is not None and on_bad_row == "fail" and not is_templated(leads, self):
             check_leads(from_sequence(leads, "leads"))
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-        **kwargs: Any,
-    ) -> None:
-        """Render the templates; mapped leads stay as they are."""
-        with unrendered_if_mapped(self, ("leads",), context, seen_oids):
-            super()._do_render_template_fields(
-                parent, template_fields, context, jinja_env, seen_oids, **kwargs
-            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Add the leads, batch by batch."""
@@ -335,7 +318,7 @@ class InstantlyAddLeadsOperator(BaseOperator):
         if not self.check_gate:
             return
         policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
-        verdict = SendGateCheck(self._hook, policy, self.campaign_id).verdict()
+        verdict = self._hook.get_verdict(self.campaign_id, policy=policy)
         if verdict.open:
             return
         may_open = verdict.disposition is Disposition.WAIT

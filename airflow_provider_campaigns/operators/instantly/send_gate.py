@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -41,8 +41,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_eager_downstream,
     skip_downstream,
 )
-from airflow_provider_campaigns.tasks.send_gate_check import SendGateCheck
-from airflow_provider_campaigns.transport.retry import NO_RETRY
+from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
 from airflow_provider_campaigns.waits.worker import poll_until
@@ -181,7 +180,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
-        verdict = self._wait_for_verdict(deadline) if self.wait_timeout else self._check.verdict()
+        verdict = self._wait_for_verdict(deadline) if self.wait_timeout else self._verdict()
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
         if not verdict.open:
@@ -192,7 +191,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     def _wait_for_verdict(self, deadline: float) -> Verdict:
         """Return the first verdict that is not *wait*, or the last one before the timeout."""
         polling = Polling(self.poke_interval, deadline, self.max_failures)
-        pause = self._pause(deadline) if self.deferrable else None
+        pause = deferring_pause(self, self._trigger, polling) if self.deferrable else None
         try:
             verdict: Verdict = poll_until(self._poll, polling, self._hook.metrics, pause=pause)
         except DeadlineExceededError as error:
@@ -205,26 +204,25 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             return error.status  # type: ignore[no-any-return]
         return verdict
 
+    def _verdict(self, retry: Retry | None = None) -> Verdict:
+        policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
+        return self._hook.get_verdict(
+            self.campaign_id, subsequence_id=self.subsequence_id, policy=policy, retry=retry
+        )
+
     def _poll(self) -> PollResult:
-        verdict = self._check.verdict(NO_RETRY)
+        verdict = self._verdict(NO_RETRY)
         self.log.info("%s: %s", self._subject, verdict)
         return verdict_result(verdict)
 
-    def _pause(self, deadline: float) -> Callable[[float], None]:
-        return deferring_pause(
-            self,
-            lambda first_poll_at: InstantlySendGateTrigger(
-                campaign_id=self.campaign_id,
-                subsequence_id=self.subsequence_id,
-                instantly_conn_id=self.instantly_conn_id,
-                policy=self.policy,
-                max_status_age=self.max_status_age,
-                poke_interval=self.poke_interval,
-                deadline=deadline,
-                max_failures=self.max_failures,
-                first_poll_at=first_poll_at,
-            ),
-            deadline=deadline,
+    def _trigger(self, **polling: Any) -> InstantlySendGateTrigger:
+        return InstantlySendGateTrigger(
+            campaign_id=self.campaign_id,
+            subsequence_id=self.subsequence_id,
+            instantly_conn_id=self.instantly_conn_id,
+            policy=self.policy,
+            max_status_age=self.max_status_age,
+            **polling,
         )
 
     def _close(self, context: Context, verdict: Verdict) -> NoReturn:
@@ -255,11 +253,6 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         if self.campaign_id is not None:
             return f"Campaign {self.campaign_id}"
         return f"Subsequence {self.subsequence_id}"
-
-    @property
-    def _check(self) -> SendGateCheck:
-        policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
-        return SendGateCheck(self._hook, policy, self.campaign_id, self.subsequence_id)
 
     @cached_property
     def _hook(self) -> InstantlyHook:

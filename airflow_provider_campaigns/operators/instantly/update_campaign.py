@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_campaigns.api.instantly import CAMPAIGN_FIELDS
 from airflow_provider_campaigns.api.values import check_names
 from airflow_provider_campaigns.exceptions import NotUpdatedError
@@ -35,7 +33,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     uuid,
 )
 from airflow_provider_campaigns.tasks.campaign_change import send_and_verify
-from airflow_provider_campaigns.tasks.html_argument import check_no_comment, html_text, unrendered_if_mapped
+from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
 from airflow_provider_campaigns.tasks.storage import read_text
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def _check_no_sequences(fields: Any) -> None:
         )
 
 
-class InstantlyUpdateCampaignOperator(BaseOperator):
+class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
     """Changes a campaign: whole fields, or the HTML of one step and variant of its sequence.
 
     Instantly replaces all copy at once. So the operator reads the copy, changes one body (and subject) in it,
@@ -84,6 +82,11 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
+    unrendered_if_mapped = (
+        "html",
+        "subject",
+    )
+    without_comment = ("html", "subject")
     template_fields: Sequence[str] = (
         "campaign_id",
         "html",
@@ -140,23 +143,8 @@ class InstantlyUpdateCampaignOperator(BaseOperator):
         self.fields = fields
         self.instantly_conn_id = instantly_conn_id
         _check_no_sequences(fields)
-        check_no_comment(self, "html", "subject")
+        self.check_no_comment()
         check_at_parse(self)
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: Any,
-        seen_oids: set[int],
-        **kwargs: Any,
-    ) -> None:
-        """Render the templates; mapped HTML stays as it is."""
-        with unrendered_if_mapped(self, ("html", "subject"), context, seen_oids):
-            super()._do_render_template_fields(
-                parent, template_fields, context, jinja_env, seen_oids, **kwargs
-            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, change, write, verify."""

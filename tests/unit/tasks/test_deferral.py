@@ -12,6 +12,7 @@ from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
     InstantlySendGateOperator,
 )
+from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerCampaignSensor,
     CampaignCleanerInboxTestSensor,
@@ -42,12 +43,7 @@ TaskDeferralTimeout: Any = first_of(
 class TestDeferringPause:
     def pause(self, seconds: float, *, left: float) -> None:
         """Pause a wait that has some seconds left until its deadline."""
-        deadline = time.time() + left
-
-        def trigger(first_poll_at: float) -> Any:
-            return TASK.trigger(deadline=deadline, first_poll_at=first_poll_at)
-
-        deferring_pause(TASK, trigger, deadline=deadline)(seconds)
+        deferring_pause(TASK, TASK.trigger, Polling(10, time.time() + left))(seconds)
 
     def test_pause_defers_until_the_next_poll(self, clock: FakeClock) -> None:
         before = time.time()
