@@ -218,4 +218,4 @@ class LeadsUnaccountedError(CampaignsError):
 
 
 class SendsInterruptedError(CampaignsError):
-    """The gate closed between two batches of leads, for a reason that resolves without a person."""
+    """The gate inside a task is not open, for a reason that resolves without a person."""

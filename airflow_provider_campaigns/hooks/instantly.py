@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -17,9 +17,9 @@ from airflow_provider_campaigns.api.instantly import (
     Page,
     SendingStatus,
 )
-from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
-from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Policy, Verdict, judge
+from airflow_provider_campaigns.hooks.verdicts import VerdictSource
+from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict
 from airflow_provider_campaigns.transport.retry import Retry
 
 
@@ -77,38 +77,35 @@ class InstantlyHook(ServiceHook):
         campaign_id: str | None = None,
         *,
         subsequence_id: str | None = None,
+        intent: str = Intent.SEND,
         policy: Mapping[str, str] | Policy | None = None,
         max_status_age: timedelta | None = None,
+        check_senders: bool = False,
         retry: Retry | None = None,
     ) -> Verdict:
         """Fetch a sending status, and return a send gate's verdict on it: ``verdict.open``.
 
         :param campaign_id: the campaign; either this or ``subsequence_id``.
-        :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``.
-        :param max_status_age: how old the data of an opening response may be; one hour unless given here or
-            in a :class:`Policy`.
+        :param intent: what happens if the gate opens: ``send``, ``add_leads``, ``activate`` or ``edit``.
+        :param policy: dispositions that differ from the intent's, by code:
+            ``{"campaign_running_subsequences": "open"}``; or a whole :class:`Policy`.
+        :param max_status_age: how old the data of an opening response may be; None for the intent's own.
+        :param check_senders: also check the senders of a campaign; needs the scope ``accounts:read``.
         :raises ValueError: an argument is not valid.
         :raises ApiError: the service did not respond. A malformed response is a verdict: not open.
         """
         if (campaign_id is None) == (subsequence_id is None):
             raise ValueError("Set either campaign_id or subsequence_id.")
+        if check_senders and campaign_id is None:
+            raise ValueError("check_senders is for campaign_id: a subsequence has no senders of its own.")
         if max_status_age is not None and not isinstance(max_status_age, timedelta):
             raise ValueError(f"max_status_age must be a timedelta, got {max_status_age!r}.")
         if not isinstance(policy, Policy):
-            chosen = Policy.of(policy, MAX_STATUS_AGE if max_status_age is None else max_status_age)
-        elif max_status_age is None:
-            chosen = policy
-        else:
-            raise ValueError("Set max_status_age in the Policy, or pass the policy as a mapping.")
-        response: SendingStatus | ApiError
-        try:
-            if campaign_id is not None:
-                response = self.get_sending_status(campaign_id, retry=retry)
-            else:
-                response = self.get_subsequence_sending_status(str(subsequence_id), retry=retry)
-        except MalformedResponseError as error:
-            response = error
-        verdict = judge(response, chosen, datetime.now(timezone.utc))
+            policy = Policy.of(policy, max_status_age, intent)
+        elif max_status_age is not None or intent not in (Intent.SEND, policy.intent):
+            raise ValueError("Set intent and max_status_age in the Policy, or pass the policy as a mapping.")
+        source = VerdictSource(self, campaign_id, subsequence_id, retry)
+        verdict = source.verdict(policy, check_senders=check_senders)
         self.metrics.verdict(verdict)
         return verdict
 

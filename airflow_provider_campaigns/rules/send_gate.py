@@ -1,120 +1,40 @@
-"""Decide whether a campaign may send: from its sending status, a policy and the time.
+"""Decide whether a gate opens: from a campaign's sending status, a policy and the time.
 
-- Only a code that the policy accepts opens the gate, and only while its data is fresh. A null, an unknown
-  code, and data without a valid time, from the future or too old never open it.
-- :data:`RULES` gives every code one disposition. *open*: the run goes on. *wait*: the state ends without a
-  person. *closed*: a person has to act. *finished*: no lead is left. A policy overrides single codes.
-- Only a code that would open the gate needs fresh data. A paused campaign, for example, carries no time.
+- Only a code that the policy accepts opens the gate, and only with fresh data or, where
+  :mod:`~airflow_provider_campaigns.rules.gate_rules` says so, if the campaign's own status confirms it. A
+  null and an unknown code never open it.
+- A detail of the response may show that a state will not resolve: that closes the gate.
 - An estimate of time is a reason to poll again, never a reason to open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
-from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 from airflow_provider_campaigns.api.response import printable
 from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.rules.gate_details import (
+    contradiction,
+    end_date_matters,
+    has_ended,
+    reason_to_close,
+)
+from airflow_provider_campaigns.rules.gate_policy import Policy
+from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, RULES, Disposition, Intent
+
+__all__ = ["CLOCK_SKEW", "RULES", "Disposition", "Intent", "Policy", "Verdict", "gone", "judge"]
 
 CLOCK_SKEW = timedelta(minutes=5)
-MAX_STATUS_AGE = timedelta(hours=1)
 _MINUTE = 60.0
 _HOUR = 3600.0
 _MAX_ESTIMATE = 30 * 24 * _HOUR
-
-
-class Disposition(str, Enum):
-    """What a code means for the gate."""
-
-    OPEN = "open"
-    WAIT = "wait"
-    CLOSED = "closed"
-    FINISHED = "finished"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The default disposition of a code, and advice for a person."""
-
-    disposition: Disposition
-    advice: str
-
-
-RULES: Mapping[SendingCode, Rule] = MappingProxyType({
-    SendingCode.HEALTHY: Rule(
-        Disposition.OPEN, "The campaign sends normally."),
-    SendingCode.FOLLOW_UP_DELAY_NOT_MET: Rule(
-        Disposition.WAIT, "Follow-ups exist and none is due yet."),
-    SendingCode.OUT_OF_SCHEDULE: Rule(
-        Disposition.WAIT, "The campaign is outside its sending hours."),
-    SendingCode.DAILY_LIMIT_MET: Rule(
-        Disposition.WAIT, "The campaign has reached its own limit for today."),
-    SendingCode.ACCOUNT_DAILY_LIMIT_MET: Rule(
-        Disposition.WAIT, "The sending accounts have reached their limits for today."),
-    SendingCode.NEW_LEAD_LIMIT_MET: Rule(
-        Disposition.WAIT, "The limit of new leads for today is reached."),
-    SendingCode.DOMAIN_LIMIT_REACHED: Rule(
-        Disposition.WAIT, "The limit per recipient domain is reached for today."),
-    SendingCode.WAITING_FOR_ESP_MATCH: Rule(
-        Disposition.WAIT, "Waiting for a sender at the recipient's provider; add one, or relax routing."),
-    SendingCode.WAITING_FOR_LEADS: Rule(
-        Disposition.WAIT, "No lead is ready: add leads. Accept this code in the policy of a gate that stands "
-        "before a task that adds them."),
-    SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES: Rule(
-        Disposition.WAIT, "The main steps are done and subsequences still run."),
-    SendingCode.NO_ACCOUNTS_AVAILABLE: Rule(
-        Disposition.WAIT, "No sending account is free at the moment."),
-    SendingCode.CAMPAIGN_DRAFT: Rule(
-        Disposition.CLOSED, "The campaign was never activated."),
-    SendingCode.CAMPAIGN_PAUSED: Rule(
-        Disposition.CLOSED, "Somebody paused the campaign; resume it in Instantly."),
-    SendingCode.CAMPAIGN_BOUNCE_PROTECT: Rule(
-        Disposition.CLOSED, "Paused because too many mails bounced: clean the list, then resume by hand."),
-    SendingCode.CAMPAIGN_ACCOUNTS_UNHEALTHY: Rule(
-        Disposition.CLOSED, "Paused because its senders are in error: repair them, then resume by hand."),
-    SendingCode.CAMPAIGN_ACCOUNT_SUSPENDED: Rule(
-        Disposition.CLOSED, "A sending account is suspended: remove it, or ask Instantly's support."),
-    SendingCode.ALL_ACCOUNTS_UNHEALTHY: Rule(
-        Disposition.CLOSED, "Every sending account is in error: repair or replace them."),
-    SendingCode.CAMPAIGN_COMPLETED: Rule(
-        Disposition.FINISHED, "Every lead has been mailed: add leads, or copy the campaign."),
-})  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The disposition of every code, and how old the data may be.
-
-    :param dispositions: one for each of the 18 codes.
-    :param max_status_age: the oldest data that may open the gate.
-    :param overridden: the codes that the user decided; no detail of a response changes their disposition.
-    """
-
-    dispositions: Mapping[SendingCode, Disposition]
-    max_status_age: timedelta = MAX_STATUS_AGE
-    overridden: frozenset[SendingCode] = frozenset()
-
-    @classmethod
-    def of(
-        cls, overrides: Mapping[str, str] | None = None, max_status_age: timedelta = MAX_STATUS_AGE
-    ) -> Policy:
-        """Return the default policy with a user's overrides.
-
-        :param overrides: code to disposition, each as a string or an enum member.
-        :raises ValueError: a code or disposition is unknown, or the age is negative.
-        """
-        if overrides is not None and not isinstance(overrides, Mapping):
-            raise ValueError(f"policy must be a mapping of codes to dispositions, got {overrides!r}.")
-        chosen = {_code(code): _disposition(code, wanted) for code, wanted in (overrides or {}).items()}
-        if max_status_age < timedelta(0):
-            raise ValueError(f"max_status_age must not be negative, got {max_status_age}.")
-        defaults = {code: rule.disposition for code, rule in RULES.items()}
-        return cls({**defaults, **chosen}, max_status_age, frozenset(chosen))
+_ACTIVATE_AFTERWARDS = (
+    "Every lead has been mailed. Added leads may not start the campaign again: activate it afterwards."
+)
 
 
 @dataclass(frozen=True)
@@ -124,11 +44,15 @@ class Verdict:
     :param open: the run may go on.
     :param disposition: what the code means; *wait* also for a malformed response and for old data.
     :param code: the code exactly as reported; None where there is none.
-    :param message: the reason.
+    :param message: the reason, and what would open the gate.
     :param checked_at: when the verdict was made.
+    :param intent: what the downstream tasks do.
     :param last_updated: when Instantly last refreshed the data; None where the response has no valid time.
     :param next_poll_at: when polling again is worthwhile; None where the response has no estimate.
-    :param issue_seconds: how long the issue has lasted; None where the response has no time.
+    :param issue_seconds: how long the issue has lasted at least; None where the response has no time.
+    :param campaign_status: the campaign's own status; None where it was not read.
+    :param campaign_may: what the verdict may become if the campaign is read; None where reading it is of no
+        use.
     """
 
     open: bool
@@ -136,9 +60,12 @@ class Verdict:
     code: str | None
     message: str
     checked_at: datetime
+    intent: Intent = Intent.SEND
     last_updated: datetime | None = None
     next_poll_at: datetime | None = None
     issue_seconds: float | None = None
+    campaign_status: int | None = None
+    campaign_may: Disposition | None = None
 
     @property
     def needs_person(self) -> bool:
@@ -147,8 +74,10 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values, times in ISO 8601."""
+        asked = {} if self.campaign_status is None else {"campaign_status": self.campaign_status}
         return {
             "open": self.open,
+            "intent": self.intent.value,
             "disposition": self.disposition.value,
             "code": self.code,
             "message": self.message,
@@ -156,6 +85,7 @@ class Verdict:
             "last_updated": _iso(self.last_updated),
             "next_poll_at": _iso(self.next_poll_at),
             "issue_seconds": self.issue_seconds,
+            **asked,
         }
 
     def __str__(self) -> str:
@@ -165,81 +95,122 @@ class Verdict:
             if age >= 0:
                 parts.append(f"Data is {_duration(age)} old.")
         if not self.open and self.issue_seconds is not None:
-            parts.append(f"The issue has lasted {_duration(self.issue_seconds)}.")
+            parts.append(f"The issue has lasted for at least {_duration(self.issue_seconds)}.")
         if self.next_poll_at:
             parts.append(f"Next poll is worthwhile at {self.next_poll_at:%Y-%m-%d %H:%M:%S} UTC.")
         return " | ".join(parts)
 
 
-def judge(response: SendingStatus | ApiError, policy: Policy, now: datetime) -> Verdict:
+@dataclass(frozen=True)
+class _Decision:
+    disposition: Disposition
+    reason: str
+    campaign_may: Disposition | None = None
+
+
+def judge(
+    response: SendingStatus | ApiError,
+    policy: Policy,
+    now: datetime,
+    campaign: Mapping[str, Any] | None = None,
+) -> Verdict:
     """Return the verdict on a sending status.
 
     :param response: the sending status, or the error of a response that cannot be parsed as one.
     :param now: the time of the decision, with an offset.
+    :param campaign: the campaign, read after the sending status; without it, a verdict that depends on it is
+        *wait*, and its ``campaign_may`` says what reading the campaign may change.
     """
     if isinstance(response, ApiError):
-        message = f"Malformed response: {response}"
-        return Verdict(open=False, disposition=Disposition.WAIT, code=None, message=message, checked_at=now)
-    status = response
-    disposition, message = _disposition_of(status, policy)
-    if disposition is Disposition.OPEN and (stale := _staleness(status.last_updated, policy, now)):
-        disposition, message = Disposition.WAIT, stale
-    return Verdict(
-        open=disposition is Disposition.OPEN,
-        disposition=disposition,
-        code=status.status,
-        message=" ".join(part for part in (message, _reason(status.reason)) if part),
-        checked_at=now,
-        last_updated=status.last_updated,
-        next_poll_at=_next_poll_at(status, now) if disposition is Disposition.WAIT else None,
-        issue_seconds=_issue_seconds(status, now),
+        decision = _Decision(Disposition.WAIT, f"Malformed response: {response}")
+        return _verdict(SendingStatus(None), decision, policy, now, None)
+    return _verdict(response, _decide(response, policy, now, campaign), policy, now, campaign)
+
+
+def gone(verdict: Verdict, reason: str) -> Verdict:
+    """Return the verdict of a gate whose campaign does not exist when it is read to confirm a code."""
+    return replace(
+        verdict,
+        open=False,
+        disposition=Disposition.CLOSED,
+        message=f"The campaign does not exist. {reason}",
+        campaign_may=None,
     )
 
 
-def _disposition_of(status: SendingStatus, policy: Policy) -> tuple[Disposition, str]:
+def _decide(
+    status: SendingStatus, policy: Policy, now: datetime, campaign: Mapping[str, Any] | None
+) -> _Decision:
     if status.status is None:
-        return Disposition.WAIT, "Instantly reports no status for this campaign."
+        return _Decision(Disposition.WAIT, "Instantly reports no status for this campaign.")
     try:
         code = SendingCode(status.status)
     except ValueError:
-        return Disposition.WAIT, "This provider does not know the code, so the gate stays closed."
-    if code not in policy.overridden and (reason := _reason_to_close(code, status)):
-        return Disposition.CLOSED, reason
-    return policy.dispositions[code], RULES[code].advice
+        return _Decision(Disposition.WAIT, "This provider does not know the code.")
+    if reason := reason_to_close(code, status, policy):
+        return _Decision(Disposition.CLOSED, reason)
+    may_have_ended = end_date_matters(code, policy)
+    if may_have_ended and campaign is not None and has_ended(campaign, now):
+        return _Decision(Disposition.CLOSED, "The campaign's end date has passed: change its schedule.")
+    disposition = policy.dispositions[code]
+    if disposition is Disposition.OPEN:
+        return _decide_open(code, status, policy, now, campaign)
+    asks = may_have_ended and campaign is None
+    return _Decision(disposition, RULES[code].advice, Disposition.CLOSED if asks else None)
 
 
-def _reason_to_close(code: SendingCode, status: SendingStatus) -> str | None:
-    """Return why a code that usually resolves will not resolve this time, where the details show it."""
-    for needed, applies, reason in _REASONS_TO_CLOSE:
-        if code is needed and applies(status):
-            return reason
-    return None
+def _decide_open(
+    code: SendingCode,
+    status: SendingStatus,
+    policy: Policy,
+    now: datetime,
+    campaign: Mapping[str, Any] | None,
+) -> _Decision:
+    """Decide about a code that the policy accepts: it opens the gate only if it is fresh or confirmed."""
+    if code not in LIFECYCLE_CODES:
+        stale = _staleness(status.last_updated, policy, now)
+        if stale and not (policy.campaign_confirms and _is_past(status.last_updated, now)):
+            return _Decision(Disposition.WAIT, stale)
+        needs_campaign = bool(stale) or end_date_matters(code, policy)
+    else:
+        needs_campaign = True
+    if needs_campaign and campaign is None:
+        reason = "Only the campaign itself can confirm this code."
+        return _Decision(Disposition.WAIT, reason, Disposition.OPEN)
+    if campaign is not None and (problem := contradiction(code, campaign)):
+        return _Decision(Disposition.WAIT, problem)
+    if code is SendingCode.CAMPAIGN_COMPLETED and policy.intent is Intent.ADD_LEADS:
+        return _Decision(Disposition.OPEN, _ACTIVATE_AFTERWARDS)
+    return _Decision(Disposition.OPEN, RULES[code].advice)
 
 
-def _no_sender(status: SendingStatus) -> bool:
-    return status.diagnostic_number("accounts_summary", "total_connected") == 0
+def _verdict(
+    status: SendingStatus,
+    decision: _Decision,
+    policy: Policy,
+    now: datetime,
+    campaign: Mapping[str, Any] | None,
+) -> Verdict:
+    disposition = decision.disposition
+    is_open = disposition is Disposition.OPEN
+    message = (decision.reason, "" if is_open else policy.what_opens, _reason(status.reason))
+    return Verdict(
+        open=is_open,
+        disposition=disposition,
+        code=status.status,
+        message=" ".join(filter(None, message)),
+        checked_at=now,
+        intent=policy.intent,
+        last_updated=status.last_updated,
+        next_poll_at=_next_poll_at(status, now) if disposition is Disposition.WAIT else None,
+        issue_seconds=_issue_seconds(status, now),
+        campaign_status=None if campaign is None else _number(campaign.get("status")),
+        campaign_may=decision.campaign_may,
+    )
 
 
-def _all_disconnected(status: SendingStatus) -> bool:
-    total = status.diagnostic_number("accounts_summary", "total_connected")
-    gone = status.diagnostic_number("accounts_summary", "unavailable", "disconnected")
-    return total is not None and gone is not None and gone >= total > 0
-
-
-_REASONS_TO_CLOSE: tuple[tuple[SendingCode, Callable[[SendingStatus], bool], str], ...] = (
-    (SendingCode.NO_ACCOUNTS_AVAILABLE, _no_sender, "No sending account is attached: attach one."),
-    (SendingCode.NO_ACCOUNTS_AVAILABLE, _all_disconnected, "Every sending account is disconnected."),
-    (
-        SendingCode.DAILY_LIMIT_MET,
-        lambda status: status.diagnostic_number("campaign_daily_limit", "limit") == 0,
-        "The campaign's daily limit is 0: raise it.",
-    ),
-    (
-        SendingCode.NEW_LEAD_LIMIT_MET,
-        lambda status: status.diagnostic_number("new_lead_limit", "limit") == 0,
-        "The limit of new leads is 0: raise it.",
-    ),
-)
+def _number(status: Any) -> int | None:
+    return status if isinstance(status, int) and not isinstance(status, bool) else None
 
 
 def _staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:
@@ -257,6 +228,10 @@ def _staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> 
     return None
 
 
+def _is_past(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or moment <= now
+
+
 def _next_poll_at(status: SendingStatus, now: datetime) -> datetime | None:
     """Return when the first follow-up is due, the only estimate in a sending status."""
     seconds = status.diagnostic_number("follow_ups_waiting", "earliest_wait_time_seconds")
@@ -270,22 +245,6 @@ def _issue_seconds(status: SendingStatus, now: datetime) -> float | None:
     if status.issue_started_at is None or status.issue_started_at > now:
         return None
     return round((now - status.issue_started_at).total_seconds(), 3)
-
-
-def _code(code: str) -> SendingCode:
-    try:
-        return SendingCode(code)
-    except ValueError:
-        known = ", ".join(known.value for known in SendingCode)
-        raise ValueError(f"policy: unknown sending code {code!r}. The codes are: {known}.") from None
-
-
-def _disposition(code: str, wanted: str) -> Disposition:
-    try:
-        return Disposition(wanted)
-    except ValueError:
-        known = ", ".join(known.value for known in Disposition)
-        raise ValueError(f"policy: {code!r} must be one of {known}, got {wanted!r}.") from None
 
 
 def _reason(reason: str | None) -> str:

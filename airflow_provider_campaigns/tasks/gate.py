@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, SkipMixin
@@ -14,7 +16,10 @@ from airflow_provider_campaigns.airflow_compat import (
     skip_tasks,
 )
 from airflow_provider_campaigns.api.instantly import SendingCode
-from airflow_provider_campaigns.rules.send_gate import Disposition, Policy
+from airflow_provider_campaigns.exceptions import SendsInterruptedError
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.rules.gate_policy import policy_as_json
+from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy
 from airflow_provider_campaigns.tasks.arguments import mapping
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ON_CLOSED_CHOICES = ("fail", "skip")
+INTENTS = tuple(intent.value for intent in Intent)
 POLICY_CODES = frozenset(code.value for code in SendingCode)
 # Trigger rules that start a task before all of its upstream tasks have ended.
 _EAGER_RULES = frozenset({"always", "dummy", "one_done", "one_failed", "one_success"})
@@ -41,9 +47,32 @@ def policy_argument(value: Any, name: str) -> dict[str, str]:
 
     :raises ValueError: a code or disposition is unknown.
     """
-    policy = mapping(value, name)
-    Policy.of(policy)
-    return {SendingCode(code).value: Disposition(disposition).value for code, disposition in policy.items()}
+    return policy_as_json(mapping(value, name))
+
+
+def gate_policy(
+    intent: str, policy: Mapping[str, str] | None = None, max_status_age: float | None = None
+) -> Policy:
+    """Return the policy of a task, of its checked arguments.
+
+    :param max_status_age: seconds; None for the intent's own.
+    """
+    return Policy.of(policy, None if max_status_age is None else timedelta(seconds=max_status_age), intent)
+
+
+def check_gate(hook: InstantlyHook, campaign_id: str, policy: Policy, consequence: str) -> None:
+    """Check the gate inside a task, right before it changes something.
+
+    :param consequence: what the task did not do because of a gate that is not open, as a sentence.
+    :raises SendGateClosedError: a person has to act.
+    :raises SendsInterruptedError: a retry of the task may find the gate open.
+    """
+    verdict = hook.get_verdict(campaign_id, policy=policy)
+    if verdict.open:
+        return
+    may_open = verdict.disposition is Disposition.WAIT
+    error_class: type[Exception] = SendsInterruptedError if may_open else SendGateClosedError
+    raise error_class(f"Campaign {campaign_id}: {verdict} {consequence}")
 
 
 def push_result(context: Context, result: dict[str, Any]) -> None:

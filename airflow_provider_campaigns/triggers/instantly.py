@@ -12,7 +12,7 @@ from airflow_provider_campaigns.api.instantly import BackgroundJob, SendingStatu
 from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.send_gate import Policy, Verdict, judge
+from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict, judge
 from airflow_provider_campaigns.rules.statuses import ActivationRule, BackgroundJobRule
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 from airflow_provider_campaigns.waits.events import PollResult, verdict_result
@@ -34,17 +34,19 @@ BACKGROUND_JOB = StatusQuery(
 
 
 class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
-    """Waits until the verdict on a campaign or subsequence is anything but *wait*.
+    """Waits until the verdict on a campaign or subsequence is anything but *wait*, or may open.
 
-    The event never opens the gate: the gate polls again on a worker and decides there.
+    The trigger does not read the campaign itself, which some codes need to open a gate: then the gate does,
+    on a worker. The event never opens the gate: the gate polls again on a worker and decides there.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
     :param campaign_id: the campaign, or None.
     :param subsequence_id: the subsequence, or None.
     :param instantly_conn_id: connection of type ``instantly``.
-    :param policy: dispositions that differ from the default, by code.
-    :param max_status_age: how old the data may be, in seconds.
+    :param intent: what the downstream tasks do.
+    :param policy: dispositions that differ from the intent's, by code.
+    :param max_status_age: how old the data may be, in seconds; None for the intent's own.
     :param poke_interval: seconds between two polls.
     :param deadline: when the wait ends, in seconds since the epoch.
     :param max_failures: how many failed polls in a row end the wait.
@@ -59,8 +61,9 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         campaign_id: str | None = None,
         subsequence_id: str | None = None,
         instantly_conn_id: str,
+        intent: str = Intent.SEND.value,
         policy: Mapping[str, str] | None = None,
-        max_status_age: float,
+        max_status_age: float | None = None,
         poke_interval: float,
         deadline: float,
         max_failures: int = MAX_FAILURES,
@@ -75,9 +78,11 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         self.campaign_id = campaign_id
         self.subsequence_id = subsequence_id
         self.instantly_conn_id = instantly_conn_id
+        self.intent = intent
         self.policy = policy
         self.max_status_age = max_status_age
-        self._policy = Policy.of(policy, timedelta(seconds=max_status_age))
+        age = None if max_status_age is None else timedelta(seconds=max_status_age)
+        self._policy = Policy.of(policy, age, intent)
 
     def target(self) -> dict[str, Any]:
         """Return the campaign or subsequence, and the connection."""
@@ -89,7 +94,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
 
     def settings(self) -> dict[str, Any]:
         """Return what the verdict depends on."""
-        return {"policy": self.policy, "max_status_age": self.max_status_age}
+        return {"intent": self.intent, "policy": self.policy, "max_status_age": self.max_status_age}
 
     def hook(self) -> InstantlyHook:
         """Return a hook of the connection."""
@@ -102,7 +107,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         return SUBSEQUENCE_SENDING_STATUS, str(self.subsequence_id)
 
     def judge(self, response: SendingStatus | ApiError) -> PollResult:
-        """End the wait with every verdict but *wait*."""
+        """End the wait with every verdict but *wait*, and where the campaign itself may open the gate."""
         verdict = judge(response, self._policy, datetime.now(timezone.utc))
         metrics.in_triggerer(InstantlyHook.conn_type, self.instantly_conn_id).verdict(verdict)
         return verdict_result(verdict)

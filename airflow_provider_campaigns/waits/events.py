@@ -75,6 +75,6 @@ def verdict_result(verdict: Verdict) -> PollResult:
     """Return what a verdict means for the wait of a gate."""
     return PollResult(
         verdict,
-        is_final=verdict.disposition is not Disposition.WAIT,
+        is_final=verdict.disposition is not Disposition.WAIT or verdict.campaign_may is Disposition.OPEN,
         next_poll_at=verdict.next_poll_at.timestamp() if verdict.next_poll_at else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
@@ -48,7 +49,7 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
 
     :raises ValueError: the id is not a UUID.
     """
-    return get_call(_path(campaign_id), unchanged)
+    return replace(get_call(_path(campaign_id), unchanged), reject_duplicate_keys=True)
 
 
 CAMPAIGN_FIELDS = frozenset({

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaigns.api.call import Call
@@ -44,7 +45,7 @@ def get_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
 
     :raises ValueError: the id is not a UUID.
     """
-    return get_call(_path(subsequence_id), unchanged)
+    return replace(get_call(_path(subsequence_id), unchanged), reject_duplicate_keys=True)
 
 
 def pause_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:

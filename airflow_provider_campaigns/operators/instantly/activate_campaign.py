@@ -50,15 +50,19 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     that of a draft or a paused campaign. With ``wait_timeout`` the task waits for that, and raises
     ``AirflowSensorTimeout`` when it times out.
 
-    A draft or paused campaign is activated. A completed campaign, or one that Instantly stopped (bounces,
-    accounts in error or suspended), is not: a person decides about it.
+    A draft or paused campaign is activated. A completed campaign is activated with ``restart_completed``. One
+    that Instantly stopped (bounces, accounts in error or suspended) is activated with ``restart_stopped``
+    only: a person decides about it.
 
     The XCom holds ``campaign_id``, ``status`` (a number) and, after a wait, ``sending_status``.
 
     https://developer.instantly.ai/api-reference/campaign/activatestart-or-resume-a-campaign
 
     :param campaign_id: the campaign (templated).
-    :param restart_stopped: also activate a campaign that is completed, or that Instantly stopped (templated).
+    :param restart_completed: also activate a campaign that is completed, for example after leads were added
+        (templated).
+    :param restart_stopped: also activate a campaign that Instantly stopped (templated). Instantly then does
+        not stop it again for seven days, however many mails bounce.
     :param wait_timeout: how long to wait until the sending status leaves draft and paused; a timedelta or
         seconds (templated). By default the task does not wait.
     :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
@@ -70,6 +74,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
 
     template_fields: Sequence[str] = (
         "campaign_id",
+        "restart_completed",
         "restart_stopped",
         "wait_timeout",
         "poke_interval",
@@ -77,6 +82,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     )
     arguments: ClassVar[Mapping[str, Check]] = {
         "campaign_id": uuid,
+        "restart_completed": flag,
         "restart_stopped": flag,
         "wait_timeout": duration,
         "poke_interval": duration,
@@ -91,6 +97,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         self,
         *,
         campaign_id: str,
+        restart_completed: bool = False,
         restart_stopped: bool = False,
         wait_timeout: timedelta | float = timedelta(0),
         poke_interval: timedelta | float = 60,
@@ -101,6 +108,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
+        self.restart_completed = restart_completed
         self.restart_stopped = restart_stopped
         self.wait_timeout: Any = wait_timeout
         self.poke_interval: Any = poke_interval
@@ -142,11 +150,7 @@ class InstantlyActivateCampaignOperator(BaseOperator):
         if status in SENDING:
             self.log.info("%s is already %s.", self._subject, LifecycleStatus.name_of(status))
             return status
-        if status not in _NOT_STARTED and not self.restart_stopped:
-            raise NotActivatedError(
-                f"{self._subject} is {LifecycleStatus.name_of(status)} and was not activated: a person who "
-                f"knows why it stopped has to decide. restart_stopped=True activates it."
-            )
+        self._check_may_start(status)
         self.log.info("%s is %s; activating.", self._subject, LifecycleStatus.name_of(status))
         status = send_and_verify(
             lambda: self._hook.activate_campaign(self.campaign_id),
@@ -160,6 +164,23 @@ class InstantlyActivateCampaignOperator(BaseOperator):
                 f"not help."
             )
         return status
+
+    def _check_may_start(self, status: int) -> None:
+        """Refuse to start a campaign that ended, unless the user wants it."""
+        if status in _NOT_STARTED:
+            return
+        refusal = f"{self._subject} is {LifecycleStatus.name_of(status)} and was not activated"
+        if status == LifecycleStatus.COMPLETED:
+            if not self.restart_completed:
+                raise NotActivatedError(
+                    f"{refusal}: every lead has been mailed. Add leads first; restart_completed=True "
+                    f"activates it."
+                )
+        elif not self.restart_stopped:
+            raise NotActivatedError(
+                f"{refusal}: a person who knows why it stopped has to decide. restart_stopped=True activates "
+                f"it, and Instantly then does not stop it again for seven days."
+            )
 
     def _wait(self, deadline: float) -> Wait:
         return Wait(

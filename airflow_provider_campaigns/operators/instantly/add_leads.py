@@ -24,7 +24,6 @@ from airflow_provider_campaigns.exceptions import (
     ApiError,
     ConnectError,
     RateLimitedError,
-    SendsInterruptedError,
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
@@ -39,7 +38,7 @@ from airflow_provider_campaigns.rules.lead_files import (
     from_sequence,
 )
 from airflow_provider_campaigns.rules.lead_upload import UploadProgress
-from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Disposition, Policy
+from airflow_provider_campaigns.rules.send_gate import Intent
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
@@ -54,7 +53,8 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.gate import (
     POLICY_CODES,
-    SendGateClosedError,
+    check_gate,
+    gate_policy,
     policy_argument,
     push_result,
 )
@@ -122,9 +122,9 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     the task fails with :class:`~airflow_provider_campaigns.exceptions.LeadsUnaccountedError`. If the plan is
     full, the same error ends the upload at once.
 
-    With ``check_gate=True`` the campaign's sending status is checked right before each batch, by the rules of
-    :class:`InstantlySendGateOperator`. If it is no longer open, no further batch is uploaded:
-    :class:`SendGateClosedError` where a person has to act, or
+    With ``check_gate=True`` the campaign's sending status is checked right before each batch, as
+    :class:`InstantlySendGateOperator` does with ``intent="add_leads"``. If the gate is no longer open, no
+    further batch is uploaded: :class:`SendGateClosedError` where a person has to act, or
     :class:`~airflow_provider_campaigns.exceptions.SendsInterruptedError`, which Airflow's ``retries`` repeat,
     where it may open again without a person. The message and the XCom say how many leads were uploaded.
 
@@ -153,8 +153,8 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         ones (templated).
     :param check_gate: check the campaign before each batch.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
-    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds
-        (templated).
+    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds, or None for
+        the intent's own (templated).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
@@ -173,7 +173,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         "options": optional(_options),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
-        "max_status_age": duration,
+        "max_status_age": optional(duration),
         "instantly_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {
@@ -196,7 +196,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         options: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
-        max_status_age: timedelta | float = MAX_STATUS_AGE,
+        max_status_age: timedelta | float | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -317,13 +317,8 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     def _check_gate(self, progress: UploadProgress) -> None:
         if not self.check_gate:
             return
-        policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
-        verdict = self._hook.get_verdict(self.campaign_id, policy=policy)
-        if verdict.open:
-            return
-        may_open = verdict.disposition is Disposition.WAIT
-        error_class: type[Exception] = SendsInterruptedError if may_open else SendGateClosedError
-        raise error_class(f"Campaign {self.campaign_id}: {verdict} {progress}; the rest was not uploaded.")
+        policy = gate_policy(Intent.ADD_LEADS, self.policy, self.max_status_age)
+        check_gate(self._hook, self.campaign_id, policy, f"{progress}; the rest was not uploaded.")
 
     @cached_property
     def _hook(self) -> InstantlyHook:

@@ -15,7 +15,7 @@ from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, Dead
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.rules.send_gate import MAX_STATUS_AGE, Disposition, Policy, Verdict
+from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
@@ -23,6 +23,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     choice,
     count,
     duration,
+    flag,
     optional,
     restore,
     strict_flag,
@@ -31,11 +32,13 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.gate import (
+    INTENTS,
     ON_CLOSED_CHOICES,
     POLICY_CODES,
     SendGateClosedError,
     SendGateTimeoutError,
     check_downstream_waits,
+    gate_policy,
     policy_argument,
     push_result,
     refuse_eager_downstream,
@@ -51,30 +54,39 @@ if TYPE_CHECKING:
 
 
 class InstantlySendGateOperator(BaseOperator, SkipMixin):
-    """Lets a run go on to its sends only while Instantly reports the campaign as fit to send.
+    """Lets a run go on only while Instantly reports a campaign as fit for what the downstream tasks do.
 
-    Only a code that the policy accepts (``healthy``, by default) opens the gate, and only in a response whose
-    data is fresh. :data:`airflow_provider_campaigns.rules.send_gate.RULES` gives each of the 18 codes a
-    disposition:
+    Say that with ``intent``. Only a code that the intent or the policy accepts opens the gate, and only if it
+    is fresh, or if the campaign itself confirms it.
+    :data:`airflow_provider_campaigns.rules.gate_rules.RULES` gives each of the 18 codes a disposition for
+    each intent:
 
     - *open*: the downstream tasks run.
     - *wait*: the state ends without a person. The gate polls for up to ``wait_timeout``, then fails with
-      :class:`SendGateTimeoutError`. Malformed, undated, old and unknown data also waits.
+      :class:`SendGateTimeoutError`. Malformed, old, contradicted and unknown data also waits.
     - *closed* needs a person, *finished* has nothing left to send: :class:`SendGateClosedError`, at once.
 
-    The XCom is the verdict as plain JSON, whether the gate opens or not: ``open``, ``disposition``, ``code``,
-    ``message``, ``checked_at``, ``last_updated``, ``next_poll_at``, ``issue_seconds``.
+    The XCom is the verdict as plain JSON, whether the gate opens or not: ``open``, ``intent``,
+    ``disposition``, ``code``, ``message``, ``checked_at``, ``last_updated``, ``next_poll_at``,
+    ``issue_seconds``, and ``campaign_status`` where the campaign itself was read.
 
-    A healthy campaign may no longer be healthy when the next task runs: put the gate right before the send. A
-    closed gate does not stop a task whose trigger rule ignores failures, such as ``all_done``.
+    The campaign may change before the next task runs: put the gate right before that task. A closed gate does
+    not stop a task whose trigger rule ignores failures, such as ``all_done``.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
     :param campaign_id: the campaign (templated); either this or ``subsequence_id``.
     :param subsequence_id: the subsequence (templated).
-    :param policy: dispositions that differ from the default, by code: ``{"waiting_for_leads": "open"}``
+    :param intent: what the downstream tasks do (templated): ``"send"``, mail has to go out now;
+        ``"add_leads"``; ``"activate"``, start or resume the campaign; ``"edit"``, change it while no mail
+        goes out.
+    :param policy: dispositions that differ from the intent's, by code:
+        ``{"campaign_running_subsequences": "open"}`` (templated). ``"open_anyway"`` opens although a detail,
+        such as a limit of 0, shows that the state will not resolve.
+    :param max_status_age: how old the data of an opening response may be; a timedelta or seconds, or None for
+        the intent's own (templated).
+    :param check_senders: open only if a sender of the campaign can send; needs the scope ``accounts:read``
         (templated).
-    :param max_status_age: how old the data of an opening response may be; a timedelta or seconds (templated).
     :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds
         (templated).
     :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
@@ -90,8 +102,10 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     template_fields: Sequence[str] = (
         "campaign_id",
         "subsequence_id",
+        "intent",
         "policy",
         "max_status_age",
+        "check_senders",
         "wait_timeout",
         "poke_interval",
         "on_closed",
@@ -100,8 +114,10 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
     arguments: ClassVar[Mapping[str, Check]] = {
         "campaign_id": optional(uuid),
         "subsequence_id": optional(uuid),
+        "intent": choice(*INTENTS),
         "policy": optional(policy_argument),
-        "max_status_age": duration,
+        "max_status_age": optional(duration),
+        "check_senders": flag,
         "wait_timeout": duration,
         "poke_interval": duration,
         "on_closed": choice(*ON_CLOSED_CHOICES),
@@ -119,8 +135,10 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         *,
         campaign_id: str | None = None,
         subsequence_id: str | None = None,
+        intent: Literal["send", "add_leads", "activate", "edit"] = "send",
         policy: Mapping[str, str] | None = None,
-        max_status_age: timedelta | float = MAX_STATUS_AGE,
+        max_status_age: timedelta | float | None = None,
+        check_senders: bool = False,
         wait_timeout: timedelta | float = timedelta(0),
         poke_interval: timedelta | float = 60,
         on_closed: Literal["fail", "skip"] = "fail",
@@ -135,10 +153,14 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
                 "Set either campaign_id or subsequence_id: a send gate checks one campaign or one "
                 "subsequence."
             )
+        if check_senders and subsequence_id is not None:
+            raise ValueError("check_senders is for campaign_id: a subsequence has no senders of its own.")
         self.campaign_id = campaign_id
         self.subsequence_id = subsequence_id
+        self.intent = intent
         self.policy = policy
         self.max_status_age: Any = max_status_age
+        self.check_senders = check_senders
         self.wait_timeout: Any = wait_timeout
         self.poke_interval: Any = poke_interval
         self.on_closed = on_closed
@@ -205,9 +227,12 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         return verdict
 
     def _verdict(self, retry: Retry | None = None) -> Verdict:
-        policy = Policy.of(self.policy, timedelta(seconds=self.max_status_age))
         return self._hook.get_verdict(
-            self.campaign_id, subsequence_id=self.subsequence_id, policy=policy, retry=retry
+            self.campaign_id,
+            subsequence_id=self.subsequence_id,
+            policy=gate_policy(self.intent, self.policy, self.max_status_age),
+            check_senders=self.check_senders,
+            retry=retry,
         )
 
     def _poll(self) -> PollResult:
@@ -220,6 +245,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
             campaign_id=self.campaign_id,
             subsequence_id=self.subsequence_id,
             instantly_conn_id=self.instantly_conn_id,
+            intent=self.intent,
             policy=self.policy,
             max_status_age=self.max_status_age,
             **polling,

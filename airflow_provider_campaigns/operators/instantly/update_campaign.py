@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,20 +20,24 @@ from airflow_provider_campaigns.rules.campaign_copy import (
     variant_index,
 )
 from airflow_provider_campaigns.rules.html import Html
+from airflow_provider_campaigns.rules.send_gate import Intent
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     any_text,
     check_at_parse,
     check_rendered,
+    duration,
     flag,
     mapping,
     optional,
     path,
     shown,
+    strict_flag,
     text,
     uuid,
 )
 from airflow_provider_campaigns.tasks.campaign_change import send_and_verify
+from airflow_provider_campaigns.tasks.gate import POLICY_CODES, check_gate, gate_policy, policy_argument
 from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
 from airflow_provider_campaigns.tasks.storage import read_text
 
@@ -63,6 +68,11 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
     their values. An edit that somebody makes in Instantly between the two requests is lost. A campaign that
     already shows the wanted copy is not written; HTML is compared by its meaning.
 
+    With ``check_gate=True`` the campaign's sending status is checked right before the campaign is written, as
+    :class:`InstantlySendGateOperator` does with ``intent="edit"``: while mail may go out, nothing is written.
+    The task then raises :class:`SendGateClosedError` where a person has to act, or
+    :class:`~airflow_provider_campaigns.exceptions.SendsInterruptedError`, which Airflow's ``retries`` repeat.
+
     The XCom holds ``campaign_id``, ``updated`` (the fields that were written) and, for copy, ``step`` and
     ``variant``.
 
@@ -79,6 +89,10 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
     :param enable_variant: also enable the variant if it is disabled, which else is an error (templated).
     :param subject: a new subject for that variant (templated).
     :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated).
+    :param check_gate: write only while no mail goes out.
+    :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
+    :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds, or None for
+        the intent's own (templated).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     """
 
@@ -96,6 +110,8 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
         "enable_variant",
         "subject",
         "fields",
+        "policy",
+        "max_status_age",
         "instantly_conn_id",
     )
     arguments: ClassVar[Mapping[str, Check]] = {
@@ -107,9 +123,15 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
         "enable_variant": flag,
         "subject": optional(any_text),
         "fields": optional(_fields),
+        "check_gate": strict_flag,
+        "policy": optional(policy_argument),
+        "max_status_age": optional(duration),
         "instantly_conn_id": text,
     }
-    known_names: ClassVar[Mapping[str, Collection[str]]] = {"fields": {*CAMPAIGN_FIELDS, "more"}}
+    known_names: ClassVar[Mapping[str, Collection[str]]] = {
+        "fields": {*CAMPAIGN_FIELDS, "more"},
+        "policy": POLICY_CODES,
+    }
     template_fields_renderers = {"html": "html", "fields": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
     ui_color = "#c9dcfa"
@@ -125,6 +147,9 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
         enable_variant: bool = False,
         subject: str | None = None,
         fields: Mapping[str, Any] | None = None,
+        check_gate: bool = False,
+        policy: Mapping[str, str] | None = None,
+        max_status_age: timedelta | float | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -133,6 +158,8 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
+        if policy is not None and not check_gate:
+            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path
@@ -141,6 +168,9 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
         self.enable_variant = enable_variant
         self.subject = subject
         self.fields = fields
+        self.check_gate = check_gate
+        self.policy = policy
+        self.max_status_age: Any = max_status_age
         self.instantly_conn_id = instantly_conn_id
         _check_no_sequences(fields)
         self.check_no_comment()
@@ -179,6 +209,9 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
 
     def _write(self, changes: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         """Write the changes once, and verify that the campaign shows them."""
+        if self.check_gate:
+            policy = gate_policy(Intent.EDIT, self.policy, self.max_status_age)
+            check_gate(self._hook, self.campaign_id, policy, "Nothing was changed.")
         after = send_and_verify(
             lambda: self._hook.update_campaign(self.campaign_id, **changes),
             lambda: self._hook.get_campaign(self.campaign_id),

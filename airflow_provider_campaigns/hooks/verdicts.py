@@ -1,0 +1,124 @@
+"""Fetch what a send gate needs, in as few requests as possible, and return its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    BadRequestError,
+    MalformedResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from airflow_provider_campaigns.rules.gate_policy import Policy
+from airflow_provider_campaigns.rules.gate_rules import Disposition, Intent
+from airflow_provider_campaigns.rules.send_gate import Verdict, gone, judge
+from airflow_provider_campaigns.rules.senders import addresses_of, tags_of, with_senders
+from airflow_provider_campaigns.transport.retry import Retry
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+
+# Intents for which a draft is worth a look: Instantly is reported to refuse the sending status of one.
+_FOR_DRAFTS = (Intent.ACTIVATE, Intent.EDIT)
+
+
+class VerdictSource:
+    """The sending status of one campaign or subsequence, and what else its verdict depends on.
+
+    :param campaign_id: the campaign; None for a subsequence.
+    :param retry: how often each request is sent.
+    """
+
+    def __init__(
+        self, hook: InstantlyHook, campaign_id: str | None, subsequence_id: str | None, retry: Retry | None
+    ) -> None:
+        self._hook = hook
+        self._campaign_id = campaign_id
+        self._subsequence_id = str(subsequence_id)
+        self._retry = retry
+
+    def verdict(self, policy: Policy, *, check_senders: bool) -> Verdict:
+        """Return the verdict; the campaign and its senders are read only if it depends on them."""
+        response, campaign = self._sending_status(policy)
+        verdict = judge(response, policy, _now(), campaign)
+        if verdict.campaign_may is not None:
+            verdict = self._confirmed(verdict, response, policy)
+        if verdict.open and check_senders:
+            campaign = campaign or self._campaign()
+            return with_senders(verdict, addresses_of(campaign), self._accounts(campaign))
+        return verdict
+
+    def _confirmed(self, verdict: Verdict, response: SendingStatus | ApiError, policy: Policy) -> Verdict:
+        """Return the verdict of a gate that depends on the campaign itself."""
+        try:
+            campaign = self._campaign()
+        except ApiError as error:
+            if verdict.campaign_may is not Disposition.OPEN:
+                return verdict
+            if isinstance(error, NotFoundError):
+                return gone(verdict, str(error))
+            if isinstance(error, MalformedResponseError):
+                return judge(error, policy, _now())
+            raise
+        return judge(response, policy, _now(), campaign)
+
+    def _sending_status(self, policy: Policy) -> tuple[SendingStatus | ApiError, Mapping[str, Any] | None]:
+        """Return the sending status; with the campaign, where that had to be read instead."""
+        try:
+            if self._campaign_id is None:
+                return self._hook.get_subsequence_sending_status(
+                    self._subsequence_id, retry=self._retry
+                ), None
+            return self._hook.get_sending_status(self._campaign_id, retry=self._retry), None
+        except MalformedResponseError as error:
+            return error, None
+        except BadRequestError:
+            if self._campaign_id is None or policy.intent not in _FOR_DRAFTS:
+                raise
+            campaign = self._campaign()
+            if campaign.get("status") != LifecycleStatus.DRAFT:
+                raise
+            return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value), campaign
+
+    def _campaign(self) -> Mapping[str, Any]:
+        """Return the campaign or subsequence.
+
+        :raises MalformedResponseError: the response is about another one.
+        """
+        hook, requested = self._hook, self._campaign_id or self._subsequence_id
+        fetch = hook.get_subsequence if self._campaign_id is None else hook.get_campaign
+        found = fetch(requested, retry=self._retry)
+        if str(found.get("id")).lower() != requested.lower():
+            raise MalformedResponseError(f"Requested {requested}, got a response about another id.")
+        return found
+
+    def _accounts(self, campaign: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the accounts of the campaign's senders.
+
+        :raises PermissionDeniedError: the key lacks the scope.
+        """
+        wanted = {address.lower() for address in addresses_of(campaign)}
+        try:
+            if tags := tags_of(campaign):
+                yield from self._hook.list_accounts(tag_ids=",".join(tags), retry=self._retry)
+            for account in self._hook.list_accounts(retry=self._retry) if wanted else ():
+                address = str(account.get("email")).lower()
+                if address in wanted:
+                    wanted.remove(address)
+                    yield account
+                    if not wanted:
+                        return
+        except PermissionDeniedError as error:
+            raise PermissionDeniedError(
+                f"check_senders needs an API key with the scope accounts:read. {error}",
+                status_code=error.status_code,
+            ) from error
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
