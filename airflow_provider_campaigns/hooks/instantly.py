@@ -17,8 +17,8 @@ from airflow_provider_campaigns.api.instantly import (
     Page,
     SendingStatus,
 )
+from airflow_provider_campaigns.hooks._verdicts import VerdictSource
 from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
-from airflow_provider_campaigns.hooks.verdicts import VerdictSource
 from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict
 from airflow_provider_campaigns.transport.retry import Retry
 

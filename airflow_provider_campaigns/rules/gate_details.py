@@ -53,12 +53,13 @@ def end_date_matters(code: SendingCode, policy: Policy) -> bool:
 def has_ended(campaign: Mapping[str, Any], now: datetime) -> bool:
     """Return whether the end date of a campaign has passed everywhere that its schedule names."""
     schedule = campaign.get("campaign_schedule") or campaign.get("subsequence_schedule")
-    end = schedule.get("end_date") if isinstance(schedule, Mapping) else None
-    try:
-        last_day = date.fromisoformat(end) if isinstance(end, str) else None
-    except ValueError:
+    if not isinstance(schedule, Mapping):
         return False
-    return last_day is not None and all(now.astimezone(zone).date() > last_day for zone in _zones(schedule))
+    try:
+        last_day = date.fromisoformat(schedule.get("end_date"))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return all(now.astimezone(zone).date() > last_day for zone in _zones(schedule))
 
 
 def contradiction(code: SendingCode, campaign: Mapping[str, Any]) -> str | None:
@@ -80,11 +81,12 @@ def _details_matter(code: SendingCode, policy: Policy) -> bool:
     return policy.intent is not Intent.EDIT and not decided
 
 
-def _zones(schedule: Any) -> list[ZoneInfo]:
-    """Return the time zones of a schedule; the last one on earth where none is known."""
+def _zones(schedule: Mapping[str, Any]) -> list[ZoneInfo]:
+    """Return the time zones of a schedule; the last one on earth where one is not known."""
     parts = schedule.get("schedules")
-    names = [each.get("timezone") for each in parts if isinstance(each, Mapping)] if parts else []
+    parts = parts if isinstance(parts, list) else []
     try:
-        return [ZoneInfo(name) for name in names] or [ZoneInfo(_LAST_TIMEZONE)]
+        zones = [ZoneInfo(str(each["timezone"])) for each in parts]
     except (ValueError, TypeError, OSError, KeyError):
-        return [ZoneInfo(_LAST_TIMEZONE)]
+        zones = []
+    return zones or [ZoneInfo(_LAST_TIMEZONE)]

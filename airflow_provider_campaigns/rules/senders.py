@@ -11,7 +11,7 @@ from airflow_provider_campaigns.rules.send_gate import Verdict
 
 _ACTIVE = 1
 _MAINTENANCE = 3
-_STATES = {
+_STATES: Mapping[float, str] = {
     2: "paused",
     _MAINTENANCE: "in maintenance, which ends by itself",
     -1: "connection error",

@@ -151,7 +151,7 @@ class TestSaving:
         assert links(runner) == link
 
     def test_deferred_gate_has_its_link(self, connections: FakeServer) -> None:
-        connections.respond(sending_status("out_of_schedule"))
+        connections.respond(sending_status("daily_limit_met"))
         runner = TaskRunner()
         while_deferred: list[dict[str, Any]] = []
         runner.before_trigger = lambda: while_deferred.append(links(runner))

@@ -178,7 +178,7 @@ class TestGate:
     def test_closed_gate_counts_once(
         self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), sending_status("campaign_paused"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("campaign_paused"))
         with pytest.raises(SendGateClosedError):
             TaskRunner().run(gate(deferrable, wait_timeout=3600))
         assert backend.of("gates") == {"closed": 1}
@@ -186,7 +186,7 @@ class TestGate:
     def test_skipping_gate_counts_as_closed(
         self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), sending_status("campaign_paused"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("campaign_paused"))
         with DAG("skips"):
             task = gate(deferrable, wait_timeout=3600, on_closed="skip")
         with pytest.raises(AirflowSkipException):
@@ -196,18 +196,18 @@ class TestGate:
     def test_failed_gate_counts_once(
         self, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), Reply(status=401))
+        connections.respond(sending_status("daily_limit_met"), Reply(status=401))
         with pytest.raises(ApiError):
             TaskRunner().run(gate(deferrable, wait_timeout=3600))
         assert backend.of("gates") == {"failed": 1}
 
     @pytest.mark.parametrize(
-        "response", [sending_status("out_of_schedule"), Reply(status=503)], ids=["closed", "unavailable"]
+        "response", [sending_status("daily_limit_met"), Reply(status=503)], ids=["closed", "unavailable"]
     )
     def test_gate_that_times_out_counts_once(
         self, response: Reply, deferrable: bool, backend: Backend, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), response)
+        connections.respond(sending_status("daily_limit_met"), response)
         with pytest.raises(SendGateTimeoutError):
             TaskRunner().run(gate(deferrable, wait_timeout=300, max_failures=1000))
         assert backend.of("gates") == {"timed_out": 1}
@@ -303,7 +303,7 @@ class TestBackend:
         self, deferrable: bool, monkeypatch: pytest.MonkeyPatch, connections: FakeServer
     ) -> None:
         use(FailingBackend(), monkeypatch)
-        connections.respond(sending_status("out_of_schedule"), sending_status("healthy"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("healthy"))
         assert TaskRunner().run(gate(deferrable, wait_timeout=3600))["open"] is True
 
     def test_request_repeated_by_a_hook_counts_as_a_retry(

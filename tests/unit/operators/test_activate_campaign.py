@@ -71,13 +71,23 @@ class TestActivation:
         assert connections.requests[1].body == b""
         assert runner.ti.xcoms == INSTANTLY_LINK
 
-    @pytest.mark.parametrize("before", [3, -1, -2, -99, 7])
-    def test_stopped_campaign_needs_restart_stopped(self, connections: FakeServer, before: int) -> None:
+    @pytest.mark.parametrize(
+        ("before", "needed", "other"),
+        [
+            (3, "restart_completed", "restart_stopped"),
+            *((each, "restart_stopped", "restart_completed") for each in (-1, -2, -99, 7)),
+        ],
+    )
+    def test_each_restart_has_its_own_flag(
+        self, connections: FakeServer, before: int, needed: str, other: str
+    ) -> None:
+        for arguments in ({}, {other: True}):
+            campaign(connections, before, 1)
+            with pytest.raises(NotActivatedError, match=f"{needed}=True"):
+                TaskRunner().run(activate(**arguments))
+            assert requests(connections) == [READ]
         campaign(connections, before, 1)
-        with pytest.raises(NotActivatedError, match="restart_stopped=True"):
-            TaskRunner().run(activate())
-        assert requests(connections) == [READ]
-        assert TaskRunner().run(activate(restart_stopped=True))["status"] == 1
+        assert TaskRunner().run(activate(**{needed: True}))["status"] == 1
 
     @pytest.mark.parametrize("status", [1, 4])
     def test_active_campaign_is_not_activated_again(self, connections: FakeServer, status: int) -> None:
@@ -293,6 +303,7 @@ class TestArguments:
             ({"wait_timeout": -1}, "wait_timeout"),
             ({"wait_timeout": "an hour"}, "wait_timeout"),
             ({"restart_stopped": "False"}, "restart_stopped"),
+            ({"restart_completed": "False"}, "restart_completed"),
             ({"poke_interval": float("nan")}, "poke_interval"),
             ({"max_failures": 0}, "max_failures"),
         ],

@@ -23,7 +23,7 @@ from airflow_provider_campaigns.exceptions import (
     ServiceUnavailableError,
 )
 from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator, SendGateClosedError
-from airflow_provider_campaigns.rules.send_gate import RULES, Disposition
+from airflow_provider_campaigns.rules.send_gate import RULES, Disposition, Intent
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply, Request
@@ -364,11 +364,14 @@ class TestGateBetweenBatches:
             TaskRunner().run(add(leads(3), check_gate=True))
         assert paths(connections) == [STATUS, ADD, STATUS]
 
-    @pytest.mark.parametrize("code", [code for code in SendingCode if code is not SendingCode.HEALTHY])
+    @pytest.mark.parametrize(
+        "code",
+        [code for code, rule in RULES.items() if rule.dispositions[Intent.ADD_LEADS] is not Disposition.OPEN],
+    )
     def test_closed_gate_sends_no_leads(self, connections: FakeServer, code: SendingCode) -> None:
         connections.respond(ADDED, path=ADD)
         connections.respond(sending_status(code.value), path=STATUS)
-        may_open = RULES[code].disposition is Disposition.WAIT
+        may_open = RULES[code].dispositions[Intent.ADD_LEADS] is Disposition.WAIT
         error = SendsInterruptedError if may_open else SendGateClosedError
         runner = TaskRunner()
         with pytest.raises(error, match=code.value) as raised:
@@ -382,7 +385,10 @@ class TestGateBetweenBatches:
 
     @pytest.mark.parametrize(
         ("code", "error"),
-        [("campaign_bounce_protect", SendGateClosedError), ("out_of_schedule", SendsInterruptedError)],
+        [
+            ("campaign_bounce_protect", SendGateClosedError),
+            ("campaign_running_subsequences", SendsInterruptedError),
+        ],
     )
     def test_gate_that_closes_between_batches_stops_the_upload(
         self, connections: FakeServer, code: str, error: type[Exception]
@@ -403,11 +409,20 @@ class TestGateBetweenBatches:
         assert (result["total_sent"], result["complete"]) == (2500, True)
         assert sizes(connections) == [1000, 1000, 500]
 
+    def test_completed_campaign_gets_leads_if_it_confirms_that(self, connections: FakeServer) -> None:
+        connections.respond(ADDED, path=ADD)
+        connections.respond(sending_status("campaign_completed", age=86_400), path=STATUS)
+        connections.respond({"id": UUID, "status": 3}, path=f"/api/v2/campaigns/{UUID}")
+        assert TaskRunner().run(add(leads(5), check_gate=True))["total_sent"] == 5
+        connections.respond({"id": UUID, "status": 2}, path=f"/api/v2/campaigns/{UUID}")
+        with pytest.raises(SendsInterruptedError, match=r"the campaign itself is paused \(2\)"):
+            TaskRunner().run(add(leads(5), check_gate=True))
+        assert sizes(connections) == [5]
+
     def test_policy_opens_and_closes_the_gate(self, connections: FakeServer) -> None:
         connections.respond(ADDED, path=ADD)
         connections.respond(sending_status("waiting_for_leads"), path=STATUS)
-        refills = add(leads(5), check_gate=True, policy={SendingCode.WAITING_FOR_LEADS: Disposition.OPEN})
-        assert TaskRunner().run(refills)["total_sent"] == 5
+        assert TaskRunner().run(add(leads(5), check_gate=True))["total_sent"] == 5
         with pytest.raises(SendGateClosedError):
             TaskRunner().run(add(leads(5), check_gate=True, policy={"waiting_for_leads": "closed"}))
         assert sizes(connections) == [5]

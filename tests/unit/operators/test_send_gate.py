@@ -22,7 +22,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
     SendGateTimeoutError,
 )
-from airflow_provider_campaigns.rules.send_gate import RULES, Disposition
+from airflow_provider_campaigns.rules.send_gate import RULES, Disposition, Intent
 from tests.conftest import KEY
 from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE
 from tests.support.fake_airflow import TaskRunner
@@ -61,17 +61,18 @@ class TestOpening:
         self, code: str, runner: TaskRunner, connections: FakeServer
     ) -> None:
         connections.respond(sending_status(code))
-        waits = RULES[SendingCode(code)].disposition is Disposition.WAIT
+        waits = RULES[SendingCode(code)].dispositions[Intent.SEND] is Disposition.WAIT
         with pytest.raises(SendGateTimeoutError if waits else SendGateClosedError, match=code):
             runner.run(gate())
-        assert len(connections.requests) == 1
+        # Out of schedule, the campaign itself is read for its end date.
+        assert len(connections.requests) == (2 if code == "out_of_schedule" else 1)
         assert runner.ti.xcoms["return_value"]["code"] == code
         assert runner.ti.xcoms["return_value"]["open"] is False
 
     def test_policy_opens_the_gate_for_another_code(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), sending_status("waiting_for_leads"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("waiting_for_leads"))
         policy = {SendingCode.WAITING_FOR_LEADS: Disposition.OPEN, "campaign_draft": "wait"}
         assert runner.run(gate(deferrable, policy=policy, wait_timeout=HOUR))["code"] == "waiting_for_leads"
         # The trigger applies the policy too: its first open verdict ends the wait.
@@ -80,7 +81,7 @@ class TestOpening:
     def test_gate_accepts_a_subsequence(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), sending_status("healthy"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("healthy"))
         task = gate(deferrable, campaign_id=None, subsequence_id=UUID, wait_timeout=HOUR)
         assert runner.run(task)["open"]
         assert set(paths(connections)) == {f"/api/v2/subsequences/{UUID}/sending-status"}
@@ -137,7 +138,7 @@ class TestWaiting:
     def test_gate_polls_again_before_it_opens(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
     ) -> None:
-        connections.respond(*map(sending_status, ("out_of_schedule", "daily_limit_met", "healthy")))
+        connections.respond(*map(sending_status, ("new_lead_limit_met", "daily_limit_met", "healthy")))
         assert runner.run(gate(deferrable, wait_timeout=HOUR))["open"]
         # In the triggerer, the third response ends the wait, and a fourth one, on the worker, opens the gate.
         assert len(connections.requests) == (4 if deferrable else 3)
@@ -146,13 +147,13 @@ class TestWaiting:
     def test_event_of_the_trigger_never_opens_the_gate(
         self, runner: TaskRunner, connections: FakeServer
     ) -> None:
-        connections.respond(*map(sending_status, ("out_of_schedule", "healthy", "campaign_paused")))
+        connections.respond(*map(sending_status, ("daily_limit_met", "healthy", "campaign_paused")))
         with pytest.raises(SendGateClosedError, match="campaign_paused"):
             runner.run(gate(True, wait_timeout=HOUR))
         assert runner.events[0]["status"]["open"] is True
 
     def test_second_deferral_keeps_the_deadline(self, runner: TaskRunner, connections: FakeServer) -> None:
-        codes = ("out_of_schedule", "healthy", "out_of_schedule", "healthy", "healthy")
+        codes = ("daily_limit_met", "healthy", "daily_limit_met", "healthy", "healthy")
         connections.respond(*map(sending_status, codes))
         assert runner.run(gate(True, wait_timeout=HOUR))["open"]
         first, second = (arguments["deadline"] for _, arguments in runner.deferrals)
@@ -161,7 +162,7 @@ class TestWaiting:
     def test_code_that_needs_a_person_ends_the_wait_at_once(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer, clock: FakeClock
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), sending_status("campaign_bounce_protect"))
+        connections.respond(sending_status("daily_limit_met"), sending_status("campaign_bounce_protect"))
         with pytest.raises(SendGateClosedError, match="campaign_bounce_protect"):
             runner.run(gate(deferrable, wait_timeout=HOUR))
         assert 50 < clock.slept < 60.5  # one minute, the default of poke_interval
@@ -180,8 +181,8 @@ class TestWaiting:
     def test_timeout_ends_the_wait_at_the_deadline(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer, clock: FakeClock
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"))
-        with pytest.raises(SendGateTimeoutError, match=r"out_of_schedule.*Waited for 600 s"):
+        connections.respond(sending_status("daily_limit_met"))
+        with pytest.raises(SendGateTimeoutError, match=r"daily_limit_met.*Waited for 600 s"):
             runner.run(gate(deferrable, wait_timeout=600))
         assert clock.slept == pytest.approx(600, abs=2)
         # One poll a minute; after the trigger's last poll, the worker polls once more.
@@ -210,7 +211,7 @@ class TestFailures:
     def test_five_failures_in_a_row_end_the_wait(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
     ) -> None:
-        waiting = sending_status("out_of_schedule")
+        waiting = sending_status("daily_limit_met")
         connections.respond(waiting, *[UNAVAILABLE] * 4, sending_status("healthy"))
         assert runner.run(gate(deferrable, wait_timeout=HOUR))["open"]
         connections.respond(waiting, UNAVAILABLE)
@@ -238,7 +239,7 @@ class TestFailures:
         status: int,
         error: type[Exception],
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), Reply({"message": f"no {KEY}"}, status=status))
+        connections.respond(sending_status("daily_limit_met"), Reply({"message": f"no {KEY}"}, status=status))
         with pytest.raises(error) as raised:
             runner.run(gate(deferrable, wait_timeout=HOUR, on_closed="skip"))
         assert type(raised.value) is error
@@ -258,7 +259,7 @@ class TestFailures:
         clock: FakeClock,
         failure: Reply,
     ) -> None:
-        connections.respond(sending_status("out_of_schedule"), failure)
+        connections.respond(sending_status("daily_limit_met"), failure)
         task = gate(deferrable, wait_timeout=600, max_failures=1000, on_closed="skip")
         with pytest.raises(SendGateTimeoutError, match="timed out without a response"):
             runner.run(task)

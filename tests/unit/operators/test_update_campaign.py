@@ -20,12 +20,16 @@ from airflow_provider_campaigns.exceptions import (
     MalformedResponseError,
     NotUpdatedError,
     RateLimitedError,
+    SendsInterruptedError,
     ServiceUnavailableError,
 )
-from airflow_provider_campaigns.operators.instantly import InstantlyUpdateCampaignOperator
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyUpdateCampaignOperator,
+    SendGateClosedError,
+)
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply, Request
-from tests.support.responses import UUID
+from tests.support.responses import UUID, sending_status
 
 HTML = "<p>Hi {{firstName}},\r\n  spring is here: ü 🌷</p>\n"
 SEQUENCES: list[dict[str, Any]] = [
@@ -161,6 +165,44 @@ class TestChange:
         result = TaskRunner().run(update_html(fields={"daily_limit": 100}))
         assert result == {"campaign_id": UUID, "updated": [], "step": 0, "variant": 0}
         assert campaign.methods == ["GET"]
+
+
+class TestGate:
+    """With ``check_gate=True``, a campaign is written only while no mail goes out."""
+
+    STATUS = f"/api/v2/campaigns/{UUID}/sending-status"
+
+    @pytest.mark.parametrize("code", ["daily_limit_met", "campaign_paused"])
+    def test_quiet_campaign_is_written(self, connections: FakeServer, code: str) -> None:
+        campaign = Campaign(connections, status=2)
+        connections.respond(sending_status(code), path=self.STATUS)
+        TaskRunner().run(update_html(check_gate=True))
+        assert len(campaign.changes) == 1
+
+    @pytest.mark.parametrize(
+        ("code", "policy", "error"),
+        [
+            ("healthy", None, SendsInterruptedError),
+            ("campaign_paused", {"campaign_paused": "closed"}, SendGateClosedError),
+        ],
+    )
+    def test_gate_that_is_not_open_writes_nothing(
+        self, connections: FakeServer, code: str, policy: dict | None, error: type[Exception]
+    ) -> None:
+        campaign = Campaign(connections)
+        connections.respond(sending_status(code), path=self.STATUS)
+        with pytest.raises(error, match=f"{code}.*Nothing was changed"):
+            TaskRunner().run(update_html(check_gate=True, policy=policy))
+        assert campaign.changes == []
+
+    def test_campaign_that_shows_the_change_needs_no_gate(self, connections: FakeServer) -> None:
+        Campaign(connections, sequences=sequences_with(0, 0, body=HTML))
+        connections.respond(sending_status("healthy"), path=self.STATUS)
+        assert TaskRunner().run(update_html(check_gate=True))["updated"] == []
+
+    def test_policy_without_check_gate_fails_dag_parsing(self) -> None:
+        with pytest.raises(ValueError, match="policy is for check_gate=True"):
+            update_html(policy={"healthy": "open"})
 
 
 class TestHtmlFile:

@@ -14,31 +14,14 @@ from airflow_provider_campaigns.api import instantly
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.rules import send_gate
-from airflow_provider_campaigns.rules.send_gate import Disposition, Policy
+from airflow_provider_campaigns.rules.gate_rules import FRESHNESS
+from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy
 
 NOW = datetime(2026, 5, 11, 21, 12, 43, tzinfo=timezone.utc)
+MAX_AGE = FRESHNESS[Intent.SEND].max_age
 CAMPAIGN = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 
-DISPOSITIONS = {
-    "healthy": "open",
-    "follow_up_delay_not_met": "wait",
-    "out_of_schedule": "wait",
-    "daily_limit_met": "wait",
-    "account_daily_limit_met": "wait",
-    "new_lead_limit_met": "wait",
-    "domain_limit_reached": "wait",
-    "waiting_for_esp_match": "wait",
-    "waiting_for_leads": "wait",
-    "campaign_running_subsequences": "wait",
-    "no_accounts_available": "wait",
-    "campaign_draft": "closed",
-    "campaign_paused": "closed",
-    "campaign_bounce_protect": "closed",
-    "campaign_accounts_unhealthy": "closed",
-    "campaign_account_suspended": "closed",
-    "all_accounts_unhealthy": "closed",
-    "campaign_completed": "finished",
-}
+UTC = [{"timezone": "Africa/Abidjan"}]
 
 
 def status_of(code: str | None, *, age: timedelta = timedelta(0), **details: Any) -> SendingStatus:
@@ -47,30 +30,12 @@ def status_of(code: str | None, *, age: timedelta = timedelta(0), **details: Any
     )
 
 
-def test_every_code_has_a_rule_and_only_healthy_opens() -> None:
-    assert {code.value: rule.disposition.value for code, rule in send_gate.RULES.items()} == DISPOSITIONS
-    assert len(DISPOSITIONS) == 18 == len(SendingCode)
-
-
-@pytest.mark.parametrize(("code", "disposition"), DISPOSITIONS.items())
-def test_verdict_follows_the_rule_of_the_code(code: str, disposition: str) -> None:
-    verdict = send_gate.judge(status_of(code), Policy.of(), NOW)
-    assert (verdict.open, verdict.disposition.value) == (code == "healthy", disposition)
-    assert verdict.code == code
-
-
-@pytest.mark.parametrize("code", [None, "", "HEALTHY", " healthy", "healthy ", "very_healthy", "open", "0"])
-def test_unknown_code_waits(code: str | None) -> None:
-    verdict = send_gate.judge(status_of(code), Policy.of(), NOW)
-    assert (verdict.open, verdict.disposition) == (False, Disposition.WAIT)
-
-
 @pytest.mark.parametrize(
     ("age", "opens"),
     [
         (timedelta(0), True),
-        (timedelta(hours=1), True),
-        (timedelta(hours=1, seconds=1), False),
+        (timedelta(minutes=30), True),
+        (timedelta(minutes=30, seconds=1), False),
         (timedelta(days=400), False),
         (-send_gate.CLOCK_SKEW, True),
         (-send_gate.CLOCK_SKEW - timedelta(seconds=1), False),
@@ -101,26 +66,107 @@ def test_code_accepted_by_policy_must_be_fresh() -> None:
     assert send_gate.judge(stale, policy, NOW).disposition is Disposition.WAIT
 
 
-@pytest.mark.parametrize(
-    ("code", "details"),
-    [
-        ("no_accounts_available", {"accounts_summary": {"total_connected": 0}}),
-        (
-            "no_accounts_available",
-            {"accounts_summary": {"total_connected": 1, "unavailable": {"disconnected": 1}}},
-        ),
-        (
-            "no_accounts_available",
-            {"accounts_summary": {"total_connected": 3, "unavailable": {"disconnected": 3}}},
-        ),
-        ("daily_limit_met", {"campaign_daily_limit": {"limit": 0}}),
-        ("new_lead_limit_met", {"new_lead_limit": {"limit": 0}}),
-    ],
-)  # fmt: skip
-def test_details_that_will_not_resolve_close_the_gate(code: str, details: dict) -> None:
-    assert send_gate.judge(status_of(code, **details), Policy.of(), NOW).disposition is Disposition.CLOSED
-    decided = Policy.of({code: "wait"})
-    assert send_gate.judge(status_of(code, **details), decided, NOW).disposition is Disposition.WAIT
+HOPELESS = [
+    ("no_accounts_available", {"accounts_summary": {"total_connected": 0}}),
+    (
+        "no_accounts_available",
+        {"accounts_summary": {"total_connected": 3, "unavailable": {"disconnected": 3}}},
+    ),
+    ("daily_limit_met", {"campaign_daily_limit": {"limit": 0}}),
+    ("new_lead_limit_met", {"new_lead_limit": {"limit": 0}}),
+]  # fmt: skip
+
+
+class TestDetails:
+    """Details of the response that show that a state will not resolve."""
+
+    @pytest.mark.parametrize("intent", ["send", "add_leads", "activate"])
+    @pytest.mark.parametrize(("code", "details"), HOPELESS)
+    def test_hopeless_detail_closes_the_gate(self, intent: str, code: str, details: dict) -> None:
+        verdict = send_gate.judge(status_of(code, **details), Policy.of(intent=intent), NOW)
+        assert verdict.disposition is Disposition.CLOSED
+
+    @pytest.mark.parametrize(("code", "details"), HOPELESS)
+    def test_policy_that_names_the_code_opens_only_anyway(self, code: str, details: dict) -> None:
+        status = status_of(code, **details)
+        assert send_gate.judge(status, Policy.of({code: "open"}), NOW).disposition is Disposition.CLOSED
+        assert send_gate.judge(status, Policy.of({code: "wait"}), NOW).disposition is Disposition.WAIT
+        has_no_sender = details == HOPELESS[0][1]
+        assert send_gate.judge(status, Policy.of({code: "open_anyway"}), NOW).open is not has_no_sender
+
+    @pytest.mark.parametrize("intent", ["send", "add_leads", "activate"])
+    @pytest.mark.parametrize("code", ["healthy", "waiting_for_leads", "follow_up_delay_not_met"])
+    @pytest.mark.parametrize(("_", "details"), HOPELESS[:2])
+    def test_no_code_opens_without_a_connected_sender(
+        self, intent: str, code: str, _: str, details: dict
+    ) -> None:
+        for policy in (None, {code: "open"}):
+            verdict = send_gate.judge(status_of(code, **details), Policy.of(policy, intent=intent), NOW)
+            assert not verdict.open
+
+    def test_limit_of_zero_is_a_good_time_to_edit(self) -> None:
+        status = status_of("daily_limit_met", campaign_daily_limit={"limit": 0})
+        assert send_gate.judge(status, Policy.of(intent="edit"), NOW).open
+
+    @pytest.mark.parametrize("policy", [None, {"out_of_schedule": "open"}])
+    @pytest.mark.parametrize("intent", ["send", "add_leads", "activate"])
+    def test_end_date_in_the_past_closes_the_gate(self, intent: str, policy: dict | None) -> None:
+        for end_date, closed in [("2026-05-10", True), ("2026-05-11", False), (None, False), ("soon", False)]:
+            campaign = {"status": 1, "campaign_schedule": {"end_date": end_date, "schedules": UTC}}
+            status = status_of("out_of_schedule")
+            verdict = send_gate.judge(status, Policy.of(policy, intent=intent), NOW, campaign)
+            assert (verdict.disposition is Disposition.CLOSED) is closed
+
+    def test_campaign_ends_when_its_day_is_over_in_its_own_zone(self) -> None:
+        schedule = {"end_date": "2026-05-11", "schedules": [{"timezone": "Pacific/Auckland"}]}
+        campaign = {"status": 1, "campaign_schedule": schedule}
+        verdict = send_gate.judge(status_of("out_of_schedule"), Policy.of(), NOW, campaign)
+        assert verdict.disposition is Disposition.CLOSED
+        assert "end date has passed" in verdict.message
+
+    def test_end_date_does_not_matter_for_an_edit(self) -> None:
+        verdict = send_gate.judge(status_of("out_of_schedule"), Policy.of(intent="edit"), NOW)
+        assert (verdict.open, verdict.campaign_may) == (True, None)
+
+
+class TestConfirmation:
+    """A code without a fresh time opens only if the campaign itself has the same status."""
+
+    @pytest.mark.parametrize(
+        ("campaign", "opens"),
+        [
+            ({"status": 3}, True),
+            ({"status": 3, "not_sending_status": 4}, True),
+            ({"status": 3, "not_sending_status": 99}, False),
+            ({"status": 1}, False),
+            ({"status": "3"}, False),
+            ({"status": None}, False),
+            ({}, False),
+        ],
+    )
+    def test_completed_campaign_is_confirmed_by_its_status(self, campaign: dict, opens: bool) -> None:
+        status = SendingStatus("campaign_completed", last_updated=NOW - timedelta(hours=24))
+        verdict = send_gate.judge(status, Policy.of(intent="add_leads"), NOW, campaign)
+        assert (verdict.open, verdict.disposition.value) == (opens, "open" if opens else "wait")
+        is_number = isinstance(campaign.get("status"), int)
+        assert verdict.as_dict().get("campaign_status") == (campaign["status"] if is_number else None)
+        if opens:
+            assert "activate it afterwards" in verdict.message
+
+    def test_policy_opens_a_draft_that_the_campaign_confirms(self) -> None:
+        policy = Policy.of({"campaign_draft": "open"}, intent="add_leads")
+        assert send_gate.judge(SendingStatus("campaign_draft"), policy, NOW).campaign_may is Disposition.OPEN
+        assert send_gate.judge(SendingStatus("campaign_draft"), policy, NOW, {"status": 0}).open
+
+    def test_given_age_applies_to_every_code_with_a_time(self) -> None:
+        policy = Policy.of(None, timedelta(minutes=5), "add_leads")
+        old = status_of("waiting_for_leads", age=timedelta(minutes=6))
+        assert send_gate.judge(old, policy, NOW, {"status": 1}).disposition is Disposition.WAIT
+
+    def test_data_from_the_future_is_never_confirmed(self) -> None:
+        future = status_of("waiting_for_leads", age=-timedelta(minutes=6))
+        verdict = send_gate.judge(future, Policy.of(intent="add_leads"), NOW, {"status": 1})
+        assert (verdict.open, verdict.campaign_may) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -235,11 +281,11 @@ def test_only_a_fresh_and_accepted_code_opens(payload: Any, overrides: dict) -> 
             code = payload["summary"]["status"]
         assert overrides.get(code, "open" if code == "healthy" else "closed") == "open"
         age = NOW - datetime.fromisoformat(diagnostics["last_updated"].replace("Z", "+00:00"))
-        assert -send_gate.CLOCK_SKEW <= age <= send_gate.MAX_STATUS_AGE
+        assert -send_gate.CLOCK_SKEW <= age <= MAX_AGE
 
 
 @given(st.sampled_from([code.value for code in SendingCode]), st.timedeltas(timedelta(-400), timedelta(400)))
 def test_fresh_healthy_data_does_open(code: str, age: timedelta) -> None:
     """The property above must not hold by never opening."""
     verdict = send_gate.judge(status_of(code, age=age), Policy.of(), NOW)
-    assert verdict.open == (code == "healthy" and -send_gate.CLOCK_SKEW <= age <= send_gate.MAX_STATUS_AGE)
+    assert verdict.open == (code == "healthy" and -send_gate.CLOCK_SKEW <= age <= MAX_AGE)

@@ -45,7 +45,7 @@ class TestInvalidPolicy:
         with pytest.raises(ValueError, match="policy") as refused:
             Policy.of({"healthy": wanted})
         assert str(refused.value) == (
-            f"policy: 'healthy' must be one of open, wait, closed, finished, got {wanted!r}."
+            f"policy: 'healthy' must be one of open, wait, closed, finished, open_anyway, got {wanted!r}."
         )
 
     @pytest.mark.parametrize("policy", ["healthy", ["healthy"], 5])
@@ -55,9 +55,30 @@ class TestInvalidPolicy:
         assert str(refused.value) == (f"policy must be a mapping of codes to dispositions, got {policy!r}.")
 
 
+class TestIntent:
+    @pytest.mark.parametrize("intent", ["sending", "SEND", "", None, 1])
+    def test_unknown_intent_is_refused_with_the_known_ones(self, intent: Any) -> None:
+        with pytest.raises(ValueError, match="intent") as refused:
+            Policy.of(intent=intent)
+        assert str(refused.value) == f"intent must be one of send, add_leads, activate, edit, got {intent!r}."
+
+    def test_policy_wins_over_the_intent(self) -> None:
+        policy = Policy.of({"healthy": "wait", "campaign_paused": "closed"}, intent="activate")
+        assert disposition("healthy", policy) is Disposition.WAIT
+        assert disposition("campaign_paused", policy) is Disposition.CLOSED
+
+    def test_what_opens_the_gate_is_a_sentence(self) -> None:
+        assert Policy.of().what_opens == "Intent 'send': the gate opens on healthy."
+        assert Policy.of({"healthy": "wait"}).what_opens == "Intent 'send': the gate opens on no code."
+
+
 class TestMaxStatusAge:
-    def test_max_status_age_is_one_hour_by_default(self) -> None:
-        assert Policy.of().max_status_age == timedelta(hours=1)
+    @pytest.mark.parametrize(
+        ("intent", "minutes"), [("send", 30), ("add_leads", 30), ("activate", 30), ("edit", 15)]
+    )
+    def test_max_status_age_is_that_of_the_intent(self, intent: str, minutes: int) -> None:
+        assert Policy.of(intent=intent).max_status_age == timedelta(minutes=minutes)
+        assert Policy.of(None, timedelta(hours=2), intent).max_status_age == timedelta(hours=2)
 
     def test_max_status_age_of_zero_is_accepted(self) -> None:
         assert Policy.of(max_status_age=timedelta(0)).max_status_age == timedelta(0)

@@ -28,6 +28,7 @@ def verdict(code: str | None, *, age: float = 0, **details: Any) -> Verdict:
     return judge(SendingStatus(code, **{"last_updated": ago(age), **details}))
 
 
+OPENS = "Intent 'send': the gate opens on healthy."
 FOLLOW_UP_IN_TEN_MINUTES = {"diagnostics": {"follow_ups_waiting": {"earliest_wait_time_seconds": 600}}}
 
 
@@ -37,29 +38,27 @@ class TestMessage:
 
     def test_message_quotes_the_reason_in_one_line(self) -> None:
         message = verdict("campaign_draft", reason="Not\nstarted").message
-        assert message == 'The campaign was never activated. Instantly: "Not started"'
+        assert message == f'The campaign was never activated. {OPENS} Instantly: "Not started"'
 
     def test_message_without_a_status(self) -> None:
-        assert verdict(None).message == "Instantly reports no status for this campaign."
+        assert verdict(None).message == f"Instantly reports no status for this campaign. {OPENS}"
 
     def test_message_for_an_unknown_code(self) -> None:
-        assert verdict("splendid").message == (
-            "This provider does not know the code, so the gate stays closed."
-        )
+        assert verdict("splendid").message == (f"This provider does not know the code. {OPENS}")
 
     def test_message_for_a_malformed_response(self) -> None:
-        assert judge(MalformedResponseError("not JSON")).message == "Malformed response: not JSON"
+        assert judge(MalformedResponseError("not JSON")).message == f"Malformed response: not JSON {OPENS}"
 
     @pytest.mark.parametrize(
         ("last_updated", "message"),
         [
             (None, "last_updated is missing or invalid, so freshness cannot be checked."),
             (ago(-600), "last_updated is 10 min in the future."),
-            (ago(9000), "The data is 2.5 h old; at most 60 min are allowed."),
+            (ago(9000), "The data is 2.5 h old; at most 30 min are allowed."),
         ],
     )
     def test_message_for_data_that_is_not_fresh(self, last_updated: datetime | None, message: str) -> None:
-        assert judge(SendingStatus("healthy", last_updated=last_updated)).message == message
+        assert judge(SendingStatus("healthy", last_updated=last_updated)).message == f"{message} {OPENS}"
 
 
 class TestText:
@@ -71,18 +70,18 @@ class TestText:
     def test_text_of_a_closed_gate(self) -> None:
         closed = verdict("campaign_draft", age=12, issue_started_at=ago(5400), reason="Not\nstarted")
         assert str(closed) == (
-            'gate not open: campaign_draft | The campaign was never activated. Instantly: "Not started" | '
-            "Data is 12 s old. | The issue has lasted 90 min."
+            f"gate not open: campaign_draft | The campaign was never activated. {OPENS} "
+            'Instantly: "Not started" | Data is 12 s old. | The issue has lasted for at least 90 min.'
         )
 
     def test_text_without_a_status(self) -> None:
         assert str(verdict(None, last_updated=None)) == (
-            "gate not open: no status | Instantly reports no status for this campaign."
+            f"gate not open: no status | Instantly reports no status for this campaign. {OPENS}"
         )
 
     def test_text_names_the_next_poll(self) -> None:
         assert str(verdict("follow_up_delay_not_met", raw=FOLLOW_UP_IN_TEN_MINUTES)) == (
-            "gate not open: follow_up_delay_not_met | Follow-ups exist and none is due yet. | "
+            f"gate not open: follow_up_delay_not_met | Follow-ups exist and none is due yet. {OPENS} | "
             "Data is 0 s old. | Next poll is worthwhile at 2026-05-11 21:22:43 UTC."
         )
 
@@ -113,9 +112,10 @@ class TestPlainValues:
         closed = verdict("all_accounts_unhealthy", age=12, issue_started_at=ago(5400))
         assert json.loads(json.dumps(closed.as_dict())) == {
             "open": False,
+            "intent": "send",
             "disposition": "closed",
             "code": "all_accounts_unhealthy",
-            "message": "Every sending account is in error: repair or replace them.",
+            "message": f"Every sending account is in error: repair or replace them. {OPENS}",
             "checked_at": "2026-05-11T21:12:43+00:00",
             "last_updated": "2026-05-11T21:12:31+00:00",
             "next_poll_at": None,
@@ -129,9 +129,10 @@ class TestPlainValues:
     def test_malformed_response_is_checked_now(self) -> None:
         assert judge(MalformedResponseError("not JSON")).as_dict() == {
             "open": False,
+            "intent": "send",
             "disposition": "wait",
             "code": None,
-            "message": "Malformed response: not JSON",
+            "message": f"Malformed response: not JSON {OPENS}",
             "checked_at": "2026-05-11T21:12:43+00:00",
             "last_updated": None,
             "next_poll_at": None,

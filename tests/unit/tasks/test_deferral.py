@@ -144,7 +144,7 @@ WAITS: dict[str, tuple[Any, dict[str, Any], list[Any]]] = {
     "gate": (
         InstantlySendGateOperator,
         {"campaign_id": UUID, "wait_timeout": 900, "policy": {"waiting_for_leads": "open"}},
-        [sending_status("out_of_schedule"), sending_status("waiting_for_leads")],
+        [sending_status("daily_limit_met"), sending_status("waiting_for_leads")],
     ),
     "activation": (
         InstantlyActivateCampaignOperator,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
@@ -44,19 +45,18 @@ class VerdictSource:
 
     def verdict(self, policy: Policy, *, check_senders: bool) -> Verdict:
         """Return the verdict; the campaign and its senders are read only if it depends on them."""
-        response, campaign = self._sending_status(policy)
-        verdict = judge(response, policy, _now(), campaign)
+        response = self._sending_status(policy)
+        verdict = judge(response, policy, _now())
         if verdict.campaign_may is not None:
             verdict = self._confirmed(verdict, response, policy)
         if verdict.open and check_senders:
-            campaign = campaign or self._campaign()
-            return with_senders(verdict, addresses_of(campaign), self._accounts(campaign))
+            return with_senders(verdict, addresses_of(self._campaign), self._accounts())
         return verdict
 
     def _confirmed(self, verdict: Verdict, response: SendingStatus | ApiError, policy: Policy) -> Verdict:
         """Return the verdict of a gate that depends on the campaign itself."""
         try:
-            campaign = self._campaign()
+            return judge(response, policy, _now(), self._campaign)
         except ApiError as error:
             if verdict.campaign_may is not Disposition.OPEN:
                 return verdict
@@ -65,28 +65,24 @@ class VerdictSource:
             if isinstance(error, MalformedResponseError):
                 return judge(error, policy, _now())
             raise
-        return judge(response, policy, _now(), campaign)
 
-    def _sending_status(self, policy: Policy) -> tuple[SendingStatus | ApiError, Mapping[str, Any] | None]:
-        """Return the sending status; with the campaign, where that had to be read instead."""
+    def _sending_status(self, policy: Policy) -> SendingStatus | ApiError:
+        hook, campaign_id, retry = self._hook, self._campaign_id, self._retry
         try:
-            if self._campaign_id is None:
-                return self._hook.get_subsequence_sending_status(
-                    self._subsequence_id, retry=self._retry
-                ), None
-            return self._hook.get_sending_status(self._campaign_id, retry=self._retry), None
+            if campaign_id is None:
+                return hook.get_subsequence_sending_status(self._subsequence_id, retry=retry)
+            return hook.get_sending_status(campaign_id, retry=retry)
         except MalformedResponseError as error:
-            return error, None
+            return error
         except BadRequestError:
-            if self._campaign_id is None or policy.intent not in _FOR_DRAFTS:
+            is_draft = policy.intent in _FOR_DRAFTS and self._campaign.get("status") == LifecycleStatus.DRAFT
+            if not is_draft:
                 raise
-            campaign = self._campaign()
-            if campaign.get("status") != LifecycleStatus.DRAFT:
-                raise
-            return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value), campaign
+            return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value)
 
+    @cached_property
     def _campaign(self) -> Mapping[str, Any]:
-        """Return the campaign or subsequence.
+        """The campaign or subsequence, read once.
 
         :raises MalformedResponseError: the response is about another one.
         """
@@ -97,14 +93,14 @@ class VerdictSource:
             raise MalformedResponseError(f"Requested {requested}, got a response about another id.")
         return found
 
-    def _accounts(self, campaign: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def _accounts(self) -> Iterator[Mapping[str, Any]]:
         """Yield the accounts of the campaign's senders.
 
         :raises PermissionDeniedError: the key lacks the scope.
         """
-        wanted = {address.lower() for address in addresses_of(campaign)}
+        wanted = {address.lower() for address in addresses_of(self._campaign)}
         try:
-            if tags := tags_of(campaign):
+            if tags := tags_of(self._campaign):
                 yield from self._hook.list_accounts(tag_ids=",".join(tags), retry=self._retry)
             for account in self._hook.list_accounts(retry=self._retry) if wanted else ():
                 address = str(account.get("email")).lower()
