@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
@@ -42,21 +41,26 @@ class VerdictSource:
         self._campaign_id = campaign_id
         self._subsequence_id = str(subsequence_id)
         self._retry = retry
+        self._found: Mapping[str, Any] | None = None
 
     def verdict(self, policy: Policy, *, check_senders: bool) -> Verdict:
         """Return the verdict; the campaign and its senders are read only if it depends on them."""
-        response = self._sending_status(policy)
+        response: SendingStatus | ApiError
+        try:
+            response = self._sending_status(policy)
+        except MalformedResponseError as error:
+            response = error
         verdict = judge(response, policy, _now())
         if verdict.campaign_may is not None:
             verdict = self._confirmed(verdict, response, policy)
         if verdict.open and check_senders:
-            return with_senders(verdict, addresses_of(self._campaign), self._accounts())
+            return with_senders(verdict, addresses_of(self._campaign()), self._accounts())
         return verdict
 
     def _confirmed(self, verdict: Verdict, response: SendingStatus | ApiError, policy: Policy) -> Verdict:
         """Return the verdict of a gate that depends on the campaign itself."""
         try:
-            return judge(response, policy, _now(), self._campaign)
+            return judge(response, policy, _now(), self._campaign())
         except ApiError as error:
             if verdict.campaign_may is not Disposition.OPEN:
                 return verdict
@@ -66,31 +70,32 @@ class VerdictSource:
                 return judge(error, policy, _now())
             raise
 
-    def _sending_status(self, policy: Policy) -> SendingStatus | ApiError:
+    def _sending_status(self, policy: Policy) -> SendingStatus:
         hook, campaign_id, retry = self._hook, self._campaign_id, self._retry
         try:
             if campaign_id is None:
                 return hook.get_subsequence_sending_status(self._subsequence_id, retry=retry)
             return hook.get_sending_status(campaign_id, retry=retry)
-        except MalformedResponseError as error:
-            return error
         except BadRequestError:
-            is_draft = policy.intent in _FOR_DRAFTS and self._campaign.get("status") == LifecycleStatus.DRAFT
+            is_draft = policy.intent in _FOR_DRAFTS and self._campaign().get("status") == LifecycleStatus.DRAFT
             if not is_draft:
                 raise
             return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value)
 
-    @cached_property
     def _campaign(self) -> Mapping[str, Any]:
-        """The campaign or subsequence, read once.
+        """Return the campaign or subsequence, read once.
 
         :raises MalformedResponseError: the response is about another one.
         """
+        # Before Python 3.12, a cached_property would hold one lock for all gates in the process while it reads.
+        if self._found is not None:
+            return self._found
         hook, requested = self._hook, self._campaign_id or self._subsequence_id
         fetch = hook.get_subsequence if self._campaign_id is None else hook.get_campaign
         found = fetch(requested, retry=self._retry)
         if str(found.get("id")).lower() != requested.lower():
             raise MalformedResponseError(f"Requested {requested}, got a response about another id.")
+        self._found = found
         return found
 
     def _accounts(self) -> Iterator[Mapping[str, Any]]:
@@ -98,9 +103,9 @@ class VerdictSource:
 
         :raises PermissionDeniedError: the key lacks the scope.
         """
-        wanted = {address.lower() for address in addresses_of(self._campaign)}
+        wanted = {address.lower() for address in addresses_of(self._campaign())}
         try:
-            if tags := tags_of(self._campaign):
+            if tags := tags_of(self._campaign()):
                 yield from self._hook.list_accounts(tag_ids=",".join(tags), retry=self._retry)
             for account in self._hook.list_accounts(retry=self._retry) if wanted else ():
                 address = str(account.get("email")).lower()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_provider_campaigns.api.call import MAX_JSON_BYTES, Call, Service
-from airflow_provider_campaigns.api.response import as_object, text_or_none
+from airflow_provider_campaigns.api.response import as_object, describe_error, text_or_none
 from airflow_provider_campaigns.api.values import check_names, objects_in
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
@@ -81,6 +81,17 @@ def write_call(
 
 def unchanged(response: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a response as it is, for the calls that have no dataclass of their own."""
+    return response
+
+
+def without_error(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a response that decides about a gate, unless it contains an error, whatever else it contains.
+
+    :raises MalformedResponseError: it contains an error.
+    """
+    if any(name.lower() == "error" and value for name, value in response.items()):
+        message = describe_error(response) or "without a message"
+        raise MalformedResponseError(f"The response contains an error: {message}.")
     return response
 
 

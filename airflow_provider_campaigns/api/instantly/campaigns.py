@@ -15,6 +15,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     page_params,
     parse_page,
     unchanged,
+    without_error,
     write_call,
 )
 from airflow_provider_campaigns.api.response import text_or_none
@@ -39,7 +40,7 @@ class LifecycleStatus(IntEnum):
         try:
             return f"{cls(status).name.lower().replace('_', ' ')} ({status})"
         except ValueError:
-            return f"unknown ({status!r})"
+            return f"unknown ({status!r:.40})"
 
 
 def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
@@ -49,7 +50,7 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
 
     :raises ValueError: the id is not a UUID.
     """
-    return replace(get_call(_path(campaign_id), unchanged), reject_duplicate_keys=True)
+    return replace(get_call(_path(campaign_id), without_error), reject_duplicate_keys=True)
 
 
 CAMPAIGN_FIELDS = frozenset({

@@ -10,8 +10,13 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_campaigns.api.call import Call
-from airflow_provider_campaigns.api.instantly.base import MAX_CODE_LENGTH, get_call, object_field
-from airflow_provider_campaigns.api.response import describe_error, text_or_none
+from airflow_provider_campaigns.api.instantly.base import (
+    MAX_CODE_LENGTH,
+    get_call,
+    object_field,
+    without_error,
+)
+from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.api.values import can_be_a_status, check_uuid, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
@@ -121,7 +126,7 @@ def _status_call(
 
 
 def _parse_status(response: Mapping[str, Any], id_field: str, requested_id: str) -> SendingStatus:
-    _raise_if_error(response)
+    without_error(response)
     diagnostics = object_field(response, "diagnostics")
     summary = object_field(response, "summary")
     _check_id(response, id_field, requested_id)
@@ -137,13 +142,6 @@ def _parse_status(response: Mapping[str, Any], id_field: str, requested_id: str)
         ai_summary=text_or_none(summary.get("ai_summary")),
         raw=response,
     )
-
-
-def _raise_if_error(response: Mapping[str, Any]) -> None:
-    """Refuse a response that contains an error, whatever else it contains: it must not open a gate."""
-    if any(name.lower() == "error" and value for name, value in response.items()):
-        message = describe_error(response) or "without a message"
-        raise MalformedResponseError(f"sending-status: the response contains an error: {message}.")
 
 
 def _check_id(response: Mapping[str, Any], id_field: str, requested_id: str) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     page_params,
     parse_page,
     unchanged,
+    without_error,
     write_call,
 )
 from airflow_provider_campaigns.api.values import check_uuid
@@ -45,7 +46,7 @@ def get_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:
 
     :raises ValueError: the id is not a UUID.
     """
-    return replace(get_call(_path(subsequence_id), unchanged), reject_duplicate_keys=True)
+    return replace(get_call(_path(subsequence_id), without_error), reject_duplicate_keys=True)
 
 
 def pause_subsequence(subsequence_id: str) -> Call[Mapping[str, Any]]:

@@ -88,13 +88,17 @@ class TestConfirmation:
             {"status": 0},
             b"<html>",
             f'{{"id": "{UUID}", "status": 2, "status": 0}}',
+            {"id": UUID, "status": 0, "Error": "the data may be wrong"},
         ],
-        ids=["another campaign", "no id", "not JSON", "duplicate key"],
+        ids=["another campaign", "no id", "not JSON", "duplicate key", "an error"],
+    )
+    @pytest.mark.parametrize(
+        "status", [DRAFT, Reply({"message": "bad"}, status=400)], ids=["draft", "refused"]
     )
     def test_unusable_campaign_does_not_confirm(
-        self, answers: Answers, connections: FakeServer, campaign: Any
+        self, answers: Answers, connections: FakeServer, status: Any, campaign: Any
     ) -> None:
-        answers(DRAFT)
+        answers(status)
         connections.respond(Reply(campaign), path=CAMPAIGN)
         with pytest.raises(SendGateTimeoutError):
             TaskRunner().run(gate(intent="edit"))
