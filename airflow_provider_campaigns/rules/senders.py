@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_campaigns.api.response import printable
 from airflow_provider_campaigns.rules.gate_rules import Disposition
 from airflow_provider_campaigns.rules.send_gate import Verdict
 
@@ -19,6 +20,7 @@ _STATES: Mapping[float, str] = {
     -3: "sending error",
 }
 _MAX_NAMED = 20
+_MAX_ADDRESS = 100
 
 
 def addresses_of(campaign: Mapping[str, Any]) -> tuple[str, ...]:
@@ -58,7 +60,8 @@ def _not_open(verdict: Verdict, disposition: Disposition, reason: str) -> Verdic
 
 def _listed(states: Mapping[str, Any]) -> str:
     """Return addresses with their states, the first ones of many."""
-    shown = [f"{address}: {_state(status)}" for address, status in list(states.items())[:_MAX_NAMED]]
+    first = list(states.items())[:_MAX_NAMED]
+    shown = [f"{printable(address):.{_MAX_ADDRESS}}: {_state(status)}" for address, status in first]
     rest = len(states) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
