@@ -3,7 +3,7 @@
 The operators, the triggers with their stored form, the rules, both transports, requests and aiohttp are real.
 Time and network are simulated (:mod:`tests.support.simulation`), the services are fake
 (:mod:`tests.support.fake_services`), and so is Airflow (:mod:`tests.support.simulated_airflow`). The model is
-:mod:`tests.support.reference_model`.
+:mod:`tests.support.reference_model`, with :mod:`tests.support.gate_model` for what opens a gate.
 
 ``EXPLORE=2000 pytest tests/integration/test_model.py`` tries more examples than every run repeats.
 """
@@ -11,14 +11,13 @@ Time and network are simulated (:mod:`tests.support.simulation`), the services a
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -29,64 +28,24 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import set_connection
-from tests.support.airflow_versions import AIRFLOW
-from tests.support.checked_tasks import MAX_TASKS, SubmittingTask, WaitingTask
-from tests.support.fake_services import FAULTS, IDS, LIMIT, OWN, SHARED, Account, Fault, Sending
-from tests.support.reference_model import CODES, REQUEST_TIMEOUT
-from tests.support.simulated_airflow import SimulatedAirflow
-
-EXPLORE = int(os.environ.get("EXPLORE", "0"))
-
-# Timeouts with poke intervals, in seconds.
-WAITS = [(900, 60), (200, 10), (3600, 400), (60, 10), (10, 1), (2, 0)]
-INVALID_CODES = [None, "", "HEALTHY", "healthy ", "healthy_or_not", "splendid", 1, ["healthy"]]
-POLICIES = [
-    None,
-    {"waiting_for_leads": "open", "follow_up_delay_not_met": "open", "campaign_paused": "wait"},
-    {"campaign_draft": "open", "healthy": "wait", "out_of_schedule": "closed", "daily_limit_met": "finished"},
-]
-# Airflow 2 keeps the dates of reschedules in its database.
-MODES = ["deferrable", "deferrable", "deferrable", "poke", *["reschedule"] * (AIRFLOW.major > 2)]
-TASK_NUMBERS = st.integers(0, MAX_TASKS - 1)
-CAMPAIGN_NUMBERS = st.integers(0, len(IDS) - 1)
-SOME_FAULTS = st.lists(st.sampled_from(FAULTS), max_size=3)
-SECONDS = st.sampled_from([11.0, 0.0, 0.05, 0.9, 5.0, 35.0, 130.0])
-STATUSES = st.sampled_from(["processing", "completed", "paused", "exploded"])
-SENDINGS = st.builds(
-    Sending,
-    code=st.one_of(
-        st.just("healthy"),
-        st.just("follow_up_delay_not_met"),
-        st.sampled_from(INVALID_CODES),
-        st.sampled_from(CODES),
-    ),
-    age=st.sampled_from([0.0, 59.0, 61.0, 3590.0, 3700.0, -290.0, -400.0, None]),
-    place=st.sampled_from(["diagnostics", "summary"]),
-    due=st.sampled_from([None, 5.0, 100.0, 5000.0, -1.0]),
+from tests.integration.model_inputs import (
+    CAMPAIGN_NUMBERS,
+    DEPENDENT_SENDINGS,
+    SECONDS,
+    SENDINGS,
+    SOME_FAULTS,
+    STATUSES,
+    TASK_NUMBERS,
+    examples,
+    gate_arguments,
+    waits,
 )
-
-
-@st.composite
-def waits(draw: st.DrawFn, *, alone: bool) -> tuple[bool, Any, dict[str, Any]]:
-    """Return whether it is a gate, the first status, and the arguments of a wait."""
-    is_gate, has_other_status = draw(st.booleans()), draw(st.booleans())
-    timeout, interval = draw(st.sampled_from(WAITS))
-    arguments = {
-        "timeout": timeout,
-        "poke_interval": interval,
-        "max_failures": draw(st.sampled_from([5, 1, 2])),
-    }
-    mode = draw(st.sampled_from(MODES)) if alone else "deferrable"  # workers share no requests
-    arguments["deferrable"] = mode == "deferrable"
-    if is_gate:
-        arguments["policy"] = draw(st.sampled_from(POLICIES))
-        arguments["timeout"] = draw(st.sampled_from([timeout, timeout, 0]))
-        arguments["max_status_age"] = draw(st.sampled_from([3600, 60]))
-        return True, draw(SENDINGS) if has_other_status else Sending(), arguments
-    arguments["paused"] = draw(st.sampled_from(["fail", "wait"]))
-    if mode != "deferrable":
-        arguments["mode"] = mode
-    return False, draw(STATUSES) if has_other_status else "processing", arguments
+from tests.support.checked_gate import GateTask
+from tests.support.checked_tasks import MAX_TASKS, SensorTask, SubmittingTask, WaitingTask
+from tests.support.fake_services import LIMIT, OWN, SHARED, Account, Sending
+from tests.support.reference_model import REQUEST_TIMEOUT
+from tests.support.service_faults import FAULTS, IDS, Fault, refused
+from tests.support.simulated_airflow import SimulatedAirflow
 
 
 class Events(RuleBasedStateMachine):
@@ -121,7 +80,8 @@ class Events(RuleBasedStateMachine):
         account = self.airflow.services.open_account(port)
         account.statuses[IDS[campaign]] = status
         account.faults.extend(faults)
-        self.airflow.start(WaitingTask(self.airflow, port, IDS[campaign], **arguments))
+        task = GateTask if is_gate else SensorTask
+        self.airflow.start(task(self.airflow, port, IDS[campaign], **arguments))
         self.airflow.advance(0)
 
     @precondition(lambda self: not self.alone and len(self.airflow.tasks) < MAX_TASKS)
@@ -137,7 +97,7 @@ class Events(RuleBasedStateMachine):
             self.airflow.advance(max(next_poll_at - self.airflow.simulation.clock.now, 0.0) + 1)
             account.statuses[first.campaign_id] = Sending() if first.is_gate else "processing"
         arguments = {**first.arguments, "timeout": first.timeout}
-        self.airflow.start(WaitingTask(self.airflow, first.port, IDS[campaign], **arguments))
+        self.airflow.start(type(first)(self.airflow, first.port, IDS[campaign], **arguments))
         self.airflow.advance(0)
 
     @rule(
@@ -159,7 +119,8 @@ class Events(RuleBasedStateMachine):
     def recover(self, number: int, seconds: float) -> None:
         """Let a service recover, and report the status that a task waits for."""
         task, account = self._task(number)
-        account.statuses[task.campaign_id] = Sending("healthy") if task.is_gate else "completed"
+        wanted = "campaign_paused" if task.arguments.get("intent") == "edit" else "healthy"
+        account.statuses[task.campaign_id] = Sending(wanted) if task.is_gate else "completed"
         account.faults.clear()
         account.delay = 0.0
         self.airflow.advance(seconds)
@@ -231,19 +192,6 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
         set_connection(monkeypatch, conn_type, conn_id=f"model_{port}", host=url, extra=extra)
 
 
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=EXPLORE or count,
-        stateful_step_count=20,
-        derandomize=not EXPLORE,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-
-
 @pytest.mark.usefixtures("no_logs", "accounts")
 @pytest.mark.parametrize("events", [Events, EventsOnSharedAccounts])
 def test_every_wait_follows_the_model(events: type[Events]) -> None:
@@ -275,3 +223,38 @@ def test_campaign_is_submitted_once(
         airflow.simulation.stop()
     # After so many tries, with a service that has recovered, it has succeeded.
     assert task.outcome in account.submitted
+
+
+@pytest.mark.usefixtures("no_logs", "accounts")
+@examples(600)
+@given(
+    arguments=gate_arguments(900),
+    deferrable=st.booleans(),
+    sendings=st.lists(DEPENDENT_SENDINGS, min_size=1, max_size=4),
+    faults=st.sampled_from([[], [], [], [refused(400)]]),
+    delay=st.sampled_from([0.0, 0.0, 3.0]),
+)
+def test_gate_depends_on_the_campaign_like_the_model(
+    arguments: dict[str, Any],
+    deferrable: bool,
+    sendings: list[Sending],
+    faults: list[Fault],
+    delay: float,
+) -> None:
+    airflow = SimulatedAirflow()
+    account = airflow.services.open_account(OWN + 1)
+    account.faults.extend(faults)
+    account.delay = delay
+    polling = {"poke_interval": 60, "max_failures": 2, "deferrable": deferrable}
+    task = GateTask(airflow, OWN + 1, IDS[0], **polling, **arguments)
+    with airflow.simulation.clock.installed():
+        try:
+            for sending in sendings:
+                account.statuses[IDS[0]] = sending
+                if task not in airflow.tasks:
+                    airflow.start(task)
+                airflow.advance(90)
+            while task.outcome is None:
+                airflow.advance(100)
+        finally:
+            airflow.simulation.stop()

@@ -1,5 +1,7 @@
 """Tasks of the simulated Airflow that check themselves: a wait against the reference model, and a submission.
 
+Gates are in :mod:`tests.support.checked_gate`.
+
 A wait that has an account to itself is checked poll by poll. Waits that share an account get the results of
 each other's polls: in the triggerer, they are checked for when and why they end, and for their request rate.
 """
@@ -9,26 +11,22 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerSubmitCampaignOperator
-from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from tests.support.fake_airflow import Store, TaskInstance
 from tests.support.fake_services import LIMIT, SHARED, Result
+from tests.support.gate_model import WAITING
 from tests.support.reference_model import (
     DEFERRAL_GRACE,
     FINAL_STATUSES,
     MAX_DELAY,
-    OPENED,
     TIMED_OUT,
     TOLERANCE,
-    WAITING,
-    SinglePollModel,
     WaitModel,
-    outcome_of_code,
     outcome_of_status,
 )
 from tests.support.simulated_airflow import SimulatedAirflow
 from tests.support.simulated_network import Exchange
-from tests.support.simulation import Loop, Worker
+from tests.support.simulation import Loop
 
 MAX_TASKS = 7
 
@@ -39,60 +37,54 @@ class WaitingTask:
     :ivar alone: whether it has its account to itself.
     :ivar in_process_since: when it came to its present process, on the steady clock.
     :ivar event_outcome: the outcome in the trigger's event, until a worker resumes the task.
-    :ivar last_response: the last response that it could read.
     """
 
     is_submission = False
+    is_gate = False
 
     def __init__(
         self, airflow: SimulatedAirflow, port: int, campaign_id: str, timeout: float, **arguments: Any
     ) -> None:
         self.airflow, self.port, self.campaign_id, self.arguments = airflow, port, campaign_id, arguments
-        self.is_gate, self.alone, self.timeout = bool(port % 2), port not in SHARED, timeout
+        self.alone, self.timeout = port not in SHARED, timeout
         self.started_at = airflow.now
         self.event_outcome: str | None = None
         self.outcome: str | None = None
-        self.last_response: Exchange | None = None
-        kind = WaitModel if timeout else SinglePollModel
-        self.model = kind(arguments["poke_interval"], self.started_at + timeout, arguments["max_failures"])
+        self.model = self._model_class()(
+            arguments["poke_interval"], self.started_at + timeout, arguments["max_failures"]
+        )
         self._enter_process(in_triggerer=False)
         self.model.start(airflow.now)
 
     def __repr__(self) -> str:
-        kind = "gate" if self.is_gate else "sensor"
-        return f"{kind} on {self.port} for {self.timeout} s, {self.arguments}"
+        return f"{type(self).__name__} on {self.port} for {self.timeout} s, {self.arguments}"
 
     def operator(self) -> Any:
         """Return the operator, as a new process creates it."""
-        common = {"task_id": "wait", "campaign_id": self.campaign_id, **self.arguments}
-        conn_id = f"model_{self.port}"
-        if self.is_gate:
-            return InstantlySendGateOperator(instantly_conn_id=conn_id, wait_timeout=self.timeout, **common)
-        return CampaignCleanerCampaignSensor(campaign_cleaner_conn_id=conn_id, timeout=self.timeout, **common)
+        raise NotImplementedError
+
+    @property
+    def common_arguments(self) -> dict[str, Any]:
+        return {"task_id": "wait", "campaign_id": self.campaign_id, **self.arguments}
+
+    @property
+    def conn_id(self) -> str:
+        return f"model_{self.port}"
 
     @property
     def seconds_left(self) -> float:
         return self.model.deadline - self.airflow.now
+
+    def _model_class(self) -> type[WaitModel]:
+        return WaitModel
 
     def _enter_process(self, *, in_triggerer: bool) -> None:
         self.event_outcome, self.in_triggerer = None, in_triggerer
         self.in_process_since = self.airflow.simulation.clock.now
 
     def _outcome_of(self, result: Result) -> str:
-        """Return what a response means for this wait."""
-        status = result.statuses[self.campaign_id]
-        if not self.is_gate:
-            return outcome_of_status(status, paused=self.arguments["paused"])
-        age = None if result.updated_at is None else self.airflow.now - result.updated_at
-        max_age, policy = self.arguments["max_status_age"], self.arguments["policy"]
-        return outcome_of_code(status.code, age, policy=policy, max_age=max_age)
-
-    def _next_poll_at(self, result: Result) -> float:
-        """Return when polling again is worthwhile according to a response."""
-        status, now = result.statuses[self.campaign_id], self.airflow.now
-        if not self.is_gate or status.code != "follow_up_delay_not_met" or not status.due:
-            return now
-        return min(now if result.updated_at is None else result.updated_at, now) + float(status.due)
+        """Return what a response means for this wait, in its present process."""
+        raise NotImplementedError
 
     # What happens to it.
 
@@ -101,17 +93,20 @@ class WaitingTask:
         self.model.on_poll(self.airflow.now)
 
     def on_result(self, exchange: Exchange) -> None:
-        result, fault, now = exchange.result, exchange.result.fault, self.airflow.now
-        if isinstance(exchange.client, Loop) != self.in_triggerer or self.model.expected != WAITING:
-            return  # it has gone to another process since
-        if fault is None:
-            self.model.on_response(self._outcome_of(result), now, next_poll_at=self._next_poll_at(result))
-            self.last_response = exchange
-        elif fault.malformed and self.is_gate:
-            self.model.on_response(WAITING, now)
+        if isinstance(exchange.client, Loop) == self.in_triggerer and self.model.expected == WAITING:
+            self._check_result(exchange)  # else it has gone to another process since
+
+    def _check_result(self, exchange: Exchange) -> None:
+        if exchange.result.fault is None:
+            self.model.on_response(self._outcome_of(exchange.result), self.airflow.now)
         else:
-            retry_after = max(result.retry_at - now, 0.0)
-            self.model.on_failure(fault.error, now, final=fault.final, retry_after=retry_after)
+            self._fail(exchange.result)
+
+    def _fail(self, result: Result) -> None:
+        fault, now = result.fault, self.airflow.now
+        assert fault is not None
+        retry_after = max(result.retry_at - now, 0.0)
+        self.model.on_failure(fault.error, now, final=fault.final, retry_after=retry_after)
 
     def on_deferral(self) -> None:
         self._enter_process(in_triggerer=True)
@@ -151,7 +146,7 @@ class WaitingTask:
             and each.ended_at is not None
         ]
         if outcomes is FINAL_STATUSES:
-            status = event["status"]["code"] if self.is_gate else event["status"]
+            status = self._status_in(event)
             same = [
                 each
                 for each in results
@@ -163,13 +158,12 @@ class WaitingTask:
         is_enough = is_final or len(faults) >= self.arguments["max_failures"]
         return next((each.error for each in faults if is_enough and each.error in outcomes), WAITING)
 
+    def _status_in(self, event: dict[str, Any]) -> Any:
+        return event["status"]
+
     def on_resume(self) -> None:
         """Go on, on a worker, after the trigger's event."""
-        if self.is_gate and self.event_outcome in {TIMED_OUT, *FINAL_STATUSES}:
-            self._enter_process(in_triggerer=False)  # an event does not open a gate: it polls again
-            self.model.start(self.airflow.now)
-        else:
-            self.model.expected, self.in_triggerer = str(self.event_outcome), False
+        self.model.expected, self.in_triggerer = str(self.event_outcome), False
 
     def on_end(self, outcome: str) -> None:
         """Check the end of the task."""
@@ -177,11 +171,6 @@ class WaitingTask:
         message = f"{self} ended: {outcome}, must be: {self.model.expected}; {self.seconds_left} s left"
         assert self.model.may_end(outcome, self.airflow.now), message
         self.outcome = outcome
-        if outcome == OPENED:  # by a poll on a worker, since the task started
-            assert self.last_response is not None
-            assert isinstance(self.last_response.client, Worker)
-            assert self.airflow.simulation.clock.wall_at(self.last_response.started_at) >= self.started_at
-            assert self._outcome_of(self.last_response.result) == OPENED
 
     def check(self) -> None:
         """Check a wait while nothing is left to do at this time."""
@@ -197,6 +186,18 @@ class WaitingTask:
             max_delay = MAX_DELAY if self.alone else MAX_TASKS / LIMIT
             violation = self.model.violation(self.airflow.now, max_delay=max_delay)
             assert violation is None, f"{self} {violation}"
+
+
+class SensorTask(WaitingTask):
+    """A sensor."""
+
+    def operator(self) -> CampaignCleanerCampaignSensor:
+        return CampaignCleanerCampaignSensor(
+            campaign_cleaner_conn_id=self.conn_id, timeout=self.timeout, **self.common_arguments
+        )
+
+    def _outcome_of(self, result: Result) -> str:
+        return outcome_of_status(result.statuses[self.campaign_id], paused=self.arguments["paused"])
 
 
 class SubmittingTask:

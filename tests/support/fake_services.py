@@ -1,11 +1,7 @@
-"""Fake services for the simulated network, with the faults of the model test.
-
-:mod:`tests.integration.faults` has a longer list of faults, for a real network.
-"""
+"""Fake services for the simulated network. How they fail is in :mod:`tests.support.service_faults`."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,99 +10,11 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 from tests.support.fake_server import Reply, Request
+from tests.support.gate_model import AGREES, AS_REPORTED, Campaign, own_status
 from tests.support.reference_model import NEVER, REQUEST_TIMEOUT, TOLERANCE
+from tests.support.service_faults import IDS, IN_90_SECONDS, Fault
 from tests.support.simulated_network import Exchange
 from tests.support.simulation import Loop, Simulation, Worker
-
-# The campaigns.
-IDS = [f"019e18e2-a52f-78e7-96f2-{number:012d}" for number in range(2)]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One way for a request to fail.
-
-    :param error: the class of the error that the package must raise.
-    :param reply: the response, or the error of connecting.
-    :param final: a retry cannot help.
-    :param retry_after: seconds that the service asks a client to wait.
-    :param malformed: the response contains no verdict: a gate stays closed and waits.
-    :param accepted: a submission may have been accepted all the same.
-    """
-
-    error: str
-    reply: Reply | OSError = field(repr=False)
-    final: bool = False
-    retry_after: float = 0.0
-    malformed: bool = False
-    accepted: bool = False
-
-
-def refused(status: int, error: str = "BadRequestError", body: Any = b"{}") -> Fault:
-    return Fault(error, Reply(body, status, {"Location": "https://elsewhere.test/"}), final=True)
-
-
-def limited(header: str, seconds: float, status: int = 429) -> Fault:
-    error = "RateLimitedError" if status == 429 else "ServiceUnavailableError"
-    reply = Reply({}, status, {"Retry-After": header})
-    return Fault(error, reply, retry_after=seconds, accepted=status != 429)
-
-
-def broken(error: str, **reply: Any) -> Fault:
-    return Fault(error, Reply(**{"body": {"x": "y" * 20}, **reply}), accepted=True)
-
-
-def malformed(body: Any, error: str = "MalformedResponseError") -> Fault:
-    return Fault(error, Reply(body), malformed=True, accepted=error == "MalformedResponseError")
-
-
-def success_of(target: str, **more: Any) -> Callable[[Request], bytes]:
-    """Return the body of a response that would end every wait well, if it were for the right target."""
-
-    def body(request: Request) -> bytes:
-        campaign_id = (
-            next((each for each in IDS if each in repr(request)), IDS[0]) if target == SAME else target
-        )
-        now = datetime.now(timezone.utc).isoformat()
-        diagnostics = {"campaign_id": campaign_id, "status": "healthy", "last_updated": now}
-        status = {"id": campaign_id, "status": "completed"}
-        return json.dumps({"diagnostics": diagnostics, "campaign_status": status, **more}).encode()
-
-    return body
-
-
-SAME = "the id in the request"
-IN_90_SECONDS = "a date in 90 s"
-FAULTS = [
-    *map(refused, (400, 409, 413, 422)),
-    refused(401, "AuthenticationError"),
-    refused(401, "PermissionDeniedError", {"message": "Invalid scope. Required: campaigns:read"}),
-    refused(402, "PaymentRequiredError"),
-    refused(403, "PermissionDeniedError"),
-    refused(403, "BlockedByProxyError", b"error code: 1010"),
-    refused(404, "NotFoundError"),
-    refused(302, "RedirectRefusedError"),
-    *[broken("ServiceUnavailableError", status=status) for status in (408, 500, 502, 503, 504)],
-    limited("7", 7.0),
-    limited("200", 200.0),
-    limited("99999999", 99999999.0),
-    limited("-5", 0.0),
-    limited("soon", 0.0),
-    limited(IN_90_SECONDS, 90.0),
-    limited("20", 20.0, 503),
-    Fault("ConnectError", ConnectionRefusedError(111, "Connection refused")),
-    broken("IncompleteResponseError", drop="body"),
-    broken("IncompleteResponseError", delay=REQUEST_TIMEOUT * 3),
-    broken("IncompleteResponseError", byte_interval=1.0),
-    malformed(b"<html>healthy completed"),
-    malformed(b'{"diagnostics": {"status": "healt'),
-    malformed(b"\xff\xfe\x00"),
-    malformed(["healthy", "completed"]),
-    malformed({}),
-    # Three times each, so that they are drawn more often.
-    *[malformed(success_of("another id"))] * 3,
-    *[malformed(success_of(SAME, ERROR="not today"), "RejectedError")] * 3,
-]
 
 # Two accounts that waits share, and their limit of requests a second; from OWN on, an account has one wait.
 SHARED, LIMIT, OWN = (2000, 2001), 2, 2002
@@ -114,17 +22,21 @@ SHARED, LIMIT, OWN = (2000, 2001), 2, 2002
 
 @dataclass(frozen=True)
 class Sending:
-    """Instantly's sending status of a campaign.
+    """Instantly's sending status of a campaign, and the campaign itself.
 
     :param age: seconds since it was updated, negative for the future; None where it has no time.
     :param place: where the code is in the response.
     :param due: seconds until the first follow-up is due; None where the response does not name it.
+    :param campaign_fault: what happens to each request for the campaign.
     """
 
-    code: Any = "out_of_schedule"
+    # It waits for every intent.
+    code: Any = "campaign_running_subsequences"
     age: float | None = 0.0
     place: str = "diagnostics"
     due: float | None = None
+    campaign: Campaign = AGREES
+    campaign_fault: Fault | None = None
 
 
 @dataclass
@@ -151,6 +63,7 @@ class Result:
 
     :param task: the task that sent the request; None where several waits share it.
     :ivar updated_at: when the status was updated.
+    :ivar campaign: the campaign itself, where the response shows that.
     :ivar retry_at: when the service allows the next request.
     """
 
@@ -158,6 +71,7 @@ class Result:
     fault: Fault | None
     statuses: dict[str, Any] = field(default_factory=dict)
     updated_at: float | None = None
+    campaign: Campaign | None = None
     retry_at: float = 0.0
 
     def status_of(self, campaign_id: str) -> Any:
@@ -216,9 +130,18 @@ class Services:
             assert early < TOLERANCE, f"a request {early} s earlier than the limit, or a 429, allows"
             self._next_allowed[client] = exchange.started_at + 1 / LIMIT
 
+    def _check_path(self, client: Worker | Loop, path: str) -> None:
+        """Check that a triggerer only polls: it reads no campaign."""
+        polls = path.endswith(("/sending-status", "/get_campaign_status", "/get_campaign_list"))
+        assert polls or isinstance(client, Worker), f"the triggerer reads {path}"
+
     def respond(self, exchange: Exchange) -> Reply:
         account, result, request = self.accounts[exchange.port], exchange.result, exchange.request
         assert request is not None
+        self.airflow.record_error(lambda: self._check_path(exchange.client, request.path))
+        folder, _, name = request.path.rpartition("/")
+        if result.fault is None and folder.endswith("/campaigns"):
+            result.fault = account.statuses[name].campaign_fault
         if result.fault is None:
             return Reply(self._body(account, result, request), delay=account.delay)
         if result.fault.accepted and "send_campaign" in request.path:
@@ -243,12 +166,26 @@ class Services:
             submitted = [{"id": each, "campaign_name": name} for each, name in account.submitted.items()]
             return {"campaign_list": listed + submitted}
         is_cleaner = "get_campaign_status" in request.path
-        campaign_id = request.json["campaign"]["id"] if is_cleaner else request.path.split("/")[-2]
+        campaign_id = request.json["campaign"]["id"] if is_cleaner else request.path.split("/")[4]
         status = account.statuses[campaign_id]
+        if request.path.endswith(f"/campaigns/{campaign_id}"):
+            return self._campaign(campaign_id, status, result)
         result.statuses = {campaign_id: status}
         if is_cleaner:
             return {"campaign_status": {"id": campaign_id, "status": status}}
         return self._sending_status(campaign_id, result)
+
+    def _campaign(self, campaign_id: str, sending: Sending, result: Result) -> dict[str, Any]:
+        campaign = sending.campaign
+        if campaign.status == AS_REPORTED:
+            campaign = replace(campaign, status=own_status(sending.code))
+        result.campaign = campaign
+        return {
+            "id": campaign_id,
+            "status": campaign.status,
+            "not_sending_status": campaign.not_sending,
+            "campaign_schedule": {"end_date": "2020-02-20" if campaign.has_ended else None},
+        }
 
     def _accept(self, account: Account, request: Request) -> str:
         campaign_id = f"submitted-{len(account.submitted)}"

@@ -2,23 +2,25 @@
 
 It is written from ``docs/develop/guarantees.md`` and the pages that it names, not from the code. Nothing here
 imports the package, sends a request, sleeps or reads a clock.
-:mod:`tests.support.checked_tasks` compares sensors and gates with it.
+:mod:`tests.support.gate_model` is the decision of a gate. :mod:`tests.support.checked_tasks` and
+:mod:`tests.support.checked_gate` compare sensors and gates with both.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+
+from tests.support.gate_model import CLOSED, MAY_OPEN, OPENED, WAITING
 
 NEVER = math.inf
 TOLERANCE = 1e-3  # for clocks and floating point
 
-WAITING = "waiting"
-DONE, OPENED, CLOSED = "done", "opened", "closed"
+DONE = "done"
 PAUSED, UNKNOWN = "CampaignPausedError", "UnknownStatusError"
 TIMED_OUT = "timed out"
-FINAL_STATUSES = {DONE, OPENED, CLOSED, PAUSED, UNKNOWN}
+# What a trigger's event may say of a status. A gate that may open polls again on a worker.
+FINAL_STATUSES = {DONE, OPENED, MAY_OPEN, CLOSED, PAUSED, UNKNOWN}
 
 # Of the connections in the model.
 REQUEST_TIMEOUT = 4.3
@@ -31,34 +33,11 @@ LAST_POLL = 1.0
 # How late a poll in the triggerer may be, so that several requests leave together.
 MAX_DELAY = 0.06
 
-OPEN_CODES = {"healthy"}
-CLOSED_CODES = {
-    "campaign_draft", "campaign_paused", "campaign_bounce_protect", "campaign_accounts_unhealthy",
-    "campaign_account_suspended", "all_accounts_unhealthy", "campaign_completed",
-}  # fmt: skip
-WAIT_CODES = {
-    "campaign_running_subsequences", "out_of_schedule", "waiting_for_leads", "daily_limit_met",
-    "account_daily_limit_met", "new_lead_limit_met", "waiting_for_esp_match", "domain_limit_reached",
-    "follow_up_delay_not_met", "no_accounts_available",
-}  # fmt: skip
-CODES = sorted(OPEN_CODES | CLOSED_CODES | WAIT_CODES)
-
 
 def outcome_of_status(status: str, *, paused: str) -> str:
     """Return what a status of Campaign Cleaner means for a sensor."""
     known = {"processing": WAITING, "completed": DONE, "paused": WAITING if paused == "wait" else PAUSED}
     return known.get(status, UNKNOWN)
-
-
-def outcome_of_code(code: Any, age: float | None, *, policy: dict[str, str] | None, max_age: float) -> str:
-    """Return what a code of Instantly means for a gate."""
-    if not isinstance(code, str) or code not in CODES:
-        return WAITING
-    default = "open" if code in OPEN_CODES else "closed" if code in CLOSED_CODES else "wait"
-    disposition = (policy or {}).get(code, default)
-    if disposition == "open":
-        return OPENED if age is not None and -300 <= age <= max_age else WAITING
-    return WAITING if disposition == "wait" else CLOSED
 
 
 @dataclass
@@ -113,6 +92,10 @@ class WaitModel:
         pause = min(next_poll_at - now, 3600.0)
         self._plan_poll(now, max(0.9 * self.interval, pause), max(self.interval, pause))
 
+    def on_first_part(self, now: float) -> None:
+        """Handle the first response of a poll with two requests: the second one follows at once."""
+        self.earliest = self.latest = now
+
     def on_failure(self, error: str, now: float, *, final: bool, retry_after: float = 0.0) -> None:
         """Handle a failed poll.
 
@@ -151,7 +134,11 @@ class WaitModel:
 
 
 class SinglePollModel(WaitModel):
-    """The guarantees of a gate without a wait: its one request is sent up to five times."""
+    """The guarantees of a gate without a wait: each request of its one poll is sent up to five times."""
+
+    def on_first_part(self, now: float) -> None:
+        self.failures = 0
+        super().on_first_part(now)
 
     def on_failure(self, error: str, now: float, *, final: bool, retry_after: float = 0.0) -> None:
         self.failures += 1
