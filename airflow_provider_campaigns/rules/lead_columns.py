@@ -150,8 +150,8 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
 
     :param header: the names in the first line.
     :param columns: what a column becomes, by its name: a field of a lead, a custom variable, or None to leave
-        it out (``""`` names all columns without a name). Of the other columns, those with a well-known header become a field, the rest custom
-        variables. An empty mapping turns the well-known headers off.
+        it out; ``""`` is the name of columns without a name. Of the other columns, those with a well-known
+        header become a field, the rest custom variables. An empty mapping turns the well-known headers off.
     :param place: where the header is, named in errors.
     :raises ValueError: the header or the mapping is not valid, or no column is the e-mail address.
     """
