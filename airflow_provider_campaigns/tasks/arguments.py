@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api import values
 from airflow_provider_campaigns.tasks.templates import (
+    has_missing_part,
     is_nothing,
     is_templated,
     rendered_to_nothing,
@@ -78,6 +79,8 @@ def check_rendered(task: BaseOperator) -> None:
         value = with_literals(task._passed[name], value, task)  # type: ignore[attr-defined]
         if isinstance(template, str) and value is not None and not isinstance(value, str):
             value = _native(value, arguments[name], name)
+        if template is not None and name.endswith("_path") and has_missing_part(template, value):
+            raise _missing_part(value, name)
         setattr(task, name, arguments[name](value, name))
 
 
@@ -213,12 +216,16 @@ def path(value: Any, name: str) -> str:
         raise ValueError(f"{name} must be a path, got {type(value).__name__}.")
     string = text(string, name)
     if _MISSING_PART.search(string):
-        raise ValueError(
-            f"{name} contains 'None', to which a missing value renders; got {shown(string)}. If a part "
-            f"comes from another task, did that task push it?"
-        )
+        raise _missing_part(string, name)
     scheme, separator, rest = string.rpartition("file://")
     return f"{scheme}{separator}{Path(rest).expanduser()}" if rest.startswith("~") else string
+
+
+def _missing_part(path: str, name: str) -> ValueError:
+    return ValueError(
+        f"{name} contains 'None', to which a missing value renders; got {shown(path)}. If a part comes from "
+        f"another task, did that task push it?"
+    )
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # What str() of a missing value looks like in Python, JSON and JavaScript.
 _NOTHING = {"", "none", "null", "undefined", "nan"}
+_MISSING_START = re.compile(r"(^|/)None[._-]")
+_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def is_templated(value: Any, task: BaseOperator | None = None) -> bool:
@@ -34,6 +37,21 @@ def rendered_to_nothing(template: Any, value: Any, task: BaseOperator, place: st
     :param place: the argument.
     """
     return _nothing_in(template, value, _delimiters(task), place)
+
+
+def has_missing_part(template: Any, path: Any) -> bool:
+    """Return whether a rendered path holds 'None' at the start of a name or in place of an expression.
+
+    :param template: what the user passed.
+    """
+    template = template if isinstance(template, str) else ""
+    if not isinstance(path, str):
+        return False
+    if _MISSING_START.search(path) and not _MISSING_START.search(template):
+        return True
+    literals = map(re.escape, _EXPRESSION.split(template))
+    match = re.fullmatch("(.*?)".join(literals), path, re.DOTALL)
+    return match is not None and "None" in match.groups()
 
 
 def with_literals(passed: Any, value: Any, task: BaseOperator) -> Any:

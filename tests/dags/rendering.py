@@ -77,7 +77,7 @@ with DAG("mapped_gate_with_an_asset", schedule=None):
 with DAG("mapped_gate_before_an_eager_task", schedule=None):
     mapped = InstantlySendGateOperator.partial(task_id="gate", on_closed="skip").expand(campaign_id=[UUID])
     mapped >> InstantlyAddLeadsOperator(
-        task_id="send", campaign_id=UUID, leads=LEADS, trigger_rule=TriggerRule.ALWAYS
+        task_id="send", campaign_id=UUID, leads=LEADS, trigger_rule=TriggerRule.ONE_SUCCESS
     )
 
 

@@ -111,6 +111,36 @@ class TestRendered:
         with pytest.raises(ValueError, match="html_path contains 'None'"):
             check_rendered(task)
 
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("/out/{{ params.x }}_clean.html", "/out/None_clean.html"),
+            ("s3://b/dt={{ ds }}/spring-{{ params.x }}.html", "s3://b/dt=2026-11-30/spring-None.html"),
+            ("{{ ti.xcom_pull('path') }}", "/out/None-clean.html"),  # an f-string of another task
+        ],
+    )
+    def test_missing_part_of_a_file_name_is_refused(self, template: str, rendered: str) -> None:
+        task = submit(html_path=template)
+        task.html_path = rendered
+        with pytest.raises(ValueError, match="html_path contains 'None'"):
+            check_rendered(task)
+
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("/out/{{ params.x }}.html", "/out/Nonesuch.html"),
+            ("/out/{{ params.x }}.html", "/out/Second_to_None.html"),
+            ("/out/None_{{ params.x }}.html", "/out/None_spring.html"),
+            ("/out/None_spring.html", "/out/None_spring.html"),
+            ("{{ ti.xcom_pull('path') }}", "/Nones/None of the above.html"),
+        ],
+    )
+    def test_name_that_begins_like_none_is_accepted(self, template: str, rendered: str) -> None:
+        task = submit(html_path=template)
+        task.html_path = rendered
+        check_rendered(task)
+        assert task.html_path == rendered
+
     def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
         task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})
         task.settings = {"inline_css": True, "relative_links_base_url": "None"}
