@@ -19,6 +19,7 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 from airflow_provider_campaigns.api.response import printable
+from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.exceptions import ApiError
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -109,7 +110,7 @@ class Policy:
         :raises ValueError: a code or disposition is unknown, or the age is negative.
         """
         if overrides is not None and not isinstance(overrides, Mapping):
-            raise ValueError(f"policy must be a mapping of codes to dispositions, got {overrides!r}.")
+            raise ValueError(f"policy must be a mapping of codes to dispositions, got {shown(overrides)}.")
         chosen = {_code(code): _disposition(code, wanted) for code, wanted in (overrides or {}).items()}
         if max_status_age < timedelta(0):
             raise ValueError(f"max_status_age must not be negative, got {max_status_age}.")
@@ -277,7 +278,7 @@ def _code(code: str) -> SendingCode:
         return SendingCode(code)
     except ValueError:
         known = ", ".join(known.value for known in SendingCode)
-        raise ValueError(f"policy: unknown sending code {code!r}. The codes are: {known}.") from None
+        raise ValueError(f"policy: unknown sending code {shown(code)}. The codes are: {known}.") from None
 
 
 def _disposition(code: str, wanted: str) -> Disposition:
@@ -285,7 +286,7 @@ def _disposition(code: str, wanted: str) -> Disposition:
         return Disposition(wanted)
     except ValueError:
         known = ", ".join(known.value for known in Disposition)
-        raise ValueError(f"policy: {code!r} must be one of {known}, got {wanted!r}.") from None
+        raise ValueError(f"policy: {code!r} must be one of {known}, got {shown(wanted)}.") from None
 
 
 def _reason(reason: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -298,3 +298,22 @@ class TestEveryTask:
     def test_value_of_another_kind_is_refused(self, task: Any, name: str, annotation: str) -> None:
         with pytest.raises(BAD_ARGUMENT, match=name):
             built(task, **{name: object()})
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_error_shows_no_signature_of_a_url(self, task: Any, name: str, annotation: str) -> None:
+        url = "https://files.example/a?sig=s3cret"
+        names = getattr(task, "known_names", {}).get(name, ("A",))
+        for value in (url, [url], *({each: wrong} for each in names for wrong in (url, [url]))):
+            assert "s3cret" not in error_of(lambda value=value: built(task, **{name: value}))
+            if name in task.template_fields:
+                made = built(task, **{name: "{{ params.x }}"})
+                setattr(made, name, value)
+                assert "s3cret" not in error_of(lambda made=made: check_rendered(made))
+
+
+def error_of(check: Callable[[], Any]) -> str:
+    try:
+        check()
+    except BAD_ARGUMENT as error:
+        return str(error)
+    return ""
