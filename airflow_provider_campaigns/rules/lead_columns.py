@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LEAD_FIELDS
+from airflow_provider_campaigns.api.values import shown
 
 # The headers that become a field, the best first: those of Apollo, HubSpot, Salesforce, Clay, Google
 # Contacts, LinkedIn and the programs that export from its Sales Navigator. Case, spaces and punctuation do
@@ -136,7 +137,8 @@ def check_columns(columns: Any, name: str = "columns") -> None:
             raise ValueError(f"{name}[{header!r}]: a column without a name can only be left out (None).")
         if target is not None and (not isinstance(target, str) or not target.strip()):
             raise ValueError(
-                f"{name}[{header!r}] must be a field of a lead, a custom variable or None, got {target!r}."
+                f"{name}[{header!r}] must be a field of a lead, a custom variable or None, got "
+                f"{shown(target)}."
             )
         field = _SQUEEZED_FIELDS.get(_squeezed(target or ""))
         if field is not None and field != target:

@@ -36,6 +36,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
 )
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.triggers.base import WaitTrigger
@@ -55,7 +56,7 @@ class _PollFailedError(Exception):
         self.seconds, self.failures = seconds, failures
 
 
-class WaitSensor(BaseSensorOperator):
+class WaitSensor(RenderedTask, BaseSensorOperator):
     """Waits for a status.
 
     :param deferrable: wait in the triggerer, without a worker.

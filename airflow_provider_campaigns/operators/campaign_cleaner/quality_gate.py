@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, SkipMixin
+from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
 
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules import quality_gate
@@ -32,6 +32,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_eager_downstream,
     skip_downstream,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,7 +69,7 @@ class QualityGateClosedError(AirflowFailException):
     """An analysis breaks a threshold; retrying cannot help."""
 
 
-class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
+class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
     """Lets a run go on only while a campaign's analysis keeps within thresholds.
 
     A threshold that is set needs its value: an analysis without it closes the gate. The XCom is a report,
@@ -89,6 +90,7 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         which retries do not repeat), or ``"skip"`` the gate itself and the downstream tasks (templated).
     """
 
+    unrendered_if_mapped = ("analysis",)
     template_fields: Sequence[str] = ("analysis", *_THRESHOLDS, "ignore_links", "on_closed")
     arguments: ClassVar[Mapping[str, Check]] = {
         "analysis": _analysis,

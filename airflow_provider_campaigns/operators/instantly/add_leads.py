@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from airflow_provider_campaigns.api.instantly import (
     ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
+    LEAD_FIELDS,
     AddedLeads,
     CheckedLeads,
     check_add_options,
@@ -45,6 +46,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     choice,
     duration,
+    mapping,
     optional,
     path,
     strict_flag,
@@ -58,10 +60,10 @@ from airflow_provider_campaigns.tasks.gate import (
     policy_argument,
     push_result,
 )
-from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
-from airflow_provider_campaigns.tasks.templates import is_templated
+from airflow_provider_campaigns.tasks.templates import NestedFields, is_templated
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
@@ -89,26 +91,25 @@ def _leads_path(value: Any, name: str) -> str:
 
 
 def _columns(value: Any, name: str) -> Mapping[str, str | None]:
-    check_columns(value)
-    return dict(value)
+    columns = dict(mapping(value, name))
+    check_columns(columns)
+    return columns
 
 
 def _options(value: Any, name: str) -> dict[str, Any]:
     """Return options in which the flags that a template rendered to strings are booleans."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} must be a mapping, got {type(value).__name__}.")
     words = {"true": True, "false": False}
     options = {
         key: words.get(each.strip().lower(), each)
         if isinstance(each, str) and key in ADD_LEADS_FLAGS
         else each
-        for key, each in value.items()
+        for key, each in mapping(value, name).items()
     }
     check_add_options(options)
     return options
 
 
-class InstantlyAddLeadsOperator(MappedAsIsOperator):
+class InstantlyAddLeadsOperator(RenderedTask):
     """Adds leads to a campaign; its XCom counts the leads that were added and those that were not.
 
     Leads come from a list or from a file, which is read row by row and never held in memory as a whole. All
@@ -137,7 +138,8 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     https://developer.instantly.ai/api-reference/lead/add-leads-in-bulk-to-a-campaign-or-list
 
     :param campaign_id: the campaign (templated).
-    :param leads: a list of mappings, each with an ``email`` and other fields of a lead (templated).
+    :param leads: a list of mappings, each with an ``email`` and other fields of a lead (templated). A field
+        whose template renders to nothing is left out.
     :param leads_path: instead of ``leads``: a UTF-8 file, as a path or any URL that Airflow's
         ``ObjectStoragePath`` can read (templated). ``.csv`` has a header with at least an e-mail address;
         columns that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead
@@ -179,6 +181,10 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     known_names: ClassVar[Mapping[str, Collection[str]]] = {
         "options": (*ADD_LEADS_OPTIONS, "more"),
         "policy": POLICY_CODES,
+    }
+    nested_fields: ClassVar[Mapping[str, NestedFields]] = {
+        "leads": NestedFields(texts=LEAD_FIELDS - {"lt_interest_status"}, required={"email"}),
+        "options": NestedFields(texts=("blocklist_id", "assigned_to")),
     }
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)

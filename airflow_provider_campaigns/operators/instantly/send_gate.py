@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, SkipMixin, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, SkipMixin, conf
 
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -44,6 +44,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_eager_downstream,
     skip_downstream,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class InstantlySendGateOperator(BaseOperator, SkipMixin):
+class InstantlySendGateOperator(RenderedTask, SkipMixin):
     """Lets a run go on only while Instantly reports a campaign as fit for what the downstream tasks do.
 
     Say that with ``intent``. Only a code that the intent or the policy accepts opens the gate, and only if it
