@@ -20,21 +20,13 @@ from airflow_provider_campaigns.sandbox.options import LOOP_SECONDS
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
 
-HABITS = (
-    "dry_campaigns_complete",
-    "old_tracking",
-    "lagging_snapshots",
-    "null_estimates",
-    "sparse_out_of_schedule",
-    "refuse_drafts",
-)
 DAY = 24 * 3600.0
 
 
 @pytest.fixture
 def reported(sandbox: RunningSandbox, clock: FakeClock) -> RunningSandbox:
-    """A sandbox that behaves as reported, to which the default connections point."""
-    sandbox.state.habits = set(HABITS)
+    """A sandbox with all habits of the sending status."""
+    sandbox.state.habits |= {"dry_campaigns_complete", "lagging_snapshots"}
     return sandbox
 
 
