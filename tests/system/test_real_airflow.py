@@ -92,7 +92,13 @@ class TestExampleDag:
             "print(bag.import_errors, sorted(bag.dags))"
         )
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        names = ["campaign_launch", "health_patrol", "nightly_list_refill", "quality_gated_newsletter"]
+        names = [
+            "campaign_launch",
+            "health_patrol",
+            "nightly_list_refill",
+            "quality_gated_newsletter",
+            "staged_launch",
+        ]
         assert done.stdout.splitlines()[-1] == f"{{}} {names}"
 
 
