@@ -14,7 +14,14 @@ from airflow_provider_campaigns.links import CAMPAIGN_CLEANER_APP
 from tests.conftest import KEY
 from tests.dags.rendering import HTML, UUID
 from tests.support.airflow_runs import dag, run
-from tests.support.airflow_versions import AIRFLOW, HAS_TASK_STATE_STORE, MODES, DagBag, first_of
+from tests.support.airflow_versions import (
+    AIRFLOW,
+    HAS_TASK_STATE_STORE,
+    MODES,
+    DagBag,
+    first_of,
+    needs_outlets,
+)
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import OTHER_UUID, paths, sending_status, sending_status_body
 
@@ -146,6 +153,7 @@ class TestClosedGate:
         monkeypatch.setenv("SUCCESSES", str(path))
         return path
 
+    @needs_outlets
     @pytest.mark.parametrize("name", ["gate_with_an_asset", "mapped_gate_with_an_asset"])
     @pytest.mark.parametrize("code", ["campaign_paused", "healthy"])
     def test_only_an_open_gate_emits_events_and_callbacks(
