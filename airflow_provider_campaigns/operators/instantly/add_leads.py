@@ -109,6 +109,11 @@ def _options(value: Any, name: str) -> dict[str, Any]:
     return options
 
 
+def _bad_rows(leads: Leads) -> dict[str, Any]:
+    found = leads.bad_rows
+    return {"bad_rows": found.count, "bad_rows_first": found.first} if found.count else {}
+
+
 class InstantlyAddLeadsOperator(RenderedTask):
     """Adds leads to a campaign; its XCom counts the leads that were added and those that were not.
 
@@ -150,6 +155,8 @@ class InstantlyAddLeadsOperator(RenderedTask):
         ``"skip"`` it.
     :param bad_rows_path: a file that gets one line for each bad row, with its place and the reason; written
         only if there are any (templated).
+    :param check_only: check the leads and upload nothing. Such a task finds bad rows before another task
+        spends a credit; its XCom counts ``leads`` and bad rows.
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of undocumented
         ones (templated).
@@ -172,6 +179,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         "columns": optional(_columns),
         "on_bad_row": choice(*ON_BAD_ROW_CHOICES),
         "bad_rows_path": optional(path),
+        "check_only": strict_flag,
         "options": optional(_options),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
@@ -199,6 +207,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         columns: Mapping[str, str | None] | None = None,
         on_bad_row: str = "fail",
         bad_rows_path: str | os.PathLike[str] | None = None,
+        check_only: bool = False,
         options: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
@@ -219,6 +228,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         self.columns = columns
         self.on_bad_row = on_bad_row
         self.bad_rows_path = bad_rows_path
+        self.check_only = check_only
         self.options = options
         self.check_gate = check_gate
         self.policy = policy
@@ -233,6 +243,9 @@ class InstantlyAddLeadsOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         leads = self._checked_leads()
+        if self.check_only:
+            self.log.info("%s leads are valid. None is uploaded, because of check_only.", f"{leads.count:,}")
+            return {"leads": leads.count, **_bad_rows(leads)}
         state = TaskState(context)
         progress = self._progress(state, leads)
         try:
@@ -279,9 +292,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
                     write_file(str(self.bad_rows_path), cast("IO[bytes]", lines.buffer))
 
     def _result(self, progress: UploadProgress, leads: Leads) -> dict[str, Any]:
-        bad_rows = leads.bad_rows
-        skipped = {"bad_rows": bad_rows.count, "bad_rows_first": bad_rows.first} if bad_rows.count else {}
-        return {**progress.summary(), **skipped}
+        return {**progress.summary(), **_bad_rows(leads)}
 
     def _send(self, batch: CheckedLeads, progress: UploadProgress) -> AddedLeads:
         """Upload a batch right after a check of the gate, again while it is certain that it was not added."""
