@@ -79,8 +79,8 @@ def reported_snapshot(state: SandboxState, subject: Mapping[str, Any]) -> Snapsh
     present = present_snapshot(state, subject, state.clock())
     last = state.loops.snapshots.get(subject["id"])
     if subject["status"] != LifecycleStatus.ACTIVE:
-        is_old = last is not None and not _WITH_OLD_TRACKING.isdisjoint(state.habits)
-        return replace(last, code=present.code) if last and is_old else present
+        is_old = not _WITH_OLD_TRACKING.isdisjoint(state.habits)
+        return replace(last, code=present.code) if last is not None and is_old else present
     if "lagging_snapshots" in state.habits:
         return last
     found_dry = last is not None and last.found == SendingCode.WAITING_FOR_LEADS
@@ -88,7 +88,7 @@ def reported_snapshot(state: SandboxState, subject: Mapping[str, Any]) -> Snapsh
 
 
 def _run_loop(state: SandboxState, subject: dict[str, Any], number: int, moment: datetime) -> None:
-    """Take the snapshot of one, or complete it where the loop before found no lead to mail either."""
+    """Take a snapshot, or complete a campaign for which the loop before found no lead to mail either."""
     snapshot = replace(present_snapshot(state, subject, moment), loop=number)
     if snapshot.found == SendingCode.HEALTHY and _is_dry(state, subject):
         code = SendingCode.WAITING_FOR_LEADS.value
