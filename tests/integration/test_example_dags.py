@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -134,6 +135,28 @@ def newsletter() -> DAG:
     for name in ("get_campaign", "activate"):
         example.get_task(name).poke_interval = 0.2
     return example
+
+
+    def test_campaign_that_runs_dry_is_refilled_on_three_nights(
+        self, sandbox: RunningSandbox, tmp_path: Path
+    ) -> None:
+        sandbox.state.habits.add("dry_campaigns_complete")
+        sandbox.state.loops.restart(0.1, sandbox.state.clock())
+        campaign = sandbox.state.campaigns[HEALTHY_CAMPAIGN_ID]
+        for night in range(3):
+            sandbox.state.mark_leads_mailed(HEALTHY_CAMPAIGN_ID)
+            time.sleep(0.3)  # three loops: the campaign runs dry and completes
+            sandbox.state.run_loops()
+            assert campaign["status"] == LifecycleStatus.COMPLETED
+            path = tmp_path / f"leads_{night}.csv"
+            path.write_text(f"email\nlead{night}@example.com\n")
+            state, _, returned = run(
+                dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=str(path)
+            )
+            assert (state, returned["add_leads"]["leads_uploaded"]) == ("success", 1)
+            assert returned["send_gate"]["code"] == "campaign_completed"
+            assert campaign["status"] == LifecycleStatus.ACTIVE
+        assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 3
 
 
 class TestStagedLaunch:
