@@ -136,7 +136,6 @@ def newsletter() -> DAG:
         example.get_task(name).poke_interval = 0.2
     return example
 
-
     def test_campaign_that_runs_dry_is_refilled_on_three_nights(
         self, sandbox: RunningSandbox, tmp_path: Path
     ) -> None:
