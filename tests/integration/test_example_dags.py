@@ -128,14 +128,6 @@ class TestNightlyListRefill:
         assert (state, states["add_leads"]) == ("failed", "failed")
         assert not sandbox.state.leads
 
-
-def newsletter() -> DAG:
-    """Return the example Dag, polling more often than by default."""
-    example = dag("quality_gated_newsletter")
-    for name in ("get_campaign", "activate"):
-        example.get_task(name).poke_interval = 0.2
-    return example
-
     def test_campaign_that_runs_dry_is_refilled_on_three_nights(
         self, sandbox: RunningSandbox, tmp_path: Path
     ) -> None:
@@ -156,6 +148,14 @@ def newsletter() -> DAG:
             assert returned["send_gate"]["code"] == "campaign_completed"
             assert campaign["status"] == LifecycleStatus.ACTIVE
         assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 3
+
+
+def newsletter() -> DAG:
+    """Return the example Dag, polling more often than by default."""
+    example = dag("quality_gated_newsletter")
+    for name in ("get_campaign", "activate"):
+        example.get_task(name).poke_interval = 0.2
+    return example
 
 
 class TestStagedLaunch:
