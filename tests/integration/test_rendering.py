@@ -93,7 +93,7 @@ class TestChangedVariable:
         def healthy(_: Request) -> Any:
             return json.dumps(sending_status_body("healthy"))
 
-        connections.respond(once(variable, sending_status_body("out_of_schedule"), healthy))
+        connections.respond(once(variable, sending_status_body("daily_limit_met"), healthy))
         state, _, returned = run(dag("changed_variable_gate"))
         assert (state, returned["wait"]["code"]) == ("success", "healthy")
         assert set(paths(connections)) == {f"/api/v2/campaigns/{FIRST}/sending-status"}

@@ -97,7 +97,7 @@ ECHOES: dict[str, Callable[[Request], Any]] = {
 PENDING: dict[str, Callable[[Request], Any]] = {
     "/v1/get_campaign_status": _status("processing"),
     "/v1/get_inbox_test_results": lambda _: {"job_id": "j", "status": "processing", "test_name": KEY},
-    f"/api/v2/campaigns/{UUID}/sending-status": _sending_status("out_of_schedule"),
+    f"/api/v2/campaigns/{UUID}/sending-status": _sending_status("daily_limit_met"),
     "/api/v2/background-jobs": _job("pending"),
 }
 

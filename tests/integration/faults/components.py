@@ -297,7 +297,7 @@ GATES = (
         _sending("healthy"),
         _gate(deferrable=False, wait_timeout=GATE_TIMEOUT),
         lambda verdict: verdict["open"] is True,
-        pending_response=_sending("out_of_schedule"),
+        pending_response=_sending("daily_limit_met"),
     ),
     Component(
         "gate, deferrable",
@@ -307,7 +307,7 @@ GATES = (
         _sending("healthy"),
         _gate(deferrable=True, wait_timeout=GATE_TIMEOUT),
         lambda verdict: verdict["open"] is True,
-        pending_response=_sending("out_of_schedule"),
+        pending_response=_sending("daily_limit_met"),
         polls_before_deferral=True,
         polls_after_wait=True,
         uses_aiohttp_get=True,
