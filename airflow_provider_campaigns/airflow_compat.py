@@ -7,6 +7,7 @@ name. Features are detected. (:mod:`airflow_provider_campaigns.retries` needs Ai
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -46,6 +47,7 @@ __all__ = [
     "is_mapped",
     "line_reader",
     "mapped_arguments",
+    "resumed_with",
     "save_link",
     "skip_tasks",
     "task_stats",
@@ -96,12 +98,39 @@ def is_from_mapping(task: Any) -> bool:
 
 
 def mapped_arguments(task: BaseOperator, context: Context) -> set[str]:
-    """Return the arguments of a mapped task that come from its mapping; an empty set for every other task."""
+    """Return the arguments that a mapped task gets from other tasks, through ``expand`` or ``expand_kwargs``.
+
+    Those that are written in the Dag are not among them. An empty set for a task that is not mapped.
+    """
     dag: Any = context.get("dag")
     mapped = dag.task_dict.get(task.task_id) if dag is not None else None
     if not isinstance(mapped, MappedOperator):
         return set()
-    return set(task.template_fields) - mapped.partial_kwargs.keys()
+    expanded: Any = mapped.expand_input.value
+    if isinstance(expanded, Mapping):  # expand
+        return {name for name, values in expanded.items() if hasattr(values, "resolve")}
+    if isinstance(expanded, Sequence):  # expand_kwargs with a list of the Dag, which may hold outputs
+        expanded = expanded[cast("int", context["ti"].map_index)]
+    return (
+        set() if isinstance(expanded, Mapping) else set(task.template_fields) - mapped.partial_kwargs.keys()
+    )
+
+
+def resumed_with(context: Context) -> Mapping[str, Any]:
+    """Return the arguments with which Airflow resumes a deferred task; empty for a task that starts."""
+    ti: Any = context.get("ti")
+    state = getattr(ti, "_ti_context_from_server", ti)  # Airflow 2: the task instance itself
+    stored = getattr(state, "next_method", None) and state.next_kwargs
+    if not stored or not AIRFLOW_V_3_0_PLUS:
+        return stored or {}
+    try:  # as Airflow does it before it calls resume_execution
+        from airflow.sdk.serde import deserialize
+
+        return cast("Mapping[str, Any]", deserialize(stored))
+    except (ImportError, KeyError, AttributeError, TypeError):
+        from airflow.serialization.serialized_objects import BaseSerialization
+
+        return cast("Mapping[str, Any]", BaseSerialization.deserialize(stored))
 
 
 def skip_tasks(gate: SkipMixin, context: Context, tasks: list[Any]) -> None:

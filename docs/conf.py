@@ -19,9 +19,9 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_campaigns import __version__  # noqa: E402
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # noqa: E402
+from airflow_provider_campaigns.rules.gate_rules import FRESHNESS, RULES, Intent  # noqa: E402
 from airflow_provider_campaigns.rules.lead_columns import KNOWN_HEADERS  # noqa: E402
 from airflow_provider_campaigns.rules.merge_tags import DIALECTS  # noqa: E402
-from airflow_provider_campaigns.rules.send_gate import RULES  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
 Cell = str | Sequence[nodes.Node]
@@ -54,8 +54,27 @@ class SendingCodes(SphinxDirective):
     """Render the rules of the send gate as a table, from the code, so that the page stays up to date."""
 
     def run(self) -> list[nodes.Node]:
-        rows = [([_code(code.value)], rule.disposition.value, rule.advice) for code, rule in RULES.items()]
-        return [_table(("Code", "Disposition", "Meaning and advice"), (34, 12, 54), rows)]
+        rows = [
+            ([_code(code.value)], *(rule.dispositions[intent].value for intent in Intent), rule.advice)
+            for code, rule in RULES.items()
+        ]
+        heads = ("Code", *(intent.value for intent in Intent), "Meaning and advice")
+        return [_table(heads, (30, 9, 9, 9, 9, 34), rows)]
+
+
+class SendingFreshness(SphinxDirective):
+    """Render how fresh a code has to be for each intent as a table, from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            (
+                [_code(intent.value)],
+                f"{freshness.max_age.total_seconds() / 60:.0f} minutes",
+                "confirmed by the campaign" if freshness.campaign_confirms else "does not open",
+            )
+            for intent, freshness in FRESHNESS.items()
+        ]
+        return [_table(("Intent", "Maximum age", "Older, or without a time"), (20, 30, 50), rows)]
 
 
 class LeadColumns(SphinxDirective):
@@ -147,6 +166,7 @@ def _drop_docstring_of_type(_app: Sphinx, what: str, *described: Any) -> None:
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _drop_docstring_of_type)
     app.add_directive("sending-codes", SendingCodes)
+    app.add_directive("sending-freshness", SendingFreshness)
     app.add_directive("lead-columns", LeadColumns)
     app.add_directive("merge-tag-dialects", MergeTagDialects)
     app.add_directive("api-errors", ApiErrors)

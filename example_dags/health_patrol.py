@@ -17,19 +17,6 @@ from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
 
-# Codes that resolve without a person are not reported.
-RESOLVE_THEMSELVES = (
-    "follow_up_delay_not_met",
-    "out_of_schedule",
-    "daily_limit_met",
-    "account_daily_limit_met",
-    "new_lead_limit_met",
-    "domain_limit_reached",
-    "waiting_for_esp_match",
-    "waiting_for_leads",
-    "campaign_running_subsequences",
-)
-
 
 @dag(
     schedule="@hourly",
@@ -45,9 +32,12 @@ def health_patrol():
         return [each["id"] for each in campaigns if each["status"] != LifecycleStatus.COMPLETED]
 
     campaign_ids = list_campaigns()
+    # This intent accepts all codes that resolve without a person, and old data if the campaign confirms it: a
+    # campaign outside of its sending hours may have data of the day before.
     check = InstantlySendGateOperator.partial(
         task_id="check",
-        policy=dict.fromkeys(RESOLVE_THEMSELVES, "open"),
+        intent="add_leads",
+        policy={"campaign_running_subsequences": "open"},
         max_active_tis_per_dagrun=10,
     ).expand(campaign_id=campaign_ids)
 

@@ -1,7 +1,8 @@
-"""Refill a campaign every night: add the leads of a file, batch by batch, while the send gate is open.
+"""Refill a campaign every night: add the leads of a file, batch by batch, and start a campaign that ran dry.
 
 The file may contain any number of leads. After an interruption (the worker dies, the gate closes between two
-batches), a retry or a clear continues at the batch that the task had reached.
+batches), a retry or a clear continues at the batch that the task had reached. A campaign that had no leads
+left is completed; it is activated again. One that a person paused, or that Instantly stopped, gets no leads.
 
 Needs the connection ``instantly_default``. To try it without an account, start
 ``python -m airflow_provider_campaigns.sandbox`` and set the connection that it prints.
@@ -15,12 +16,10 @@ import pendulum
 from airflow.providers.common.compat.sdk import Param, dag
 
 from airflow_provider_campaigns.operators.instantly import (
+    InstantlyActivateCampaignOperator,
     InstantlyAddLeadsOperator,
     InstantlySendGateOperator,
 )
-
-# A campaign without leads is the one to refill.
-POLICY = {"waiting_for_leads": "open"}
 
 
 @dag(
@@ -48,7 +47,7 @@ def nightly_list_refill():
     send_gate = InstantlySendGateOperator(
         task_id="send_gate",
         campaign_id="{{ params.campaign_id }}",
-        policy=POLICY,
+        intent="add_leads",
         wait_timeout=timedelta(hours=4),
         deferrable=True,
     )
@@ -58,12 +57,19 @@ def nightly_list_refill():
         leads_path="{{ params.leads_path }}",
         options={"skip_if_in_workspace": True},
         check_gate=True,
-        policy=POLICY,
         retries=5,
         retry_delay=timedelta(minutes=15),
     )
 
-    send_gate >> add_leads
+    # An active campaign stays as it is.
+    activate = InstantlyActivateCampaignOperator(
+        task_id="activate",
+        campaign_id="{{ params.campaign_id }}",
+        restart_completed=True,
+        retries=2,
+    )
+
+    send_gate >> add_leads >> activate
 
 
 nightly_list_refill()

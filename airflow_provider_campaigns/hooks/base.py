@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -117,7 +118,10 @@ class ServiceHook(BaseHook):
             with closing(BlockingClient(account)) as client:
                 return True, describe(client.send(call, NO_RETRY))
         except (ApiError, ValueError) as error:
-            return False, str(error)
+            message = str(error)
+            if _is_throw_away(self._conn_id):
+                message = message.replace(f"onnection {self._conn_id!r}", "onnection under test")
+            return False, message
 
     async def aaccount(self) -> Account:
         """Return the account of the connection, from an event loop; see :attr:`account`."""
@@ -195,6 +199,11 @@ def user_agent() -> str:
         f"airflow-provider-campaigns/{__version__} "
         f"apache-airflow/{airflow_version} Python/{platform.python_version()}"
     )
+
+
+def _is_throw_away(conn_id: str) -> bool:
+    """Return whether Airflow made this id, of random characters, for a connection test through its API."""
+    return bool(re.fullmatch(r"[A-Za-z0-9]{8}", conn_id)) and f"AIRFLOW_CONN_{conn_id.upper()}" in os.environ
 
 
 def _address(connection: Connection) -> str | None:

@@ -15,12 +15,14 @@ class BadRows:
 
     :param name: the file, or the argument that holds the list.
     :param on_row: gets each one as a sentence with its place and the reason, never its data.
+    :param advice: what to do about some of them, as a sentence.
     :param count: how many there are.
     :param first: the first ten of these sentences.
     """
 
     name: str
     on_row: Callable[[str], None] | None = None
+    advice: str = ""
     count: int = 0
     first: list[str] = field(default_factory=list)
 
@@ -33,6 +35,9 @@ class BadRows:
             self.on_row(sentence)
 
     def __str__(self) -> str:
+        return f"{self._summary()} {self.advice}".rstrip()
+
+    def _summary(self) -> str:
         if self.count == 1:
             (only,) = self.first
             # The place of a lead of a list contains the argument's name.

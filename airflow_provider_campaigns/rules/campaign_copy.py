@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.html import EMPTY_BODY, Loss, losses, same_meaning
 
 _MAX_NAMED = 5
@@ -198,7 +199,7 @@ def _index(value: Any, name: str, also: str) -> int:
     if isinstance(value, str) and value.strip().isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} must be an integer, counted from 0, {also}; got {value!r}.")
+        raise ValueError(f"{name} must be an integer, counted from 0, {also}; got {shown(value)}.")
     return value
 
 

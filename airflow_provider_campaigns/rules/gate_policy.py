@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.gate_rules import (
     FRESHNESS,
     RULES,
@@ -53,7 +54,7 @@ class Policy:
         :raises ValueError: the intent, a code or a disposition is unknown, or the age is negative.
         """
         if overrides is not None and not isinstance(overrides, Mapping):
-            raise ValueError(f"policy must be a mapping of codes to dispositions, got {overrides!r}.")
+            raise ValueError(f"policy must be a mapping of codes to dispositions, got {shown(overrides)}.")
         if max_status_age is not None and max_status_age < timedelta(0):
             raise ValueError(f"max_status_age must not be negative, got {max_status_age}.")
         chosen_intent = _intent(intent)
@@ -91,7 +92,7 @@ def _intent(intent: str) -> Intent:
         return Intent(intent)
     except ValueError:
         known = ", ".join(each.value for each in Intent)
-        raise ValueError(f"intent must be one of {known}, got {intent!r}.") from None
+        raise ValueError(f"intent must be one of {known}, got {shown(intent)}.") from None
 
 
 def _code(code: str) -> SendingCode:
@@ -99,11 +100,11 @@ def _code(code: str) -> SendingCode:
         return SendingCode(code)
     except ValueError:
         known = ", ".join(known.value for known in SendingCode)
-        raise ValueError(f"policy: unknown sending code {code!r}. The codes are: {known}.") from None
+        raise ValueError(f"policy: unknown sending code {shown(code)}. The codes are: {known}.") from None
 
 
 def _choice(code: str, wanted: str) -> str:
     value = getattr(wanted, "value", wanted)
     if not isinstance(value, str) or value not in POLICY_CHOICES:
-        raise ValueError(f"policy: {code!r} must be one of {', '.join(POLICY_CHOICES)}, got {wanted!r}.")
+        raise ValueError(f"policy: {code!r} must be one of {', '.join(POLICY_CHOICES)}, got {shown(wanted)}.")
     return value

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LEAD_FIELDS
+from airflow_provider_campaigns.api.values import shown
 
 # The headers that become a field, the best first: those of Apollo, HubSpot, Salesforce, Clay, Google
 # Contacts, LinkedIn and the programs that export from its Sales Navigator. Case, spaces and punctuation do
@@ -73,15 +74,18 @@ class ColumnPlan:
     :param header: the names in the file.
     :param fields: for each column the field of a lead, or None.
     :param variables: for each column the custom variable, or None; a column with neither is left out.
+    :param ignores_nameless: whether columns without a name are left out even if they have cells.
     """
 
     header: tuple[str, ...]
     fields: tuple[str | None, ...]
     variables: tuple[str | None, ...]
+    ignores_nameless: bool = False
 
     def __str__(self) -> str:
         unused = zip(self.header, self.fields, self.variables, strict=True)
         left_out = [name for name, field, variable in unused if name and not field and not variable]
+        left_out += ["columns without a name"] * self.ignores_nameless
         parts = (
             ("; custom: ", [name for name in self.variables if name]),
             ("; left out: ", left_out),
@@ -129,9 +133,12 @@ def check_columns(columns: Any, name: str = "columns") -> None:
     for header, target in columns.items():
         if not isinstance(header, str):
             raise ValueError(f"{name} must have strings as keys, got {header!r}.")
+        if target is not None and not header.strip():
+            raise ValueError(f"{name}[{header!r}]: a column without a name can only be left out (None).")
         if target is not None and (not isinstance(target, str) or not target.strip()):
             raise ValueError(
-                f"{name}[{header!r}] must be a field of a lead, a custom variable or None, got {target!r}."
+                f"{name}[{header!r}] must be a field of a lead, a custom variable or None, got "
+                f"{shown(target)}."
             )
         field = _SQUEEZED_FIELDS.get(_squeezed(target or ""))
         if field is not None and field != target:
@@ -145,8 +152,8 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
 
     :param header: the names in the first line.
     :param columns: what a column becomes, by its name: a field of a lead, a custom variable, or None to leave
-        it out. Of the other columns, those with a well-known header become a field, the rest custom
-        variables. An empty mapping turns the well-known headers off.
+        it out; ``""`` is the name of columns without a name. Of the other columns, those with a well-known
+        header become a field, the rest custom variables. An empty mapping turns the well-known headers off.
     :param place: where the header is, named in errors.
     :raises ValueError: the header or the mapping is not valid, or no column is the e-mail address.
     """
@@ -177,6 +184,7 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
         tuple(names),
         tuple(fields.get(name) for name in names),
         tuple(variables.get(name) for name in names),
+        ignores_nameless="" in chosen,
     )
     _check_fields(plan, place, mapping_off=columns == {})
     return plan

@@ -62,7 +62,7 @@ class CsvRows:
         :raises ValueError: the quotes of a row are broken, and it is not known where the row ends.
         """
         reader, width, email = self._reader, len(self.plan.header), self.plan.email
-        is_address, problem = ONE_ADDRESS.fullmatch, _problem_in(self.plan)
+        is_address, problem = ONE_ADDRESS.fullmatch, _problem_in(self.plan, bad_rows)
         while True:
             begin = reader.line_num
             try:
@@ -105,15 +105,16 @@ class CsvRows:
         return f"{self._name}, line {self._line}"
 
 
-def _problem_in(plan: ColumnPlan) -> Callable[[list[str]], str | None] | None:
+def _problem_in(plan: ColumnPlan, bad_rows: BadRows) -> Callable[[list[str]], str | None] | None:
     """Return a check of the cells that not every file has; None where this file has none of them."""
-    nameless = [at for at, name in enumerate(plan.header) if not name]
+    nameless = [at for at, name in enumerate(plan.header) if not name and not plan.ignores_nameless]
     status = plan.fields.index("lt_interest_status") if "lt_interest_status" in plan.fields else None
     if not nameless and status is None:
         return None
 
     def problem(row: list[str]) -> str | None:
         if any(row[at].strip() for at in nameless):
+            bad_rows.advice = "columns={'': None} leaves such columns out."
             return "a cell in a column without a name"
         if (
             status is not None

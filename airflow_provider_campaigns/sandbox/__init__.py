@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_campaigns.sandbox.app import create_app
+    from airflow_provider_campaigns.sandbox.options import Options
     from airflow_provider_campaigns.sandbox.seed import (
         DRAFT_CAMPAIGN_ID,
         HEALTHY_CAMPAIGN_ID,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         UNHEALTHY_CAMPAIGN_ID,
     )
     from airflow_provider_campaigns.sandbox.server import RunningSandbox, running
-    from airflow_provider_campaigns.sandbox.state import Options, SandboxState
+    from airflow_provider_campaigns.sandbox.state import SandboxState
 
 __all__ = [
     "DRAFT_CAMPAIGN_ID",
@@ -41,7 +42,7 @@ _MODULES = {
     "create_app": "app",
     "RunningSandbox": "server",
     "running": "server",
-    "Options": "state",
+    "Options": "options",
     "SandboxState": "state",
 }
 

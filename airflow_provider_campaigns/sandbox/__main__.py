@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_campaigns.sandbox.habits import HABITS, check_habits
+from airflow_provider_campaigns.sandbox.options import Options
 from airflow_provider_campaigns.sandbox.server import check_loopback, serve
-from airflow_provider_campaigns.sandbox.state import Options, SandboxState
+from airflow_provider_campaigns.sandbox.state import SandboxState
 
 _CONNECTIONS = ("campaign_cleaner", "instantly")
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         instantly_scopes=tuple(filter(None, options.instantly_scopes.split(","))),
         unaccounted_leads=tuple(filter(None, options.unaccounted_leads.split(","))),
         habits=tuple(options.habits),
+        loop_seconds=options.loop_seconds,
     )
     try:
         asyncio.run(_serve_until_signal(SandboxState(settings), host, options.port))
@@ -79,6 +81,13 @@ def _habits(names: str) -> tuple[str, ...]:
     return found
 
 
+def _loop_seconds(value: str) -> float:
+    try:
+        return Options(loop_seconds=float(value)).loop_seconds
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Options()
     parser = argparse.ArgumentParser(
@@ -115,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         help="addresses that Instantly accepts, but neither adds nor counts")  # fmt: skip
     add("--habits", type=_habits, default=(), metavar="NAMES",
         help=f"reported habits of the services that are on: {', '.join(HABITS)}")  # fmt: skip
+    add("--loop-seconds", type=_loop_seconds, default=defaults.loop_seconds, metavar="SECONDS",
+        help="time between two checks of a campaign by Instantly, for the habits that need it")  # fmt: skip
     return parser
 
 

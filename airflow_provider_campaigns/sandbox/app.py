@@ -21,6 +21,7 @@ from airflow_provider_campaigns.sandbox import control
 from airflow_provider_campaigns.sandbox.campaign_cleaner import routes as campaign_cleaner
 from airflow_provider_campaigns.sandbox.exchange import (
     JSON_TYPE,
+    LoggedRequest,
     RefusedError,
     Reply,
     Request,
@@ -32,7 +33,7 @@ from airflow_provider_campaigns.sandbox.habits import edge_error, edge_reply
 from airflow_provider_campaigns.sandbox.instantly import routes as instantly
 from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal as instantly_default_refusal
 from airflow_provider_campaigns.sandbox.instantly.errors import refusal as instantly_refusal
-from airflow_provider_campaigns.sandbox.state import Fault, LoggedRequest, SandboxState
+from airflow_provider_campaigns.sandbox.state import Fault, SandboxState
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -83,6 +84,7 @@ def _handler(api: _Api, route: Route) -> Handler:
         parsed = Request(
             request.match_info, query, await _body(api, request), entry.log_fields if entry else {}
         )
+        state.run_loops()
         if api.check_route is not None:
             api.check_route(state, route, parsed)
         return _to_response(route.handler(state, parsed))

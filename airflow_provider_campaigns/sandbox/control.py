@@ -20,6 +20,7 @@ from airflow_provider_campaigns.sandbox.exchange import (
 )
 from airflow_provider_campaigns.sandbox.habits import HABITS, check_habits
 from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
+from airflow_provider_campaigns.sandbox.options import MAX_SECONDS, MIN_LOOP_SECONDS
 from airflow_provider_campaigns.sandbox.seed import timestamp
 from airflow_provider_campaigns.sandbox.shape import first_problem, has_type
 from airflow_provider_campaigns.sandbox.state import Fault, SandboxState
@@ -40,7 +41,6 @@ _FAULT = {
 _EFFECTS = {"delay", "status", "body", "drop"}
 _DROPS = ("before", "headers", "body")
 _STATUSES = range(200, 600)
-_MAX_SECONDS = 1e9
 _SCRIPTED = {
     "status": "string|null",
     "last_updated_age": "number",
@@ -73,6 +73,7 @@ def _state(state: SandboxState, request: Request) -> Reply:
                 "scopes": list(state.scopes),
                 "blocklist": sorted(state.blocklist),
                 "unaccounted_leads": sorted(state.unaccounted_leads),
+                "loop_seconds": state.loops.seconds,
                 "counts": {"leads": len(state.leads), "background_jobs": len(state.jobs)},
                 "campaigns": [_with_status(state, campaign) for campaign in list(state.campaigns.values())],
                 "subsequences": [_with_status(state, each) for each in list(state.subsequences.values())],
@@ -154,10 +155,14 @@ def _set_submitted(state: SandboxState, request: Request) -> Reply:
 
 def _set_workspace(state: SandboxState, request: Request) -> Reply:
     lists = ("scopes", "blocklist", "unaccounted_leads")
-    _refuse_if(first_problem(request.body, dict.fromkeys(lists, "array")))
-    for name, items in request.body.items():
-        if not all(isinstance(item, str) for item in items):
+    _refuse_if(first_problem(request.body, {**dict.fromkeys(lists, "array"), "loop_seconds": "number"}))
+    for name in lists:
+        if not all(isinstance(item, str) for item in request.body.get(name, ())):
             raise refusal(f"body/{name} must hold strings")
+    if "loop_seconds" in request.body:
+        seconds = request.body["loop_seconds"]
+        _refuse_if(_seconds_problem(seconds, "body/loop_seconds", least=MIN_LOOP_SECONDS))
+        state.set_loop_seconds(seconds)
     state.scopes = tuple(request.body.get("scopes", state.scopes))
     state.blocklist = {item.lower() for item in request.body.get("blocklist", state.blocklist)}
     unaccounted = request.body.get("unaccounted_leads", state.unaccounted_leads)
@@ -165,9 +170,19 @@ def _set_workspace(state: SandboxState, request: Request) -> Reply:
     return _state(state, request)
 
 
-def _set_lifecycle(state: SandboxState, request: Request) -> Reply:
+def _set_campaign(state: SandboxState, request: Request) -> Reply:
     subject = _subject(state, request)
-    _refuse_if(first_problem(request.body, {"status": "string|integer"}, required=["status"]))
+    fields = {"status": "string|integer"}
+    if request.params["collection"] == "campaigns":
+        fields["leads"] = "string"
+    _refuse_if(first_problem(request.body, fields))
+    if len(request.body) != 1:
+        raise refusal(f"body must have exactly one of {', '.join(fields)}")
+    if "leads" in request.body:
+        if request.body["leads"] != "mailed":
+            raise refusal("body/leads must be mailed")
+        state.mark_leads_mailed(subject["id"])
+        return json_reply(_with_status(state, subject))
     status = _LIFECYCLE.get(request.body["status"], request.body["status"])
     if status not in _LIFECYCLE.values():
         named = ", ".join(f"{name} ({number})" for name, number in _LIFECYCLE.items())
@@ -217,7 +232,7 @@ ROUTES = (
     Route("POST", "/_sandbox/instantly", _set_workspace),
     Route("POST", _JOBS, _script_jobs),
     Route("POST", f"{_JOBS}/{{id}}", _set_job),
-    Route("POST", _SUBJECT, _set_lifecycle),
+    Route("POST", _SUBJECT, _set_campaign),
     Route("POST", f"{_SUBJECT}/sending-status", _script),
 )
 
@@ -249,7 +264,7 @@ def _scripted_problem(entry: Any, where: str) -> str | None:
     if has_type(entry, "string|null"):
         return None
     return first_problem(entry, _SCRIPTED, where=where) or _seconds_problem(
-        entry.get("last_updated_age", 0), f"{where}/last_updated_age", least=-_MAX_SECONDS
+        entry.get("last_updated_age", 0), f"{where}/last_updated_age", least=-MAX_SECONDS
     )
 
 
@@ -258,9 +273,9 @@ def _job_status_problem(status: Any, where: str) -> str | None:
 
 
 def _seconds_problem(seconds: float, where: str, *, least: float = 0) -> str | None:
-    if least <= seconds <= _MAX_SECONDS:
+    if least <= seconds <= MAX_SECONDS:
         return None
-    return f"{where} must be {least:g} to {_MAX_SECONDS:g} seconds"
+    return f"{where} must be {least:g} to {MAX_SECONDS:g} seconds"
 
 
 def _fault(given: Any, where: str) -> Fault:

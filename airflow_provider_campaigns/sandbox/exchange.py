@@ -1,4 +1,4 @@
-"""Requests, replies and routes of the services.
+"""Requests, replies and routes of the services, and the entries of the request log.
 
 Each service is a set of plain functions from a :class:`Request` to a :class:`Reply`, without sockets and
 without an HTTP library; only ``app.py`` uses aiohttp.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,27 @@ class Reply:
     status: int = 200
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class LoggedRequest:
+    """An entry of the request log; without headers, because these contain the key."""
+
+    time: str
+    service: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body_size: int
+    status: int | None = None
+    fault: str | None = None
+    log_fields: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a flat JSON object."""
+        fields = asdict(self)
+        del fields["log_fields"]
+        return {**fields, **self.log_fields}
 
 
 class RefusedError(Exception):

@@ -24,6 +24,7 @@ HEALTHY_SENDERS = ("ada@sender.test", "grace@sender.test")
 FAILING_SENDERS = ("lost@sender.test", "refused@sender.test")
 BLOCKED_DOMAIN = "blocked.test"
 
+ACTIVE_LEAD, COMPLETED_LEAD = 1, 3
 _SENDING_ERROR = -3
 _ALL_DAYS = {str(day): True for day in range(7)}
 ALWAYS: dict[str, Any] = {

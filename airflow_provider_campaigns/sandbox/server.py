@@ -12,7 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from airflow_provider_campaigns.sandbox.app import create_app, is_loopback
-from airflow_provider_campaigns.sandbox.state import Clock, Options, SandboxState, utc_now
+from airflow_provider_campaigns.sandbox.options import Options
+from airflow_provider_campaigns.sandbox.state import Clock, SandboxState, utc_now
 
 _SECONDS_TO_FINISH = 0.2
 
@@ -99,6 +100,6 @@ def running(
             requests.get(f"{sandbox.url}/v1/get_credits", headers={"X-CC-API-Key": "any"})
 
     :param clock: returns the current time; a test with its own clock need not wait.
-    :param options: the fields of :class:`~airflow_provider_campaigns.sandbox.state.Options`.
+    :param options: the fields of :class:`~airflow_provider_campaigns.sandbox.options.Options`.
     """
     return RunningSandbox(SandboxState(Options(**options), clock), host, port)

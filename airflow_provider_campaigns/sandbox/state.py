@@ -12,7 +12,7 @@ import secrets
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
 from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.habits import check_habits
+from airflow_provider_campaigns.sandbox.exchange import LoggedRequest
+from airflow_provider_campaigns.sandbox.instantly.loops import Loops, run_loops
+from airflow_provider_campaigns.sandbox.options import Options
 
 Clock = Callable[[], datetime]
 Scripted = str | None | dict[str, Any]
@@ -35,37 +37,6 @@ _SECRET_PARAMETER = re.compile("key|token|secret|auth|password", re.IGNORECASE)
 def utc_now() -> datetime:
     """Return the current time; the default clock."""
     return datetime.now(timezone.utc)
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a sandbox.
-
-    :param processing_seconds: how long a campaign is processing.
-    :param credits: how many campaigns can be submitted.
-    :param campaign_cleaner_key: the only accepted key; None accepts any key that is not empty.
-    :param campaign_cleaner_key_status: HTTP status for a wrong key, which the vendor does not document.
-    :param instantly_key: as for Campaign Cleaner.
-    :param instantly_scopes: the scopes of Instantly's keys.
-    :param unaccounted_leads: a habit of Instantly: addresses that it accepts, but neither adds nor counts.
-    :param habits: the names of the habits that are on.
-    """
-
-    processing_seconds: float = 3.0
-    credits: int = 100
-    campaign_cleaner_key: str | None = field(default=None, repr=False)
-    campaign_cleaner_key_status: int = 401
-    instantly_key: str | None = field(default=None, repr=False)
-    instantly_scopes: tuple[str, ...] = ("all:all",)
-    unaccounted_leads: tuple[str, ...] = ()
-    habits: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse unknown habits.
-
-        :raises ValueError: names the habit.
-        """
-        check_habits(self.habits)
 
 
 @dataclass
@@ -173,27 +144,6 @@ class Fault:
         return path.startswith(self.path)
 
 
-@dataclass
-class LoggedRequest:
-    """An entry of the request log; without headers, because these contain the key."""
-
-    time: str
-    service: str
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body_size: int
-    status: int | None = None
-    fault: str | None = None
-    log_fields: dict[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as a flat JSON object."""
-        fields = asdict(self)
-        del fields["log_fields"]
-        return {**fields, **self.log_fields}
-
-
 class SandboxState:
     """The data of both services, the remaining faults and the request log."""
 
@@ -223,6 +173,17 @@ class SandboxState:
         self.scripts: dict[str, list[Scripted]] = {}
         self.faults: list[Fault] = []
         self.requests: deque[LoggedRequest] = deque(maxlen=_REQUESTS_KEPT)
+        self.loops = Loops(self.options.loop_seconds, now)
+        self.run_loops()
+
+    def run_loops(self) -> None:
+        """Run the loops over Instantly's campaigns that are due; the server does it before each request."""
+        run_loops(self)
+
+    def set_loop_seconds(self, seconds: float) -> None:
+        """Set the time from one loop to the next; the next one is as long from now."""
+        self.run_loops()
+        self.loops.restart(seconds, self.clock())
 
     def submit(
         self, name: str, html: str, settings: Mapping[str, Any], custom_info: str = ""
@@ -271,6 +232,12 @@ class SandboxState:
         return [
             lead for lead in list(self.leads.values()) if target_id in (lead["campaign"], lead["list_id"])
         ]
+
+    def mark_leads_mailed(self, campaign_id: str) -> None:
+        """Mark all leads of a campaign as mailed to the end: the campaign has no lead left."""
+        self.run_loops()
+        for lead in self.leads_in(campaign_id):
+            lead["status"] = seed.COMPLETED_LEAD
 
     def play_sending_status(self, target_id: str, sequence: Iterable[Scripted]) -> None:
         """Play a list of sending statuses for a campaign or subsequence; an empty list ends it.

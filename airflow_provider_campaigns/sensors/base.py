@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -36,6 +36,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
 )
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.triggers.base import WaitTrigger
@@ -44,10 +45,18 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-_WAITS_FOR = "waits_for"
+_WAITS_FOR, _FAILURES = "waits_for", "failures"
 
 
-class WaitSensor(BaseSensorOperator):
+class _PollFailedError(Exception):
+    """A poll failed, and the next one follows in another process."""
+
+    def __init__(self, seconds: float, failures: int) -> None:
+        super().__init__(seconds, failures)
+        self.seconds, self.failures = seconds, failures
+
+
+class WaitSensor(RenderedTask, BaseSensorOperator):
     """Waits for a status.
 
     :param deferrable: wait in the triggerer, without a worker.
@@ -73,6 +82,7 @@ class WaitSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.max_failures = max_failures
         self._deadline = math.inf
+        self._pause_after_failure: float | None = None
 
     @property
     @abstractmethod
@@ -159,9 +169,23 @@ class WaitSensor(BaseSensorOperator):
                 raise
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once, surviving single failures."""
-        wait = self._wait
-        result = wait.poll()
+        """Poll once, surviving single failures; mode ``reschedule`` does so without keeping the worker.
+
+        That takes a task state store, which keeps the count of failures.
+        """
+        wait, state = self._wait, TaskState(context)
+        if self.reschedule and state.is_stored:
+            failures = state.get(_FAILURES) or 0
+            try:
+                result = wait.poll(_raise_poll_failed, failures)
+            except _PollFailedError as failed:
+                state.set(_FAILURES, failed.failures)
+                self._pause_after_failure = failed.seconds
+                return PokeReturnValue(is_done=False)
+            if failures:
+                state.delete(_FAILURES)
+        else:
+            result = wait.poll()
         self.log.info("%s is %s.", self.subject, result.status)
         if result.is_final:
             wait.rule.check(result.status)
@@ -177,6 +201,8 @@ class WaitSensor(BaseSensorOperator):
         poke_count: int,
     ) -> float:
         """Return the pause of the polling rules; Airflow calls this in both of its modes."""
+        if self._pause_after_failure is not None:
+            return self._pause_after_failure
         pause = self._wait.polling.after_response(time.time(), jitter=random.random())
         return MIN_SLEEP if pause is None else pause
 
@@ -210,6 +236,7 @@ class WaitSensor(BaseSensorOperator):
         state = TaskState(context)
         if first_try_started_at(self, context) is None:
             state.set(_WAITS_FOR, rendered_fields(self))
+            state.delete(_FAILURES)
         else:
             restore(self, state.get(_WAITS_FOR))
 
@@ -217,3 +244,7 @@ class WaitSensor(BaseSensorOperator):
         """Return when the wait began; in mode ``reschedule`` that was in another process."""
         first = first_try_started_at(self, context) if self.reschedule else None
         return time.time() if first is None else first.timestamp()
+
+
+def _raise_poll_failed(seconds: float, failures: int) -> NoReturn:
+    raise _PollFailedError(seconds, failures)

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api import values
+from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
+    NestedFields,
+    has_missing_part,
     is_nothing,
     is_templated,
-    rendered_to_nothing,
-    with_literals,
+    rendered_value,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ Check = Callable[[Any, str], Any]
 
 shown = values.shown
 
+_BYTE_ORDER_MARK = "\ufeff"
 _MAX_SECONDS = 10 * 366 * 24 * 3600.0
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _MISSING_PART = re.compile(r"(^|/)None(\.\w+)*(/|$)")
@@ -44,9 +47,9 @@ def check_at_parse(task: BaseOperator) -> None:
     """
     arguments: Mapping[str, Check] = task.arguments  # type: ignore[attr-defined]
     known_names: Mapping[str, Collection[str]] = getattr(task, "known_names", {})
-    passed, templates = {}, {}
+    templates = {}
     for name, check in arguments.items():
-        value = passed[name] = _plain(getattr(task, name))
+        value = _plain(getattr(task, name))
         if not is_templated(value, task):
             value = (strict_flag if check is flag else check)(value, name)
         elif name not in task.template_fields:
@@ -56,7 +59,7 @@ def check_at_parse(task: BaseOperator) -> None:
             if isinstance(value, Mapping) and name in known_names:
                 _check_known(value, known_names[name], name)
         setattr(task, name, value)
-    task._passed, task._templates = passed, templates
+    task._templates = templates
 
 
 def check_rendered(task: BaseOperator) -> None:
@@ -65,19 +68,18 @@ def check_rendered(task: BaseOperator) -> None:
     :raises ValueError: a value is not valid, or rendered to nothing.
     """
     arguments: Mapping[str, Check] = task.arguments  # type: ignore[attr-defined]
+    nested_fields: Mapping[str, NestedFields] = getattr(task, "nested_fields", {})
+    templates: Mapping[str, Any] = task._templates  # type: ignore[attr-defined]
     for name in task.template_fields:
         if name not in arguments:
             continue
         value = getattr(task, name)
-        template = task._templates.get(name)  # type: ignore[attr-defined]
-        if place := rendered_to_nothing(template, value, task, name):
-            raise ValueError(
-                f"{place} was set, but it rendered to nothing ({shown(value)}). If it comes from another "
-                f"task, did that task push it?"
-            )
-        value = with_literals(task._passed[name], value, task)  # type: ignore[attr-defined]
-        if isinstance(template, str) and value is not None and not isinstance(value, str):
-            value = _native(value, arguments[name], name)
+        if name in templates:
+            value = rendered_value(templates[name], value, task, name, nested_fields.get(name))
+            if isinstance(templates[name], str):
+                value = _as_text(value, arguments[name], name)
+            if name.endswith("_path") and has_missing_part(templates[name], value):
+                raise _missing_part(value, name)
         setattr(task, name, arguments[name](value, name))
 
 
@@ -109,19 +111,18 @@ def _check_known(value: Mapping[str, Any], known: Collection[str], name: str) ->
             raise ValueError(f"{name}: unknown name {shown(each)}.{values.near(each, known)}")
 
 
-def _native(value: Any, check: Check, name: str) -> Any:
-    """Return what a template rendered to in a Dag with native objects, as its text for a text argument."""
-    text = _as_text(value)
+def _as_text(value: Any, check: Check, name: str) -> Any:
+    """Return a date, number or flag of a Dag with native objects as text, if the argument holds text.
+
+    The check of an id refuses a float: it may be another id that was read as a number.
+    """
+    if isinstance(value, (float, Collection)):
+        return value
     try:
-        checked = check(text, name)
+        checked = check(str(value), name)
     except ValueError:
         return value
-    return text if isinstance(checked, str) else value
-
-
-def _as_text(value: Any) -> str:
-    is_structure = isinstance(value, (dict, list, tuple))
-    return json.dumps(value, ensure_ascii=False, default=str) if is_structure else str(value)
+    return str(value) if isinstance(checked, str) else value
 
 
 def optional(check: Check) -> Check:
@@ -138,6 +139,20 @@ def text(value: Any, name: str) -> str:
     string = any_text(value, name)
     if is_nothing(string):
         raise ValueError(f"{name} must not be empty, got {shown(value)}.")
+    return string
+
+
+def html_text(value: Any, name: str) -> str:
+    """Return HTML without a byte order mark.
+
+    :raises ValueError: it is empty, or a string without any HTML tag, such as a file name.
+    """
+    string = text(value, name).removeprefix(_BYTE_ORDER_MARK)
+    if not looks_like_html(string):
+        raise ValueError(
+            f"{name} contains no HTML tag, got {shown(string)}. The path of a file belongs into html_path, "
+            f"or read the file in a task."
+        )
     return string
 
 
@@ -213,12 +228,16 @@ def path(value: Any, name: str) -> str:
         raise ValueError(f"{name} must be a path, got {type(value).__name__}.")
     string = text(string, name)
     if _MISSING_PART.search(string):
-        raise ValueError(
-            f"{name} contains 'None', to which a missing value renders; got {shown(string)}. If a part "
-            f"comes from another task, did that task push it?"
-        )
+        raise _missing_part(string, name)
     scheme, separator, rest = string.rpartition("file://")
     return f"{scheme}{separator}{Path(rest).expanduser()}" if rest.startswith("~") else string
+
+
+def _missing_part(path: str, name: str) -> ValueError:
+    return ValueError(
+        f"{name} contains 'None', to which a missing value renders; got {shown(path)}. If a part comes from "
+        f"another task, did that task push it?"
+    )
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from airflow_provider_campaigns.airflow_compat import (
 )
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.tasks.arguments import rendered_fields
+from airflow_provider_campaigns.waits.worker import Pause
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -29,9 +30,7 @@ DEFERRAL_GRACE = 60.0
 MIN_DEFERRAL_SECONDS = 1.0
 
 
-def deferring_pause(
-    task: BaseOperator, trigger: Callable[..., BaseTrigger], polling: Polling
-) -> Callable[[float], None]:
+def deferring_pause(task: BaseOperator, trigger: Callable[..., BaseTrigger], polling: Polling) -> Pause:
     """Return a pause for a loop on a worker: instead of sleeping, it moves the wait to the triggerer.
 
     ``execute_complete`` of the task gets the event, and the rendered arguments to
@@ -42,7 +41,7 @@ def deferring_pause(
     :param polling: the rules of the wait.
     """
 
-    def pause(seconds: float) -> None:
+    def pause(seconds: float, failures: int = 0) -> None:
         now = time.time()
         left = polling.deadline - now
         if left < MIN_DEFERRAL_SECONDS:
@@ -54,6 +53,7 @@ def deferring_pause(
                 deadline=polling.deadline,
                 max_failures=polling.max_failures,
                 first_poll_at=now + max(seconds, MIN_DEFERRAL_SECONDS),
+                failures=failures,
             ),
             method_name="execute_complete",
             kwargs={"rendered": rendered_fields(task)},

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_campaigns.airflow_compat import (
     AirflowSensorTimeout,
     call_no_success_callback,
+    is_from_mapping,
     is_mapped,
     skip_tasks,
 )
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 ON_CLOSED_CHOICES = ("fail", "skip")
 INTENTS = tuple(intent.value for intent in Intent)
 POLICY_CODES = frozenset(code.value for code in SendingCode)
-# Trigger rules that start a task before all of its upstream tasks have ended.
-_EAGER_RULES = frozenset({"always", "dummy", "one_done", "one_failed", "one_success"})
+# Trigger rules that start a task at once, and those that start it after one of its upstream tasks.
+_ALWAYS_RULES = frozenset({"always", "dummy"})
+_ONE_RULES = frozenset({"one_done", "one_failed", "one_success"})
 
 
 class SendGateClosedError(AirflowFailException):
@@ -99,12 +101,24 @@ def refuse_eager_downstream(gate: Any) -> None:
 
     :raises ValueError: names the tasks and their trigger rules.
     """
-    eager = sorted(f"{task.task_id} ({_rule_of(task)})" for task in _downstream(gate) if _is_eager(task))
-    if eager:
+    gate_is_mapped = is_mapped(gate) or is_from_mapping(gate)
+    gated = _downstream(gate)
+    waiting = {gate.task_id, *(task.task_id for task in gated)}
+
+    def is_eager(task: Any) -> bool:
+        rule = _rule_of(task)
+        if rule in _ONE_RULES:
+            # A rule of a mapped task may count other instances of the gate, which may be open.
+            return gate_is_mapped or is_mapped(task) or not task.upstream_task_ids <= waiting
+        return rule in _ALWAYS_RULES
+
+    if eager := sorted(f"{task.task_id} ({_rule_of(task)})" for task in gated if is_eager(task)):
         raise ValueError(
             f"{gate.task_id}: a gate with on_closed='skip' cannot hold back {', '.join(eager)}: these "
-            f"trigger rules start a task before the gate has decided. Give these tasks a rule that waits for "
-            f"all upstream tasks, such as all_success or none_failed, or set on_closed='fail' on the gate."
+            f"trigger rules may start a task before the gate has decided. Give these tasks a rule that waits "
+            f"for all upstream tasks, such as all_success or none_failed, or set on_closed='fail' on the "
+            f"gate. Rules for one upstream task are accepted if neither gate nor task is mapped and all "
+            f"upstream tasks of the task are downstream of the gate."
         )
 
 
@@ -134,10 +148,6 @@ def skip_downstream(gate: SkipMixin, context: Context, closed_error: type[Airflo
 
 def _downstream(gate: Any) -> list[Any]:
     return [task for task in gate.get_flat_relatives(upstream=False) if not task.is_teardown]
-
-
-def _is_eager(task: Any) -> bool:
-    return _rule_of(task) in _EAGER_RULES
 
 
 def _rule_of(task: Any) -> str:

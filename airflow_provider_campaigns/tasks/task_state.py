@@ -25,6 +25,11 @@ class TaskState:
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether this Airflow has a task state store."""
+        return self._store is not None
+
     def get(self, key: str) -> Any:
         """Return the value of a key; None where there is none."""
         return self._call("get", key)

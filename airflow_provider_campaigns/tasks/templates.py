@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,21 @@ if TYPE_CHECKING:
 
 # What str() of a missing value looks like in Python, JSON and JavaScript.
 _NOTHING = {"", "none", "null", "undefined", "nan"}
+_MISSING_START = re.compile(r"(^|/)None[._-]")
+_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class NestedFields:
+    """The fields of the mappings in an argument.
+
+    :param texts: those that hold text, so that a number of a Dag with native objects becomes text.
+    :param required: those whose template must not render to nothing; None: all. Another one is left out if
+        its template renders to an empty string or None.
+    """
+
+    texts: Collection[str] = ()
+    required: Collection[str] | None = None
 
 
 def is_templated(value: Any, task: BaseOperator | None = None) -> bool:
@@ -26,28 +42,33 @@ def is_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
-def rendered_to_nothing(template: Any, value: Any, task: BaseOperator, place: str) -> str | None:
-    """Return the place of a template that rendered to nothing; None where there is none.
+def rendered_value(
+    template: Any, value: Any, task: BaseOperator, place: str, fields: NestedFields | None = None
+) -> Any:
+    """Return what the templates of an argument rendered to, with the fields inside it in their form.
 
     :param template: what the user passed.
     :param value: what it rendered to.
-    :param place: the argument.
+    :param place: the argument, named in errors.
+    :param fields: the fields inside it.
+    :raises ValueError: a template rendered to nothing; names its place.
     """
-    return _nothing_in(template, value, _delimiters(task), place)
+    return _Rendered(fields or NestedFields(), _delimiters(task)).read(template, value, place)
 
 
-def with_literals(passed: Any, value: Any, task: BaseOperator) -> Any:
-    """Return a rendered value in which the strings that are no templates are strings again.
+def has_missing_part(template: Any, path: Any) -> bool:
+    """Return whether a rendered path holds 'None' at the start of a name or in place of an expression.
 
-    Airflow makes numbers of them in a Dag with ``render_template_as_native_obj=True``.
-
-    :param passed: what the user passed.
+    :param template: what the user passed.
     """
-    if isinstance(passed, Mapping) and isinstance(value, Mapping):
-        return {key: with_literals(passed.get(key), each, task) for key, each in value.items()}
-    if isinstance(passed, (list, tuple)) and isinstance(value, (list, tuple)) and len(passed) == len(value):
-        return [with_literals(one, other, task) for one, other in zip(passed, value, strict=True)]
-    return passed if _is_native_form(passed, value) and not is_templated(passed, task) else value
+    template = template if isinstance(template, str) else ""
+    if not isinstance(path, str):
+        return False
+    if _MISSING_START.search(path) and not _MISSING_START.search(template):
+        return True
+    literals = map(re.escape, _EXPRESSION.split(template))
+    match = re.fullmatch("(.*?)".join(literals), path, re.DOTALL)
+    return match is not None and "None" in match.groups()
 
 
 def comment_start(task: BaseOperator) -> str:
@@ -55,25 +76,51 @@ def comment_start(task: BaseOperator) -> str:
     return str(_dag_delimiters(task).get("comment_start_string", "{#"))
 
 
-def _is_native_form(passed: Any, value: Any) -> bool:
-    """Return whether native rendering made a value of a string; any other value was set by the user."""
-    if not isinstance(passed, str) or isinstance(value, str):
-        return False
-    try:
-        return bool(ast.literal_eval(passed) == value)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return False
+@dataclass(frozen=True)
+class _Rendered:
+    """Reads what the templates of an argument rendered to, at any depth."""
+
+    fields: NestedFields
+    delimiters: tuple[str, ...]
+
+    def read(self, template: Any, value: Any, place: str, name: str | None = None) -> Any:
+        """Return the rendered value at a place.
+
+        :param name: the field in which it is.
+        """
+        if isinstance(template, Mapping) and isinstance(value, Mapping):
+            return {
+                key: self.read(template.get(key), each, f"{place}[{key!r}]", key)
+                for key, each in value.items()
+                if not self._is_left_out(template.get(key), each, key)
+            }
+        if _are_lists(template, value):
+            pairs = enumerate(zip(template, value, strict=True))
+            return [self.read(one, other, f"{place}[{at}]", name) for at, (one, other) in pairs]
+        if not _is_templated(template, self.delimiters):
+            return value
+        required = self.fields.required
+        if is_nothing(value) and (required is None or name is None or name in required):
+            raise ValueError(
+                f"{place} was set, but it rendered to nothing ({value!r}). If it comes from another task, "
+                f"did that task push it?"
+            )
+        is_text = name is not None and isinstance(template, str) and not self._keeps_type(value, name)
+        return str(value) if is_text else value
+
+    def _is_left_out(self, template: Any, value: Any, name: str) -> bool:
+        if self.fields.required is None or name in self.fields.required:
+            return False
+        is_empty = value is None or (isinstance(value, str) and value.strip() in {"", "None"})
+        return is_empty and _is_templated(template, self.delimiters)
+
+    def _keeps_type(self, value: Any, name: str) -> bool:
+        return isinstance(value, Collection if name in self.fields.texts else (Collection, int, float))
 
 
-def _nothing_in(template: Any, value: Any, delimiters: tuple[str, ...], place: str) -> str | None:
-    if isinstance(template, Mapping) and isinstance(value, Mapping):
-        pairs = [(f"{place}[{key!r}]", template[key], value.get(key)) for key in template]
-    elif isinstance(template, (list, tuple)) and isinstance(value, (list, tuple)):
-        pairs = [(f"{place}[{at}]", *both) for at, both in enumerate(zip(template, value, strict=False))]
-    else:
-        return place if is_nothing(value) and _is_templated(template, delimiters) else None
-    found = (_nothing_in(one, other, delimiters, name) for name, one, other in pairs)
-    return next(filter(None, found), None)
+def _are_lists(template: Any, value: Any) -> bool:
+    both_lists = isinstance(template, (list, tuple)) and isinstance(value, (list, tuple))
+    return both_lists and len(template) == len(value)
 
 
 def _is_templated(value: Any, delimiters: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.rules.statuses import StatusRule
 from airflow_provider_campaigns.waits.events import PollResult, result_of_event
-from airflow_provider_campaigns.waits.worker import poll_until, poll_with_retries
+from airflow_provider_campaigns.waits.worker import Pause, poll_until, poll_with_retries
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,24 @@ class Wait:
     advice: str
     metrics: Metrics
 
-    def poll(self) -> PollResult:
+    def poll(self, pause: Pause | None = None, failures: int = 0) -> PollResult:
         """Poll once, surviving single failures.
 
+        :param pause: what to do after a failed poll; sleeps by default.
+        :param failures: how many polls in a row have failed before.
         :raises AirflowSensorTimeout: the wait timed out before the service responded.
         """
         try:
-            return poll_with_retries(self._poll_once, self.polling, self.metrics)
+            return poll_with_retries(
+                self._poll_once, self.polling, self.metrics, pause=pause, failures=failures
+            )
         except DeadlineExceededError as error:
             self.time_out(error.status, str(error.error) if error.error else None)
 
-    def run(self, pause: Callable[[float], None] | None = None) -> str | None:
+    def run(self, pause: Pause | None = None) -> str | None:
         """Poll until the wait ends well, and return the last status.
 
-        :param pause: what to do between two polls, given the seconds; sleeps by default.
+        :param pause: what to do between two polls; sleeps by default.
         :raises AirflowSensorTimeout: the wait timed out.
         :raises CampaignsError: a poll failed finally, or the status is a bad one.
         """

@@ -37,6 +37,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         because it started the trigger itself.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     # The import path, written out: users' databases hold it, so moving the code must not change it.
@@ -49,12 +50,14 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         deadline: float | None,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.max_failures = max_failures
         self.first_poll_at = first_poll_at
+        self.failures = failures
 
     @abstractmethod
     def target(self) -> dict[str, Any]:
@@ -89,6 +92,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             "deadline": self.deadline,
             "max_failures": self.max_failures,
             "first_poll_at": self.first_poll_at,
+            "failures": self.failures,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -98,9 +102,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         except Exception as error:  # reported as an ApiError, which soft_fail does not skip
             log.exception("The wait failed in the triggerer.")
             cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
-            payload = event(
-                WaitOutcome.FAILED, target=self.target(), status=None, error=cause, deadline=self.deadline
-            )
+            payload = self._event(WaitOutcome.FAILED, status=None, error=cause)
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
@@ -114,13 +116,17 @@ class WaitTrigger(BaseTrigger, Generic[T]):
                 polling=Polling(self.poke_interval, deadline, self.max_failures),
                 judge=self.judge,
                 first_poll_at=self.first_poll_at,
+                failures=self.failures,
             )
             outcome = await poller.wait(subscription)
-        status = self.status_as_json(subscription.status)
+        return self._event(outcome, status=self.status_as_json(subscription.status), error=subscription.error)
+
+    def _event(self, outcome: WaitOutcome, *, status: Any, error: ApiError | None) -> dict[str, Any]:
         return event(
             outcome,
             target=self.target(),
             status=status,
-            error=subscription.error,
+            error=error,
             deadline=self.deadline,
+            failures=self.failures,
         )

@@ -32,6 +32,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
     :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerCampaignTrigger"
@@ -46,12 +47,14 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         deadline: float | None,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
             deadline=deadline,
             max_failures=max_failures,
             first_poll_at=first_poll_at,
+            failures=failures,
         )
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
@@ -94,6 +97,7 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
     :param deadline: when the wait ends, in seconds since the epoch.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerInboxTestTrigger"
@@ -107,12 +111,14 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         deadline: float,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
             deadline=deadline,
             max_failures=max_failures,
             first_poll_at=first_poll_at,
+            failures=failures,
         )
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id

@@ -51,6 +51,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
     :param deadline: when the wait ends, in seconds since the epoch.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     class_path = "airflow_provider_campaigns.triggers.instantly.InstantlySendGateTrigger"
@@ -68,12 +69,14 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         deadline: float,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
             deadline=deadline,
             max_failures=max_failures,
             first_poll_at=first_poll_at,
+            failures=failures,
         )
         self.campaign_id = campaign_id
         self.subsequence_id = subsequence_id
@@ -128,6 +131,7 @@ class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
     :param deadline: when the wait ends, in seconds since the epoch.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     class_path = "airflow_provider_campaigns.triggers.instantly.InstantlyActivationTrigger"
@@ -141,12 +145,14 @@ class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
         deadline: float,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
             deadline=deadline,
             max_failures=max_failures,
             first_poll_at=first_poll_at,
+            failures=failures,
         )
         self.campaign_id = campaign_id
         self.instantly_conn_id = instantly_conn_id
@@ -180,6 +186,7 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
     :param deadline: when the wait ends, in seconds since the epoch.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
+    :param failures: how many polls in a row failed on a worker before.
     """
 
     class_path = "airflow_provider_campaigns.triggers.instantly.InstantlyBackgroundJobTrigger"
@@ -193,12 +200,14 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         deadline: float,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
+        failures: int = 0,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
             deadline=deadline,
             max_failures=max_failures,
             first_poll_at=first_poll_at,
+            failures=failures,
         )
         self.job_id = job_id
         self.instantly_conn_id = instantly_conn_id

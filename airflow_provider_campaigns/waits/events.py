@@ -38,6 +38,7 @@ def event(
     status: Any,
     error: ApiError | None,
     deadline: float | None,
+    failures: int = 0,
 ) -> dict[str, Any]:
     """Return the payload of a trigger's event: small, and plain JSON.
 
@@ -46,6 +47,7 @@ def event(
     :param status: the status of the last successful poll.
     :param error: the error of the last poll, if it failed.
     :param deadline: the deadline of the wait, for a task that waits on.
+    :param failures: how many polls of that task had failed in a row before, likewise.
     """
     return {
         "target": dict(target),
@@ -53,6 +55,7 @@ def event(
         "status": status,
         "error": error.as_dict() if error else None,
         "deadline": deadline,
+        "failures": failures,
     }
 
 

@@ -14,6 +14,9 @@ from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.waits.events import PollResult
 
 T = TypeVar("T")
+# Called with the seconds until the next poll and, after a failed one, how many have failed in a row. It
+# sleeps, or raises to leave the worker.
+Pause = Callable[..., None]
 
 log = logging.getLogger(__name__)
 
@@ -23,25 +26,26 @@ def poll_until(
     polling: Polling,
     metrics: Metrics,
     *,
-    pause: Callable[[float], None] | None = None,
+    pause: Pause | None = None,
+    failures: int = 0,
 ) -> Any:
     """Poll until a result is final, and return its status.
 
     :param poll: polls once.
     :param polling: the interval, the deadline and how many failures the wait survives.
     :param metrics: counts the polls.
-    :param pause: called between two polls with the seconds until the next one. It sleeps, or raises
-        ``TaskDeferred`` to leave the worker. Retries of a failed poll always sleep here.
+    :param pause: called between two polls; sleeps by default.
+    :param failures: how many polls in a row have failed before.
     :raises ApiError: a poll failed with a final error, or too many failed in a row.
     :raises DeadlineExceededError: the wait timed out.
     """
     status = None
     while True:
         try:
-            result = poll_with_retries(poll, polling, metrics)
+            result = poll_with_retries(poll, polling, metrics, pause=pause, failures=failures)
         except DeadlineExceededError as error:
             raise DeadlineExceededError(status=status, error=error.error) from error.error
-        status = result.status
+        status, failures = result.status, 0
         if result.is_final:
             return status
         seconds = polling.after_response(
@@ -52,24 +56,35 @@ def poll_until(
         (pause or time.sleep)(seconds)
 
 
-def poll_with_retries(poll: Callable[[], T], polling: Polling, metrics: Metrics) -> T:
+def poll_with_retries(
+    poll: Callable[[], T],
+    polling: Polling,
+    metrics: Metrics,
+    *,
+    pause: Pause | None = None,
+    failures: int = 0,
+) -> T:
     """Poll until the service responds.
 
+    :param pause: called after a failed poll; sleeps by default.
+    :param failures: how many polls in a row have failed before.
     :raises ApiError: a poll failed with a final error, or too many failed in a row.
     :raises DeadlineExceededError: the wait timed out before the service responded.
     """
-    failures = 0
     while True:
         metrics.poll()
         try:
             return poll()
         except ApiError as error:
             failures += 1
-            pause = polling.after_failure(error, failures, time.time(), jitter=random.random())
-            if pause is None:
+            seconds = polling.after_failure(error, failures, time.time(), jitter=random.random())
+            if seconds is None:
                 if polling.is_fatal(error, failures):
                     raise
                 raise DeadlineExceededError(error=error) from error
             metrics.retry()
-            log.warning("Poll failed (%d in a row), retrying in %.1f s: %s", failures, pause, error)
-        time.sleep(pause)
+            log.warning("Poll failed (%d in a row), retrying in %.1f s: %s", failures, seconds, error)
+        if pause is None:
+            time.sleep(seconds)
+        else:
+            pause(seconds, failures)

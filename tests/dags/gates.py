@@ -27,6 +27,20 @@ with DAG("gate_skips", schedule=None):
     note.override(task_id="elsewhere")()
 
 
+# Every task with such a rule has only upstream tasks that wait for the gate.
+with DAG("gate_before_one_rules", schedule=None, params={"campaign_id": PAUSED_CAMPAIGN_ID}):
+    chosen = "{{ params.campaign_id }}"
+    first = InstantlySendGateOperator(task_id="gate", campaign_id=chosen, on_closed="skip")
+    single = InstantlyAddLeadsOperator(task_id="send", campaign_id=chosen, leads=LEADS)
+    several = InstantlyAddLeadsOperator.partial(task_id="sends", campaign_id=chosen).expand(
+        leads=[LEADS, LEADS]
+    )
+    for rule in ("one_failed", "one_success", "one_done"):
+        waiting = note.override(task_id=rule, trigger_rule=TriggerRule(rule))()
+        first >> [single, several] >> waiting
+        first >> note.override(task_id=f"{rule}_of_the_gate", trigger_rule=TriggerRule(rule))() >> waiting
+
+
 with DAG("gates_in_a_mapped_group", schedule=None):
 
     @task_group

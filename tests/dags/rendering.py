@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.assets import Asset
-from airflow.providers.common.compat.sdk import DAG, Param, TriggerRule, task
+from airflow.providers.common.compat.sdk import DAG, Param, TriggerRule, literal, task
 
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerGetCampaignOperator,
@@ -29,6 +29,7 @@ HTML = [
     "<p>Hi {{firstName}}, {# no comment #} {% raw %}</p>",
     "<p>{{ conn.instantly_default.password }}</p><style>@media x{#a{color:red}}</style>",
 ]
+LITERALS = [literal(html) for html in HTML]
 
 # A Variable that changes while the task waits.
 for name, mode in {
@@ -77,7 +78,7 @@ with DAG("mapped_gate_with_an_asset", schedule=None):
 with DAG("mapped_gate_before_an_eager_task", schedule=None):
     mapped = InstantlySendGateOperator.partial(task_id="gate", on_closed="skip").expand(campaign_id=[UUID])
     mapped >> InstantlyAddLeadsOperator(
-        task_id="send", campaign_id=UUID, leads=LEADS, trigger_rule=TriggerRule.ALWAYS
+        task_id="send", campaign_id=UUID, leads=LEADS, trigger_rule=TriggerRule.ONE_SUCCESS
     )
 
 
@@ -101,13 +102,14 @@ submit = CampaignCleanerSubmitCampaignOperator
 with DAG("mapped_html", schedule=None):
     submit.partial(task_id="expand", campaign_name="{{ dag.dag_id }}").expand(campaign_html=pages())
     submit.partial(task_id="expand_kwargs").expand_kwargs(page_arguments())
-    submit.partial(task_id="literal", campaign_name="x").expand(campaign_html=HTML)
+    submit.partial(task_id="literal", campaign_name="x").expand(campaign_html=LITERALS)
     InstantlyUpdateCampaignOperator.partial(task_id="update", campaign_id=UUID).expand_kwargs(bodies())
 
-# partial is rendered, also beside a mapped argument.
-with DAG("comment_in_partial", schedule=None):
+# What the Dag contains is rendered, also beside a mapped argument.
+with DAG("mapped_comment", schedule=None):
     submit.partial(task_id="html", campaign_html="<p>Hi {# offer #} you</p>").expand(campaign_name=["x"])
-    submit.partial(task_id="name", campaign_name="Sale {# 1 #}").expand(campaign_html=HTML)
+    submit.partial(task_id="name", campaign_name="Sale {# 1 #}").expand(campaign_html=LITERALS)
+    submit.partial(task_id="expand", campaign_name="x").expand(campaign_html=["<p>{# offer #}</p>"])
 
 
 # Native objects, own delimiters, task outputs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from airflow_provider_campaigns.sandbox import (
     UNHEALTHY_CAMPAIGN_ID,
     RunningSandbox,
 )
+from airflow_provider_campaigns.sandbox.seed import FAILING_SENDERS
 from airflow_provider_campaigns.sandbox.state import Fault
 from tests.support.airflow_runs import dag, run
 from tests.support.airflow_versions import HAS_TASK_STATE_STORE
@@ -29,6 +31,14 @@ pytestmark = pytest.mark.usefixtures("database")
 def request_counts(sandbox: RunningSandbox) -> Counter[str]:
     """Return the number of requests by path."""
     return Counter(request.path for request in sandbox.state.requests)
+
+
+@pytest.fixture
+def leads_path(tmp_path: Path) -> str:
+    path = tmp_path / "leads.csv"
+    rows = [f"lead{number}@example.com,Lead {number},Paris\n" for number in range(1200)]
+    path.write_text("".join(["email,first_name,city\n", *rows]))
+    return f"file://{path}"
 
 
 class TestCampaignLaunch:
@@ -45,13 +55,6 @@ class TestCampaignLaunch:
 
 
 class TestNightlyListRefill:
-    @pytest.fixture
-    def leads_path(self, tmp_path: Path) -> str:
-        path = tmp_path / "leads.csv"
-        rows = [f"lead{number}@example.com,Lead {number},Paris\n" for number in range(1200)]
-        path.write_text("".join(["email,first_name,city\n", *rows]))
-        return f"file://{path}"
-
     @pytest.mark.parametrize("code", ["healthy", "waiting_for_leads"])
     def test_refill_adds_the_leads_of_a_file(
         self, code: str, sandbox: RunningSandbox, leads_path: str
@@ -80,7 +83,7 @@ class TestNightlyListRefill:
         state, states, returned = run(
             dag("nightly_list_refill"), campaign_id=PAUSED_CAMPAIGN_ID, leads_path=leads_path
         )
-        assert (state, states) == ("failed", {"send_gate": "failed", "add_leads": "upstream_failed"})
+        assert (state, states["send_gate"], states["add_leads"]) == ("failed", "failed", "upstream_failed")
         assert returned["send_gate"]["code"] == "campaign_paused"
         assert not sandbox.state.leads
 
@@ -102,9 +105,7 @@ class TestNightlyListRefill:
     def test_retry_adds_the_rest_when_the_gate_opens_again(
         self, sandbox: RunningSandbox, leads_path: str
     ) -> None:
-        sandbox.state.play_sending_status(
-            HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", "out_of_schedule", "healthy"]
-        )
+        sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, ["healthy", "healthy", None, "healthy"])
         refill = dag("nightly_list_refill")
         refill.get_task("add_leads").retry_delay = timedelta(0)
         state, states, returned = run(refill, campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=leads_path)
@@ -127,6 +128,27 @@ class TestNightlyListRefill:
         assert (state, states["add_leads"]) == ("failed", "failed")
         assert not sandbox.state.leads
 
+    def test_campaign_that_runs_dry_is_refilled_on_three_nights(
+        self, sandbox: RunningSandbox, tmp_path: Path
+    ) -> None:
+        sandbox.state.habits.add("dry_campaigns_complete")
+        sandbox.state.loops.restart(0.1, sandbox.state.clock())
+        campaign = sandbox.state.campaigns[HEALTHY_CAMPAIGN_ID]
+        for night in range(3):
+            sandbox.state.mark_leads_mailed(HEALTHY_CAMPAIGN_ID)
+            time.sleep(0.3)  # three loops: the campaign runs dry and completes
+            sandbox.state.run_loops()
+            assert campaign["status"] == LifecycleStatus.COMPLETED
+            path = tmp_path / f"leads_{night}.csv"
+            path.write_text(f"email\nlead{night}@example.com\n")
+            state, _, returned = run(
+                dag("nightly_list_refill"), campaign_id=HEALTHY_CAMPAIGN_ID, leads_path=str(path)
+            )
+            assert (state, returned["add_leads"]["leads_uploaded"]) == ("success", 1)
+            assert returned["send_gate"]["code"] == "campaign_completed"
+            assert campaign["status"] == LifecycleStatus.ACTIVE
+        assert len(sandbox.state.leads_in(HEALTHY_CAMPAIGN_ID)) == 3
+
 
 def newsletter() -> DAG:
     """Return the example Dag, polling more often than by default."""
@@ -134,6 +156,37 @@ def newsletter() -> DAG:
     for name in ("get_campaign", "activate"):
         example.get_task(name).poke_interval = 0.2
     return example
+
+
+class TestStagedLaunch:
+    @pytest.fixture
+    def conf(self, leads_path: str) -> dict[str, str]:
+        return {"campaign_id": DRAFT_CAMPAIGN_ID, "leads_path": leads_path}
+
+    def test_draft_gets_its_leads_and_starts(self, sandbox: RunningSandbox, conf: dict[str, str]) -> None:
+        state, states, returned = run(dag("staged_launch"), **conf)
+        assert (state, set(states.values())) == ("success", {"success"})
+        assert (returned["may_edit"]["code"], returned["may_edit"]["campaign_status"]) == (
+            "campaign_draft",
+            0,
+        )
+        assert len(sandbox.state.leads_in(DRAFT_CAMPAIGN_ID)) == 1200
+        assert sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
+        assert returned["watch"]["open"] is True
+
+    def test_draft_without_a_working_sender_is_not_started(
+        self, sandbox: RunningSandbox, conf: dict[str, str]
+    ) -> None:
+        sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["email_list"] = list(FAILING_SENDERS)
+        state, states, returned = run(dag("staged_launch"), **conf)
+        assert (state, states["may_activate"], states["activate"]) == ("failed", "failed", "upstream_failed")
+        assert "lost@sender.test: sending error (-3)" in returned["may_activate"]["message"]
+        assert sandbox.state.campaigns[DRAFT_CAMPAIGN_ID]["status"] == LifecycleStatus.DRAFT
+
+    def test_running_campaign_gets_no_leads(self, sandbox: RunningSandbox, conf: dict[str, str]) -> None:
+        state, states, _ = run(dag("staged_launch"), **{**conf, "campaign_id": HEALTHY_CAMPAIGN_ID})
+        assert (state, states["may_edit"], states["add_leads"]) == ("failed", "failed", "upstream_failed")
+        assert not sandbox.state.leads
 
 
 class TestQualityGatedNewsletter:

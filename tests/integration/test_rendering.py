@@ -14,7 +14,14 @@ from airflow_provider_campaigns.links import CAMPAIGN_CLEANER_APP
 from tests.conftest import KEY
 from tests.dags.rendering import HTML, UUID
 from tests.support.airflow_runs import dag, run
-from tests.support.airflow_versions import AIRFLOW, HAS_TASK_STATE_STORE, MODES, DagBag, first_of
+from tests.support.airflow_versions import (
+    AIRFLOW,
+    HAS_TASK_STATE_STORE,
+    MODES,
+    DagBag,
+    first_of,
+    needs_outlets,
+)
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import OTHER_UUID, paths, sending_status, sending_status_body
 
@@ -107,6 +114,30 @@ class TestChangedVariable:
         assert (state, returned["wait"]["campaign_id"]) == ("success", FIRST)
         assert not [path for path in paths(connections) if SECOND in path]
 
+    @pytest.mark.parametrize("name", ["deferrable", "get", "gate", "activate"])
+    def test_deleted_variable_does_not_fail_the_wait(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_VAR_CURRENT", FIRST)
+
+        def delete() -> None:
+            monkeypatch.delenv("AIRFLOW_VAR_CURRENT")
+
+        def status(name: str) -> Any:
+            return {"campaign_status": {"id": FIRST, "status": name}}
+
+        def healthy(_: Request) -> Any:
+            return json.dumps(sending_status_body("healthy"))
+
+        campaign = {"id": FIRST, "campaign_html": "<p>Hi</p>"}
+        connections.respond(once(delete, status("processing"), lambda _: status("completed")), path=STATUS)
+        connections.respond({"campaign": campaign}, path="/v1/get_campaign")
+        connections.respond({"status": 1}, path="/api/v2/campaigns")
+        waiting = sending_status_body("out_of_schedule" if name == "gate" else "campaign_draft")
+        path = f"/api/v2/campaigns/{FIRST}/sending-status"
+        connections.respond(once(delete, waiting, healthy), path=path)
+        assert run(dag(f"changed_variable_{name}"))[0] == "success"
+
 
 def asset_events(uri: str) -> int:
     with create_session() as session:
@@ -122,6 +153,7 @@ class TestClosedGate:
         monkeypatch.setenv("SUCCESSES", str(path))
         return path
 
+    @needs_outlets
     @pytest.mark.parametrize("name", ["gate_with_an_asset", "mapped_gate_with_an_asset"])
     @pytest.mark.parametrize("code", ["campaign_paused", "healthy"])
     def test_only_an_open_gate_emits_events_and_callbacks(
@@ -190,8 +222,8 @@ class TestMappedHtml:
         assert {copy["subject"] for copy in copies} == {"Hi {{firstName}} {# 1 #}"}
         assert not [each for each in connections.requests if KEY.encode() in each.body]
 
-    def test_comment_in_partial_is_refused(self, connections: FakeServer) -> None:
-        state, states, _ = run(dag("comment_in_partial"))
+    def test_comment_of_the_dag_is_refused(self, connections: FakeServer) -> None:
+        state, states, _ = run(dag("mapped_comment"))
         assert (state, set(states.values())) == ("failed", {"failed"})
         assert connections.requests == []
 

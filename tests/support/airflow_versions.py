@@ -64,6 +64,7 @@ needs_rendering_in_the_triggerer = needs(
 
 _IS_3_0 = AIRFLOW.release[:2] == (3, 0)
 needs_a_dag_to_clear = needs(not _IS_3_0, "dag.test() of Airflow 3.0 leaves no Dag behind to clear a task of")
+needs_outlets = needs(not _IS_3_0, "dag.test() of Airflow 3.0 refuses a task with an asset in its outlets")
 _needs_rescheduling = needs(not _IS_3_0, "in dag.test() of Airflow 3.0, no sensor survives a reschedule")
 # The modes of a sensor in a whole Dag.
 MODES = ["poke", pytest.param("reschedule", marks=_needs_rescheduling), "deferrable"]

@@ -155,7 +155,8 @@ class WaitingTask:
             return next((found for each in same if (found := self._outcome_of(each)) != WAITING), WAITING)
         faults = [each.fault for each in results if each.fault is not None]
         is_final = any(each.final and each.error in outcomes for each in faults)
-        is_enough = is_final or len(faults) >= self.arguments["max_failures"]
+        failures = self.model.failures_before + len(faults)
+        is_enough = is_final or failures >= self.arguments["max_failures"]
         return next((each.error for each in faults if is_enough and each.error in outcomes), WAITING)
 
     def _status_in(self, event: dict[str, Any]) -> Any:

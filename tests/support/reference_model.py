@@ -50,6 +50,7 @@ class WaitModel:
     :ivar expected: what the wait must be now: ``WAITING``, or one of the outcomes.
     :ivar earliest: the next poll happens at this time or later, and at ``latest`` or earlier.
     :ivar ends_by: a trigger ends the wait at this time at the latest.
+    :ivar failures_before: how many polls in a row had failed on a worker when the wait was deferred.
     """
 
     interval: float
@@ -60,10 +61,11 @@ class WaitModel:
     earliest: float = 0.0
     latest: float = 0.0
     ends_by: float = NEVER
+    failures_before: int = 0
 
     def start(self, now: float) -> None:
-        """Start, or go on, in a new process: it may poll at once, and counts failures from zero."""
-        self.expected, self.failures, self.ends_by = WAITING, 0, NEVER
+        """Start, or go on, in a new process: it may poll at once."""
+        self.expected, self.failures, self.ends_by = WAITING, self.failures_before, NEVER
         self.earliest, self.latest = now, max(now, 0.0 if self.latest == NEVER else self.latest)
 
     def start_in_triggerer(self, now: float) -> None:
@@ -72,7 +74,8 @@ class WaitModel:
         self.ends_by = self.deadline + LAST_POLL if now < self.deadline else now + REQUEST_TIMEOUT
 
     def defer(self, now: float) -> None:
-        """Go on in a triggerer after a poll on a worker: the pause after that poll still counts."""
+        """Go on in a triggerer after a poll on a worker: its pause and its failures still count."""
+        self.failures_before = self.failures
         earliest, latest = self.earliest, self.latest
         self.start_in_triggerer(now)
         self.earliest, self.latest = max(earliest, now + MIN_DEFERRAL), max(latest, now + MIN_DEFERRAL)

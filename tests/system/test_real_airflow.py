@@ -92,7 +92,13 @@ class TestExampleDag:
             "print(bag.import_errors, sorted(bag.dags))"
         )
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        names = ["campaign_launch", "health_patrol", "nightly_list_refill", "quality_gated_newsletter"]
+        names = [
+            "campaign_launch",
+            "health_patrol",
+            "nightly_list_refill",
+            "quality_gated_newsletter",
+            "staged_launch",
+        ]
         assert done.stdout.splitlines()[-1] == f"{{}} {names}"
 
 
@@ -110,6 +116,18 @@ class TestGateSkips:
         }
         assert returned["gate"]["code"] == "campaign_paused"
         assert not sandbox.state.leads
+
+    def test_closed_gate_skips_tasks_with_rules_for_one_upstream(self, sandbox: RunningSandbox) -> None:
+        state, states, _ = run(dag("gate_before_one_rules"))
+        assert (state, set(states.values())) == ("success", {"skipped"})
+        assert not sandbox.state.leads
+
+    def test_open_gate_leaves_rules_for_one_upstream_alone(self, sandbox: RunningSandbox) -> None:
+        _, states, _ = run(dag("gate_before_one_rules"), campaign_id=HEALTHY_CAMPAIGN_ID)
+        skipped = {task for task, state in states.items() if state == "skipped"}
+        assert skipped == {"one_failed", "one_failed_of_the_gate"}
+        assert set(states.values()) == {"success", "skipped"}
+        assert len(sandbox.state.leads) == 1
 
     def test_gates_in_a_mapped_group_skip_individually(self, sandbox: RunningSandbox) -> None:
         state, states, returned = run(dag("gates_in_a_mapped_group"))

@@ -32,10 +32,10 @@ def schema(name: str) -> Any:
 
 
 def modules_of(kind: str) -> set[str]:
-    """Return the modules of one of the package's folders, but not its base module."""
+    """Return the public modules of one of the package's folders, but not its base module."""
     folder = f"{next(iter(airflow_provider_campaigns.__path__))}/{kind}"
     names = {module.name for module in pkgutil.iter_modules([folder])} - {"base"}
-    return {f"airflow_provider_campaigns.{kind}.{name}" for name in names}
+    return {f"airflow_provider_campaigns.{kind}.{name}" for name in names if not name.startswith("_")}
 
 
 def public_tasks() -> list[type[BaseOperator]]:

@@ -17,7 +17,7 @@ from airflow_provider_campaigns.api.instantly.base import (
     parse_page,
     write_call,
 )
-from airflow_provider_campaigns.api.values import check_names, check_uuid, objects_in, without_none
+from airflow_provider_campaigns.api.values import check_names, check_uuid, objects_in, shown, without_none
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 MAX_LEADS_PER_CALL = 1000
@@ -111,7 +111,7 @@ def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
     fields = check_names(options, ADD_LEADS_OPTIONS, name)
     for flag in ADD_LEADS_FLAGS:
         if not isinstance(fields.get(flag), (bool, type(None))):
-            raise ValueError(f"{name}[{flag!r}] must be True or False, got {fields[flag]!r}.")
+            raise ValueError(f"{name}[{flag!r}] must be True or False, got {shown(fields[flag])}.")
     return without_none(fields)
 
 

@@ -5,6 +5,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner.delete_campaign impor
 )
 from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import (
     CampaignCleanerGetCampaignOperator,
+    DamagedHtmlError,
 )
 from airflow_provider_campaigns.operators.campaign_cleaner.get_pdf_analysis import (
     CampaignCleanerGetPdfAnalysisOperator,
@@ -24,6 +25,7 @@ __all__ = [
     "CampaignCleanerGetPdfAnalysisOperator",
     "CampaignCleanerQualityGateOperator",
     "CampaignCleanerSubmitCampaignOperator",
+    "DamagedHtmlError",
     "QualityGateClosedError",
     "SubmissionUncertainError",
 ]

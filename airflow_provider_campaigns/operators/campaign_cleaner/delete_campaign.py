@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_campaigns.exceptions import (
     IncompleteResponseError,
     NotFoundError,
@@ -22,13 +20,14 @@ from airflow_provider_campaigns.tasks.arguments import (
     opaque_id,
     text,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.task_state import is_retry_or_cleared
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class CampaignCleanerDeleteCampaignOperator(BaseOperator):
+class CampaignCleanerDeleteCampaignOperator(RenderedTask):
     """Deletes a campaign from Campaign Cleaner permanently.
 
     What the service returns for a campaign that is already deleted is not documented. So where the response

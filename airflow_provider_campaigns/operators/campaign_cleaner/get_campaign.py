@@ -26,6 +26,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     count,
     duration,
     flag,
+    html_text,
     opaque_id,
     optional,
     path,
@@ -35,7 +36,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
-from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
@@ -54,7 +55,7 @@ class DamagedHtmlError(AirflowFailException):
     """Cleaning lost a merge tag or the whole body; retrying cannot help."""
 
 
-class CampaignCleanerGetCampaignOperator(MappedAsIsOperator):
+class CampaignCleanerGetCampaignOperator(RenderedTask):
     """Gets a completed campaign: short values as XCom, the HTML and the lists in files.
 
     The XCom is the analysis as the service returned it. With ``output_path`` the cleaned HTML is written

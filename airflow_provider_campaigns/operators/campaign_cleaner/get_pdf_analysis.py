@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.tasks import storage
@@ -19,12 +17,13 @@ from airflow_provider_campaigns.tasks.arguments import (
     shown,
     text,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class CampaignCleanerGetPdfAnalysisOperator(BaseOperator):
+class CampaignCleanerGetPdfAnalysisOperator(RenderedTask):
     """Writes the analysis of a completed campaign as a PDF; its XCom is the path.
 
     The response is written only if it is a PDF.

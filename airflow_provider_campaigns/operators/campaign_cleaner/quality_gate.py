@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, SkipMixin
+from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
 
+from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules import quality_gate
 from airflow_provider_campaigns.tasks import storage
@@ -32,6 +34,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_eager_downstream,
     skip_downstream,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,11 +67,17 @@ def _links(value: Any, name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _subject(analysis: Mapping[str, Any]) -> str:
+    """Return what messages call the campaign: its name, or else its id, where the analysis has them."""
+    known = text_or_none(analysis.get("campaign_name")) or text_or_none(analysis.get("campaign_id"))
+    return f"Campaign {shown(known)}" if known else "The campaign"
+
+
 class QualityGateClosedError(AirflowFailException):
     """An analysis breaks a threshold; retrying cannot help."""
 
 
-class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
+class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
     """Lets a run go on only while a campaign's analysis keeps within thresholds.
 
     A threshold that is set needs its value: an analysis without it closes the gate. The XCom is a report,
@@ -87,14 +96,18 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
     :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text (templated).
     :param on_closed: what a closed gate does to the run: ``"fail"`` it (:class:`QualityGateClosedError`,
         which retries do not repeat), or ``"skip"`` the gate itself and the downstream tasks (templated).
+    :param report_path: a file or URL of object storage that gets the report as JSON, whether the gate opens
+        or not (templated).
     """
 
-    template_fields: Sequence[str] = ("analysis", *_THRESHOLDS, "ignore_links", "on_closed")
+    unrendered_if_mapped = ("analysis",)
+    template_fields: Sequence[str] = ("analysis", *_THRESHOLDS, "ignore_links", "on_closed", "report_path")
     arguments: ClassVar[Mapping[str, Check]] = {
         "analysis": _analysis,
         **dict.fromkeys(_THRESHOLDS, optional(limit)),
         "ignore_links": _links,
         "on_closed": choice(*ON_CLOSED_CHOICES),
+        "report_path": optional(path),
     }
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
     operator_extra_links = (CampaignCleanerLink(),)
@@ -113,6 +126,7 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         max_oversized_images: float | None = None,
         ignore_links: Sequence[str] = (),
         on_closed: Literal["fail", "skip"] = "fail",
+        report_path: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -125,6 +139,7 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
         self.max_oversized_images = max_oversized_images
         self.ignore_links = ignore_links
         self.on_closed = on_closed
+        self.report_path: Any = report_path
         if all(getattr(self, name) is None for name in _THRESHOLDS):
             raise ValueError(f"Set at least one threshold: {', '.join(_THRESHOLDS)}.")
         check_at_parse(self)
@@ -141,16 +156,20 @@ class CampaignCleanerQualityGateOperator(BaseOperator, SkipMixin):
             check_downstream_waits(context)
         save_campaign_cleaner_link(context)
         thresholds = quality_gate.Thresholds(**{name: getattr(self, name) for name in _THRESHOLDS})
-        found = quality_gate.breaches(self._whole_analysis(), thresholds, ignore_links=self.ignore_links)
+        analysis = self._whole_analysis()
+        found = quality_gate.breaches(analysis, thresholds, ignore_links=self.ignore_links)
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
+        if self.report_path is not None:
+            storage.write(self.report_path, json.dumps(report, ensure_ascii=False).encode())
+        subject = _subject(analysis)
         if not found:
-            self.log.info("The analysis keeps within all thresholds.")
+            self.log.info("%s keeps within all thresholds.", subject)
             return report
-        reasons = "; ".join(map(str, found))
+        reasons = f"{subject} breaks a threshold: {'; '.join(map(str, found))}."
         self.log.warning("%s", reasons)
         push_result(context, report)
         if self.on_closed == "fail":
-            raise QualityGateClosedError(f"The campaign breaks a threshold: {reasons}.")
+            raise QualityGateClosedError(reasons)
         return skip_downstream(self, context, QualityGateClosedError)
 
     def _whole_analysis(self) -> Mapping[str, Any]:

@@ -33,6 +33,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     any_text,
     check_at_parse,
     check_rendered,
+    html_text,
     mapping,
     optional,
     path,
@@ -40,9 +41,10 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
     text,
 )
-from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import read_text
 from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
+from airflow_provider_campaigns.tasks.templates import NestedFields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -93,7 +95,7 @@ class SubmissionUncertainError(AirflowFailException):
     """
 
 
-class CampaignCleanerSubmitCampaignOperator(MappedAsIsOperator):
+class CampaignCleanerSubmitCampaignOperator(RenderedTask):
     """Submits HTML to Campaign Cleaner; its XCom is the campaign's id.
 
     A submission spends a credit, and the service cannot recognise a repeated one. So it is sent once, and the
@@ -152,6 +154,9 @@ class CampaignCleanerSubmitCampaignOperator(MappedAsIsOperator):
         "campaign_cleaner_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {"settings": {*SETTINGS, "more"}}
+    nested_fields: ClassVar[Mapping[str, NestedFields]] = {
+        "settings": NestedFields(texts=("relative_links_base_url",))
+    }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#b9e4cb"
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import MalformedResponseError, NotActivatedError
@@ -30,6 +30,7 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.instantly import InstantlyActivationTrigger
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _NOT_STARTED = (LifecycleStatus.DRAFT, LifecycleStatus.PAUSED)
 
 
-class InstantlyActivateCampaignOperator(BaseOperator):
+class InstantlyActivateCampaignOperator(RenderedTask):
     """Starts or resumes a campaign, unless it is active; its XCom is the campaign's status afterwards.
 
     Instantly may accept an activation without activating the campaign. So the operator reads the campaign

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from airflow_provider_campaigns.api.instantly import (
     ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
+    LEAD_FIELDS,
     AddedLeads,
     CheckedLeads,
     check_add_options,
@@ -45,6 +46,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     choice,
     duration,
+    mapping,
     optional,
     path,
     strict_flag,
@@ -58,10 +60,10 @@ from airflow_provider_campaigns.tasks.gate import (
     policy_argument,
     push_result,
 )
-from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
-from airflow_provider_campaigns.tasks.templates import is_templated
+from airflow_provider_campaigns.tasks.templates import NestedFields, is_templated
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 
 if TYPE_CHECKING:
@@ -89,26 +91,30 @@ def _leads_path(value: Any, name: str) -> str:
 
 
 def _columns(value: Any, name: str) -> Mapping[str, str | None]:
-    check_columns(value)
-    return dict(value)
+    columns = dict(mapping(value, name))
+    check_columns(columns)
+    return columns
 
 
 def _options(value: Any, name: str) -> dict[str, Any]:
     """Return options in which the flags that a template rendered to strings are booleans."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} must be a mapping, got {type(value).__name__}.")
     words = {"true": True, "false": False}
     options = {
         key: words.get(each.strip().lower(), each)
         if isinstance(each, str) and key in ADD_LEADS_FLAGS
         else each
-        for key, each in value.items()
+        for key, each in mapping(value, name).items()
     }
     check_add_options(options)
     return options
 
 
-class InstantlyAddLeadsOperator(MappedAsIsOperator):
+def _bad_rows(leads: Leads) -> dict[str, Any]:
+    found = leads.bad_rows
+    return {"bad_rows": found.count, "bad_rows_first": found.first} if found.count else {}
+
+
+class InstantlyAddLeadsOperator(RenderedTask):
     """Adds leads to a campaign; its XCom counts the leads that were added and those that were not.
 
     Leads come from a list or from a file, which is read row by row and never held in memory as a whole. All
@@ -137,7 +143,8 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     https://developer.instantly.ai/api-reference/lead/add-leads-in-bulk-to-a-campaign-or-list
 
     :param campaign_id: the campaign (templated).
-    :param leads: a list of mappings, each with an ``email`` and other fields of a lead (templated).
+    :param leads: a list of mappings, each with an ``email`` and other fields of a lead (templated). A field
+        whose template renders to nothing is left out.
     :param leads_path: instead of ``leads``: a UTF-8 file, as a path or any URL that Airflow's
         ``ObjectStoragePath`` can read (templated). ``.csv`` has a header with at least an e-mail address;
         columns that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead
@@ -148,6 +155,8 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         ``"skip"`` it.
     :param bad_rows_path: a file that gets one line for each bad row, with its place and the reason; written
         only if there are any (templated).
+    :param check_only: check the leads and upload nothing. Such a task finds bad rows before another task
+        spends a credit; its XCom counts ``leads`` and bad rows.
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
         ``verify_leads_on_import``, ``blocklist_id``, ``assigned_to``; and ``more``, a mapping of undocumented
         ones (templated).
@@ -170,6 +179,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         "columns": optional(_columns),
         "on_bad_row": choice(*ON_BAD_ROW_CHOICES),
         "bad_rows_path": optional(path),
+        "check_only": strict_flag,
         "options": optional(_options),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
@@ -179,6 +189,10 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
     known_names: ClassVar[Mapping[str, Collection[str]]] = {
         "options": (*ADD_LEADS_OPTIONS, "more"),
         "policy": POLICY_CODES,
+    }
+    nested_fields: ClassVar[Mapping[str, NestedFields]] = {
+        "leads": NestedFields(texts=LEAD_FIELDS - {"lt_interest_status"}, required={"email"}),
+        "options": NestedFields(texts=("blocklist_id", "assigned_to")),
     }
     template_fields_renderers = {"leads": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
@@ -193,6 +207,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         columns: Mapping[str, str | None] | None = None,
         on_bad_row: str = "fail",
         bad_rows_path: str | os.PathLike[str] | None = None,
+        check_only: bool = False,
         options: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
@@ -213,6 +228,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         self.columns = columns
         self.on_bad_row = on_bad_row
         self.bad_rows_path = bad_rows_path
+        self.check_only = check_only
         self.options = options
         self.check_gate = check_gate
         self.policy = policy
@@ -227,6 +243,9 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         leads = self._checked_leads()
+        if self.check_only:
+            self.log.info("%s leads are valid. None is uploaded, because of check_only.", f"{leads.count:,}")
+            return {"leads": leads.count, **_bad_rows(leads)}
         state = TaskState(context)
         progress = self._progress(state, leads)
         try:
@@ -273,9 +292,7 @@ class InstantlyAddLeadsOperator(MappedAsIsOperator):
                     write_file(str(self.bad_rows_path), cast("IO[bytes]", lines.buffer))
 
     def _result(self, progress: UploadProgress, leads: Leads) -> dict[str, Any]:
-        bad_rows = leads.bad_rows
-        skipped = {"bad_rows": bad_rows.count, "bad_rows_first": bad_rows.first} if bad_rows.count else {}
-        return {**progress.summary(), **skipped}
+        return {**progress.summary(), **_bad_rows(leads)}
 
     def _send(self, batch: CheckedLeads, progress: UploadProgress) -> AddedLeads:
         """Upload a batch right after a check of the gate, again while it is certain that it was not added."""

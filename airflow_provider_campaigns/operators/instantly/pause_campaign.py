@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import NotPausedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
 from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class InstantlyPauseCampaignOperator(BaseOperator):
+class InstantlyPauseCampaignOperator(RenderedTask):
     """Pauses a campaign that is sending, and verifies it; its XCom is the campaign's status afterwards.
 
     A campaign that is not sending (a draft, a completed or a paused campaign) is not changed. The XCom holds

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, SkipMixin, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, SkipMixin, conf
 
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -44,6 +44,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_eager_downstream,
     skip_downstream,
 )
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class InstantlySendGateOperator(BaseOperator, SkipMixin):
+class InstantlySendGateOperator(RenderedTask, SkipMixin):
     """Lets a run go on only while Instantly reports a campaign as fit for what the downstream tasks do.
 
     Say that with ``intent``. Only a code that the intent or the policy accepts opens the gate, and only if it
@@ -192,7 +193,7 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         with self._counting_failures():
             if WaitOutcome(event["outcome"]) is WaitOutcome.FAILED:
                 raise ApiError.from_dict(event["error"])
-            return self._decide(context, event["deadline"])
+            return self._decide(context, event["deadline"], event.get("failures", 0))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Turn a deferral timeout into :class:`SendGateTimeoutError`."""
@@ -201,8 +202,8 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         ):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def _decide(self, context: Context, deadline: float) -> dict[str, Any]:
-        verdict = self._wait_for_verdict(deadline) if self.wait_timeout else self._verdict()
+    def _decide(self, context: Context, deadline: float, failures: int = 0) -> dict[str, Any]:
+        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self._verdict()
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
         if not verdict.open:
@@ -210,12 +211,17 @@ class InstantlySendGateOperator(BaseOperator, SkipMixin):
         self._hook.metrics.gate("opened")
         return verdict.as_dict()
 
-    def _wait_for_verdict(self, deadline: float) -> Verdict:
-        """Return the first verdict that is not *wait*, or the last one before the timeout."""
+    def _wait_for_verdict(self, deadline: float, failures: int) -> Verdict:
+        """Return the first verdict that is not *wait*, or the last one before the timeout.
+
+        :param failures: how many polls in a row failed on a worker before.
+        """
         polling = Polling(self.poke_interval, deadline, self.max_failures)
         pause = deferring_pause(self, self._trigger, polling) if self.deferrable else None
         try:
-            verdict: Verdict = poll_until(self._poll, polling, self._hook.metrics, pause=pause)
+            verdict: Verdict = poll_until(
+                self._poll, polling, self._hook.metrics, pause=pause, failures=failures
+            )
         except DeadlineExceededError as error:
             if error.error is not None:
                 # There is no present verdict, so on_closed="skip" does not apply.

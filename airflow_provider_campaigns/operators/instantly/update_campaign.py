@@ -28,6 +28,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     duration,
     flag,
+    html_text,
     mapping,
     optional,
     path,
@@ -38,8 +39,9 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.campaign_change import send_and_verify
 from airflow_provider_campaigns.tasks.gate import POLICY_CODES, check_gate, gate_policy, policy_argument
-from airflow_provider_campaigns.tasks.html_argument import MappedAsIsOperator, html_text
+from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import read_text
+from airflow_provider_campaigns.tasks.templates import NestedFields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,7 +61,7 @@ def _check_no_sequences(fields: Any) -> None:
         )
 
 
-class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
+class InstantlyUpdateCampaignOperator(RenderedTask):
     """Changes a campaign: whole fields, or the HTML of one step and variant of its sequence.
 
     Instantly replaces all copy at once. So the operator reads the copy, changes one body (and subject) in it,
@@ -131,6 +133,9 @@ class InstantlyUpdateCampaignOperator(MappedAsIsOperator):
     known_names: ClassVar[Mapping[str, Collection[str]]] = {
         "fields": {*CAMPAIGN_FIELDS, "more"},
         "policy": POLICY_CODES,
+    }
+    nested_fields: ClassVar[Mapping[str, NestedFields]] = {
+        "fields": NestedFields(texts=("name", "ai_sdr_id", "owned_by"))
     }
     template_fields_renderers = {"html": "html", "fields": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode
 from airflow_provider_campaigns.sandbox import seed
 from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
 from airflow_provider_campaigns.sandbox.habits import stored_fields
 from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, refuse_if
+from airflow_provider_campaigns.sandbox.instantly.loops import present_snapshot, reported_snapshot
 from airflow_provider_campaigns.sandbox.instantly.paging import page
 from airflow_provider_campaigns.sandbox.instantly.schedule import schedule_problem
-from airflow_provider_campaigns.sandbox.instantly.sending import code_of, lifecycle_code, sending_status
+from airflow_provider_campaigns.sandbox.instantly.sending import (
+    OUT_OF_SCHEDULE_AGE,
+    Snapshot,
+    code_of,
+    sending_status,
+)
 from airflow_provider_campaigns.sandbox.instantly.sequences import sequences_problem
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
@@ -98,7 +105,7 @@ def _count_launched(state: SandboxState, request: Request) -> Reply:
 
 def _campaign_sending_status(state: SandboxState, request: Request) -> Reply:
     campaign = _find(state.campaigns, request)
-    return _sending_status(state, request, campaign, {"campaign_id": campaign["id"]}, campaign)
+    return _sending_status(state, request, campaign, {"campaign_id": campaign["id"]})
 
 
 def _list_subsequences(state: SandboxState, request: Request) -> Reply:
@@ -126,8 +133,7 @@ def _resume_subsequence(state: SandboxState, request: Request) -> Reply:
 def _subsequence_sending_status(state: SandboxState, request: Request) -> Reply:
     subsequence = _find(state.subsequences, request)
     ids = {"campaign_id": subsequence["parent_campaign"], "subsequence_id": subsequence["id"]}
-    parent = state.campaigns.get(subsequence["parent_campaign"], {})
-    return _sending_status(state, request, subsequence, ids, parent)
+    return _sending_status(state, request, subsequence, ids)
 
 
 _CAMPAIGNS, _SUBSEQUENCES = "/api/v2/campaigns", "/api/v2/subsequences"
@@ -151,32 +157,41 @@ ROUTES = (
 
 
 def _sending_status(
-    state: SandboxState,
-    request: Request,
-    subject: Mapping[str, Any],
-    ids: Mapping[str, str],
-    sender_of: Mapping[str, Any],
+    state: SandboxState, request: Request, subject: Mapping[str, Any], ids: Mapping[str, str]
 ) -> Reply:
-    """Return the sending status of a campaign or subsequence, sent by the senders of ``sender_of``."""
-    known = [state.accounts[email] for email in sender_of.get("email_list", ()) if email in state.accounts]
-    default = lifecycle_code(subject["status"], [account["status"] > 0 for account in known])
-    scripted = state.next_scripted(subject["id"], default)
-    overrides = scripted if isinstance(scripted, dict) else {"status": scripted}
+    """Return the sending status of a campaign or subsequence: the one that is played, or its own."""
+    with_ai_summary = _flag(request.query, "with_ai_summary")
+    snapshot = reported_snapshot(state, subject)
+    overrides: Mapping[str, Any] = {}
+    if state.scripts.get(subject["id"]):
+        entry = state.next_scripted(subject["id"], None)
+        overrides = entry if isinstance(entry, dict) else {"status": entry}
+        snapshot = _played_snapshot(state, subject, overrides)
+    elif subject["status"] == LifecycleStatus.DRAFT and "refuse_drafts" in state.habits:
+        raise refusal("The campaign is a draft and has no sending status.")
+    response: Any = {"diagnostics": None, "summary": None}
     if "body" in overrides:
-        verbatim = overrides["body"]
-        raw = verbatim if isinstance(verbatim, str) else json.dumps(verbatim)
-        request.log_fields["code"] = code_of(verbatim)
-        return Reply(raw.encode())
-    status = sending_status(
-        ids,
-        overrides.get("status", default),
-        state.clock(),
-        senders=len(known) or 1,
-        with_ai_summary=request.query.get("with_ai_summary") == "true",
-        overrides=overrides,
-    )
-    request.log_fields["code"] = code_of(status)
-    return json_reply(status)
+        response = overrides["body"]
+    elif snapshot is not None:
+        response = sending_status(ids, snapshot, state.habits, overrides, with_ai_summary=with_ai_summary)
+    request.log_fields["code"] = code_of(response)
+    return Reply(response.encode()) if isinstance(response, str) else json_reply(response)
+
+
+def _played_snapshot(state: SandboxState, subject: Mapping[str, Any], entry: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that an entry describes; without a code, with the code of now."""
+    present = present_snapshot(state, subject, state.clock())
+    code = entry.get("status", present.code)
+    is_old = code == SendingCode.OUT_OF_SCHEDULE and "sparse_out_of_schedule" in state.habits
+    age = entry.get("last_updated_age", OUT_OF_SCHEDULE_AGE if is_old else 0)
+    return replace(present, code=code, found=code, taken=present.taken - timedelta(seconds=age))
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise refusal(f"querystring/{name} must be boolean")
+    return value == "true"
 
 
 def _find(among: Mapping[str, dict[str, Any]], request: Request) -> dict[str, Any]:

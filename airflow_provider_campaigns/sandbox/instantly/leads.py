@@ -203,7 +203,7 @@ def _new_lead(
         "organization": seed.WORKSPACE_ID,
         "campaign": campaign_id,
         "list_id": list_id,
-        "status": 1,
+        "status": seed.ACTIVE_LEAD,
         "email": email,
         **person,
         "payload": {**payload, **given.get("custom_variables", {})},

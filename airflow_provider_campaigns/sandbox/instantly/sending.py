@@ -5,7 +5,8 @@ Vendor page: https://developer.instantly.ai/api-reference/campaign/get-campaign-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,8 @@ _WITHOUT_DIAGNOSTICS = set(_LIFECYCLE_CODES.values()) - {
     SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES,
 }
 _WITHOUT_ISSUE = {SendingCode.HEALTHY, None}
+# How old the data of a campaign out of schedule is with the habit sparse_out_of_schedule: a night.
+OUT_OF_SCHEDULE_AGE = 15 * 3600.0
 
 # The differences of the diagnostics from those of a healthy campaign, by code. "all" stands for the number of
 # senders.
@@ -57,6 +60,24 @@ _DIFFERENCES: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The sending status of a campaign or subsequence at one time.
+
+    :param code: the code that it reports.
+    :param found: the code of its diagnostics and issue tracking, which may be that of an earlier time.
+    :param taken: when the diagnostics were last updated.
+    :param senders: the number of its sending accounts.
+    :param loop: the number of the loop that took it; None if it is of the time of the request.
+    """
+
+    code: str | None
+    found: str | None
+    taken: datetime
+    senders: int
+    loop: int | None = None
+
+
 def lifecycle_code(status: int, senders: list[bool]) -> str:
     """Return the code that follows from a campaign's lifecycle and senders.
 
@@ -71,22 +92,19 @@ def lifecycle_code(status: int, senders: list[bool]) -> str:
 
 def sending_status(
     ids: Mapping[str, str],
-    code: str | None,
-    now: datetime,
+    snapshot: Snapshot,
+    habits: Collection[str],
+    overrides: Mapping[str, Any],
     *,
-    senders: int = 1,
-    with_ai_summary: bool = False,
-    overrides: Mapping[str, Any] | None = None,
+    with_ai_summary: bool,
 ) -> dict[str, Any]:
-    """Return the response for a code.
+    """Return the response for a snapshot.
 
     :param ids: ``campaign_id`` and, for a subsequence, ``subsequence_id``.
-    :param overrides: ``last_updated_age`` in seconds; ``diagnostics`` and ``summary``, each null or the
-        fields to replace.
+    :param overrides: ``diagnostics`` and ``summary``, each null or the fields to replace.
     """
-    overrides = overrides or {}
-    updated = now - timedelta(seconds=overrides.get("last_updated_age", 0))
-    diagnostics: dict[str, Any] | None = _diagnostics(ids, code, updated, senders)
+    code = snapshot.code
+    diagnostics: dict[str, Any] | None = {**_diagnostics(ids, snapshot, habits), "status": code}
     if code in _WITHOUT_DIAGNOSTICS and not overrides.get("diagnostics"):
         diagnostics = None
     summary: dict[str, Any] | None = _summary(code, diagnostics, with_ai_summary=with_ai_summary)
@@ -119,21 +137,16 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _diagnostics(ids: Mapping[str, str], code: str | None, updated: datetime, senders: int) -> dict[str, Any]:
-    healthy = code in _WITHOUT_ISSUE
+def _diagnostics(ids: Mapping[str, str], snapshot: Snapshot, habits: Collection[str]) -> dict[str, Any]:
+    code, senders = snapshot.found, snapshot.senders
     fields = {
         **ids,
-        "last_updated": timestamp(updated),
+        "last_updated": timestamp(snapshot.taken),
         "status": code,
-        "issue_tracking": {
-            "current_status_code": None if healthy else code,
-            "issue_first_seen_at": None if healthy else timestamp(updated - timedelta(minutes=10)),
-            "consecutive_loops_with_issue": 0 if healthy else 2,
-            "last_healthy_send_at": timestamp(updated - timedelta(minutes=1 if healthy else 15)),
-        },
+        "issue_tracking": _issue_tracking(snapshot),
     }
     if code == SendingCode.OUT_OF_SCHEDULE:  # the service may omit the rest, so the sandbox does
-        return {**fields, **_DIFFERENCES[code]}
+        return fields if "sparse_out_of_schedule" in habits else {**fields, **_DIFFERENCES[code]}
     unavailable = ("daily_limit_hit", "slow_ramp_limit_hit", "disconnected", "global_gap_not_met")
     rest = {
         "accounts_summary": {
@@ -150,7 +163,23 @@ def _diagnostics(ids: Mapping[str, str], code: str | None, updated: datetime, se
         "domain_limiter": {"active": False, "domains_at_limit": 0},
         "leads_status": {"no_leads_ready": False, "account_unavailable_skips": 0, "delay_not_met_skips": 0},
     }
-    return {**fields, **_merged(rest, _with_senders(_DIFFERENCES.get(code or "", {}), senders))}
+    found = {**fields, **_merged(rest, _with_senders(_DIFFERENCES.get(code or "", {}), senders))}
+    if "null_estimates" in habits:
+        found["follow_ups_waiting"]["earliest_wait_time_seconds"] = None
+    return found
+
+
+def _issue_tracking(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the issue tracking; a loop starts it again, and does not know when a mail was sent."""
+    healthy, taken, of_loop = snapshot.found in _WITHOUT_ISSUE, snapshot.taken, snapshot.loop is not None
+    first_seen = taken if of_loop else taken - timedelta(minutes=10)
+    healthy_send = timestamp(taken - timedelta(minutes=1 if healthy else 15))
+    return {
+        "current_status_code": None if healthy else snapshot.found,
+        "issue_first_seen_at": None if healthy else timestamp(first_seen),
+        "consecutive_loops_with_issue": 0 if healthy else 1 if of_loop else 2,
+        "last_healthy_send_at": None if of_loop else healthy_send,
+    }
 
 
 def _with_senders(difference: Any, senders: int) -> Any:

@@ -203,6 +203,8 @@ def expected_after(fault: Fault, component: Component, times: int) -> Cell:
         )
     if component.family in {Family.SUBMIT, Family.SUBMIT_LISTED}:
         requests += _listing_requests(fault, component, tries)
+    if component.polls_after_wait and left:
+        requests += 1  # the last try waited
     return Cell(DONE, requests, None, tries)
 
 

@@ -143,6 +143,29 @@ class TestTestConnection:
         assert message in tested
         assert KEY not in tested
 
+    @pytest.mark.parametrize(
+        ("password", "message"),
+        [
+            (KEY, "Instantly, connection under test: GET /api/v2/campaigns returned 401 "),
+            (None, "Connection under test has no API key: "),
+        ],
+    )
+    def test_throw_away_id_of_the_api_is_not_shown(
+        self, server: FakeServer, monkeypatch: pytest.MonkeyPatch, password: str | None, message: str
+    ) -> None:
+        server.respond(Reply({"message": "no"}, status=401))
+        connection = {"conn_id": "aB3dE9xZ", "host": server.url, "password": password}
+        set_connection(monkeypatch, "instantly", **connection)
+        ok, tested = InstantlyHook("aB3dE9xZ").test_connection()
+        assert not ok
+        assert tested.startswith(message)
+        assert "aB3dE9xZ" not in tested
+
+    def test_other_id_is_named(self, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        server.respond(Reply({"message": "no"}, status=401))
+        set_connection(monkeypatch, "instantly", conn_id="team_b", host=server.url)
+        assert "connection 'team_b'" in InstantlyHook("team_b").test_connection()[1]
+
     def test_success_says_what_the_key_may_do(self, connections: FakeServer) -> None:
         connections.respond({"credits": 1234, "items": []})
         assert CampaignCleanerHook().test_connection() == (

@@ -285,6 +285,7 @@ class TestWait:
             "deadline": pytest.approx(before + 500, abs=1),
             "max_failures": 3,
             "first_poll_at": pytest.approx(before + 7, abs=1),
+            "failures": 0,
         }
         trigger = InstantlyActivationTrigger(**stored)
         assert trigger.serialize() == (classpath, arguments)

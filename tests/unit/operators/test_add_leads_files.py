@@ -133,6 +133,22 @@ class TestBadRows:
         assert result["bad_rows_first"] == ["leads[1] has no e-mail address under 'email'."]
 
 
+class TestCheckOnly:
+    def test_bad_row_fails_without_a_request(self, connections: FakeServer, path: Path) -> None:
+        with pytest.raises(ValueError, match="line 3 has no e-mail address"):
+            TaskRunner().run(add(str(path), check_only=True))
+        assert connections.requests == []
+
+    def test_good_rows_are_counted_without_a_request(self, connections: FakeServer, path: Path) -> None:
+        result = TaskRunner().run(add(str(path), check_only=True, on_bad_row="skip"))
+        assert result == {
+            "leads": 2,
+            "bad_rows": 1,
+            "bad_rows_first": ["line 3 has no e-mail address."],
+        }
+        assert connections.requests == []
+
+
 class TestPaths:
     @pytest.mark.parametrize("kind", [str, Path, lambda path: ObjectStoragePath(f"file://{path}")])
     def test_path_may_be_an_object(self, connections: FakeServer, path: Path, kind: Any) -> None:

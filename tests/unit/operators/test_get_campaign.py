@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, literal
 
@@ -16,8 +18,11 @@ from airflow_provider_campaigns.exceptions import (
     ServiceUnavailableError,
     UnknownStatusError,
 )
-from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
-from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import DamagedHtmlError
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerGetCampaignOperator,
+    DamagedHtmlError,
+)
+from tests.support.airflow_versions import attach
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import CLEANER_ID as ID
@@ -47,6 +52,21 @@ class TestResult:
         assert result["html_path"].endswith("spring.html")
         assert target.read_bytes() == "<p>é\r\n</p>".encode()
         assert connections.requests[0].json["campaign"]["minimize_html"] is False
+
+    def test_log_names_the_stored_html_without_a_signature(
+        self,
+        connections: FakeServer,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        attach("memory", fs=fsspec.filesystem("memory"))  # Airflow 2 does not attach it itself
+        connections.respond({"campaign": {"campaign_html": "<p>Hi</p>"}})
+        caplog.set_level(logging.INFO)
+        result = TaskRunner().run(get(output_path="memory://bucket/spring.html?X-Amz-Signature=s3cret"))
+        logged = capsys.readouterr().out + caplog.text  # Airflow 2 logs through Python's logging
+        assert re.search(r"Wrote the cleaned HTML to 'memory:.*bucket/spring\.html\?…'\.", logged)
+        assert "s3cret" in result["html_path"]
+        assert "s3cret" not in logged
 
     def test_analysis_is_written_to_analysis_path(self, connections: FakeServer, tmp_path: Path) -> None:
         analysis = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,47 @@ class TestOpenAndClosed:
             gate().execute({})
 
 
+class TestReportFile:
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            ({"max_broken_links": 1}, None),
+            ({}, QualityGateClosedError),
+            ({"on_closed": "skip"}, AirflowSkipException),
+        ],
+    )
+    def test_report_is_written_whether_the_gate_opens_or_not(
+        self, tmp_path: Path, arguments: dict[str, Any], error: type[Exception] | None
+    ) -> None:
+        path = tmp_path / "new" / "report.json"
+        with DAG("reports"):
+            reporting = gate(report_path=path, **arguments)
+        with nullcontext() if error is None else pytest.raises(error):
+            TaskRunner().run(reporting)
+        assert json.loads(path.read_text()) == ({"passed": True, "breaches": []} if error is None else REPORT)
+
+    def test_path_that_cannot_be_written_keeps_the_gate_closed(self, tmp_path: Path) -> None:
+        (tmp_path / "a file").touch()
+        with pytest.raises(OSError, match=r"a file/report\.json"):
+            TaskRunner().run(gate(max_broken_links=1, report_path=f"{tmp_path}/a file/report.json"))
+
+
+class TestCampaignName:
+    @pytest.mark.parametrize(
+        ("analysis", "subject"),
+        [
+            ({"campaign_name": "Spring", "campaign_id": ID}, "Campaign 'Spring'"),
+            ({"campaign_name": " ", "campaign_id": ID}, f"Campaign '{ID}'"),
+            ({"campaign_name": ["Spring"]}, "The campaign"),
+        ],
+    )
+    def test_error_names_the_campaign_as_far_as_it_is_known(
+        self, analysis: dict[str, Any], subject: str
+    ) -> None:
+        with pytest.raises(QualityGateClosedError, match=f"^{subject} breaks a threshold: "):
+            TaskRunner().run(gate({**BAD, **analysis}))
+
+
 class TestIgnoredLinks:
     def test_ignored_link_does_not_close_the_gate(self) -> None:
         assert TaskRunner().run(gate(ignore_links=["https://example.com/*"]))["passed"] is True
@@ -119,7 +161,9 @@ class TestSkipping:
     def test_eager_downstream_task_is_refused(self) -> None:
         with DAG("eager"):
             closed = gate(on_closed="skip")
-            closed >> work.override(trigger_rule=TriggerRule.ONE_SUCCESS)()
+            [closed, work.override(task_id="aside")()] >> work.override(
+                trigger_rule=TriggerRule.ONE_SUCCESS
+            )()
         for refuse in (closed.prepare_template, lambda: TaskRunner().run(closed)):
             with pytest.raises(ValueError, match=r"work \(one_success\)"):
                 refuse()

@@ -10,18 +10,21 @@ import pytest
 
 from airflow_provider_campaigns.rules import lead_files
 from airflow_provider_campaigns.rules.lead_csv import MAX_CELL_LENGTH
-from airflow_provider_campaigns.rules.lead_files import Lead, check_leads, from_file
+from airflow_provider_campaigns.rules.lead_files import Lead, Leads, check_leads, from_file
 
 SECRET = "Topsecret"
 
 
-def leads(content: str | bytes, columns: Any = None) -> list[Lead]:
+def check(content: str | bytes, columns: Any = None) -> Leads:
     def opened() -> IO[str]:
         raw = content if isinstance(content, bytes) else content.encode()
         return io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline="")
 
-    found = check_leads(from_file(opened, "leads.csv", "csv", columns))
-    return [lead for batch in found.batches() for lead in batch]
+    return check_leads(from_file(opened, "leads.csv", "csv", columns))
+
+
+def leads(content: str | bytes, columns: Any = None) -> list[Lead]:
+    return [lead for batch in check(content, columns).batches() for lead in batch]
 
 
 ADA = [{"email": "ada@x.com", "first_name": "Ada", "custom_variables": {"City": "Paris"}}]
@@ -178,6 +181,37 @@ class TestCells:
 
     def test_column_without_a_name_and_cells_is_left_out(self) -> None:
         assert leads("Email;First Name;;City;\nada@x.com;Ada;;Paris;\n") == ADA
+
+
+class TestColumnsWithoutAName:
+    # As pandas writes a table with its index.
+    PANDAS = ",Email,First Name,City\n0,ada@x.com,Ada,Paris\n"
+
+    def test_columns_can_leave_them_out(self) -> None:
+        assert leads(self.PANDAS, {"": None}) == ADA
+        assert leads("Email;First Name;;City;\nada@x.com;Ada;1;Paris;2\n", {"": None}) == ADA
+
+    def test_cell_in_one_is_a_bad_row_with_advice(self) -> None:
+        with pytest.raises(ValueError, match="2 rows are not leads: line 2: a cell") as raised:
+            leads(self.PANDAS + "1,b@x.com,,\n")
+        assert str(raised.value).endswith(
+            "line 3: a cell in a column without a name. columns={'': None} leaves such columns out."
+        )
+        assert str(raised.value).count("leaves such columns out") == 1
+
+    def test_other_bad_row_gets_no_such_advice(self) -> None:
+        with pytest.raises(ValueError, match=r"line 2 has no e-mail address\.$"):
+            leads(",Email\n,Ada\n")
+
+    @pytest.mark.parametrize("target", ["email", "index"])
+    def test_mapping_them_to_a_name_is_refused(self, target: str) -> None:
+        with pytest.raises(ValueError, match=r"columns\[''\].*left out"):
+            leads(self.PANDAS, {"": target})
+
+    def test_log_and_fingerprint_show_that_they_are_left_out(self) -> None:
+        checked = [check(self.PANDAS.replace("0,", ","), columns) for columns in (None, {"": None})]
+        assert str(checked[1].plan).endswith("; left out: columns without a name")
+        assert checked[0].fingerprint != checked[1].fingerprint
 
 
 # Public reports about imports of contacts, each with its smallest file.

@@ -85,6 +85,8 @@ def test_interrupt_ends_it_and_no_key_is_shown() -> None:
         "leads:read",
         "--habits",
         "empty_html,plain_nbsp",
+        "--loop-seconds",
+        "60",
     )
     with started(*options) as (process, announced):
         assert "sk-secret" not in announced
@@ -92,6 +94,7 @@ def test_interrupt_ends_it_and_no_key_is_shown() -> None:
         headers = {"Authorization": "Bearer sk-secret"}
         state = requests.get(f"{url}/_sandbox/state", timeout=5).json()
         assert state["habits"] == ["empty_html", "plain_nbsp"]
+        assert state["instantly"]["loop_seconds"] == 60
         assert "Invalid scope" in requests.get(f"{url}/api/v2/campaigns", headers=headers, timeout=5).text
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 0
@@ -111,6 +114,13 @@ def test_unknown_habit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--habits", "empty_html,nonsense"])
     assert "'nonsense' is not a habit (known: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "nan", "soon"])
+def test_invalid_loop_time_is_refused(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["--loop-seconds", value])
+    assert "argument --loop-seconds: " in capsys.readouterr().err
 
 
 def test_used_port_is_a_plain_error(capsys: pytest.CaptureFixture[str]) -> None:

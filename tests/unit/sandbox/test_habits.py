@@ -14,7 +14,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import D
 from airflow_provider_campaigns.operators.instantly import InstantlyUpdateCampaignOperator
 from airflow_provider_campaigns.sandbox import DRAFT_CAMPAIGN_ID, HEALTHY_CAMPAIGN_ID, RunningSandbox
 from airflow_provider_campaigns.sandbox.habits import HABITS, cleaned_html, stored_body, stored_fields
-from airflow_provider_campaigns.sandbox.state import Options
+from airflow_provider_campaigns.sandbox.options import Options
 from tests.support.fake_airflow import TaskRunner
 
 from .conftest import Client

@@ -226,14 +226,14 @@ class TestDeferral:
     def test_deadline_is_fixed_when_the_wait_starts(
         self, runner: TaskRunner, connections: FakeServer, clock: FakeClock
     ) -> None:
-        connections.respond(BUSY, PROCESSING, COMPLETED)
+        connections.respond(PROCESSING, BUSY, COMPLETED)
         before = time.time()
         runner.run(sensor(MODES["deferrable"], timeout=500))
         ((_, arguments),) = runner.deferrals
-        # The worker waited 10 s after the failure, and Airflow's own timeout comes 60 s after the deadline.
+        # Airflow's own timeout comes 60 s after the deadline.
         assert arguments["deadline"] == pytest.approx(before + 500, abs=1)
-        assert arguments["first_poll_at"] == pytest.approx(before + 10 + 10, abs=1)
-        assert runner.timeouts == [pytest.approx(500 - 10 + 60, abs=1)]
+        assert arguments["first_poll_at"] == pytest.approx(before + 10, abs=1)
+        assert runner.timeouts == [pytest.approx(500 + 60, abs=1)]
 
     def test_close_to_the_deadline_the_worker_does_not_defer(
         self, runner: TaskRunner, connections: FakeServer
@@ -250,6 +250,30 @@ class TestDeferral:
             runner.run(sensor(MODES["deferrable"]))
         assert len(runner.deferrals) == len(runner.events) == 1
         assert KEY not in json.dumps([runner.deferrals, runner.events])
+
+
+class TestRescheduling:
+    def test_failed_poll_is_rescheduled_and_failures_are_counted(
+        self, connections: FakeServer, clock: FakeClock
+    ) -> None:
+        connections.respond(PROCESSING, BUSY)
+        runner = TaskRunner(store={})
+        with pytest.raises(ServiceUnavailableError):
+            runner.run(sensor(MODES["reschedule"], max_failures=3))
+        assert (len(connections.requests), runner.reschedules) == (1 + 3, 3)
+        assert clock.slept == pytest.approx(10 + 10 + 20, abs=1)
+
+    def test_successful_poll_resets_the_count(self, connections: FakeServer) -> None:
+        connections.respond(BUSY, PROCESSING, BUSY, COMPLETED)
+        runner = TaskRunner(store={})
+        assert runner.run(sensor(MODES["reschedule"], max_failures=2, never_fail=True)) == CLEANER_ID
+        assert runner.reschedules == 3
+
+    def test_retry_after_of_a_failed_poll_is_obeyed(self, connections: FakeServer, clock: FakeClock) -> None:
+        connections.respond(Reply({}, status=429, headers={"Retry-After": "600"}), COMPLETED)
+        runner = TaskRunner(store={})
+        assert runner.run(sensor(MODES["reschedule"])) == CLEANER_ID
+        assert (runner.reschedules, clock.slept) == (1, pytest.approx(600, abs=1))
 
 
 class TestConnection:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import uuid
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,15 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator, ObjectStoragePath
 
 from airflow_provider_campaigns.get_provider_info import get_provider_info
-from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerSubmitCampaignOperator
-from airflow_provider_campaigns.operators.instantly import InstantlyPauseCampaignOperator
+from airflow_provider_campaigns.operators.campaign_cleaner import (
+    CampaignCleanerDeleteCampaignOperator,
+    CampaignCleanerSubmitCampaignOperator,
+)
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyAddLeadsOperator,
+    InstantlyPauseCampaignOperator,
+)
+from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.tasks import arguments as checks
 from airflow_provider_campaigns.tasks.arguments import check_rendered, rendered_fields, restore
 from tests.support.airflow_versions import BAD_ARGUMENT
@@ -111,6 +118,36 @@ class TestRendered:
         with pytest.raises(ValueError, match="html_path contains 'None'"):
             check_rendered(task)
 
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("/out/{{ params.x }}_clean.html", "/out/None_clean.html"),
+            ("s3://b/dt={{ ds }}/spring-{{ params.x }}.html", "s3://b/dt=2026-11-30/spring-None.html"),
+            ("{{ ti.xcom_pull('path') }}", "/out/None-clean.html"),  # an f-string of another task
+        ],
+    )
+    def test_missing_part_of_a_file_name_is_refused(self, template: str, rendered: str) -> None:
+        task = submit(html_path=template)
+        task.html_path = rendered
+        with pytest.raises(ValueError, match="html_path contains 'None'"):
+            check_rendered(task)
+
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("/out/{{ params.x }}.html", "/out/Nonesuch.html"),
+            ("/out/{{ params.x }}.html", "/out/Second_to_None.html"),
+            ("/out/None_{{ params.x }}.html", "/out/None_spring.html"),
+            ("/out/None_spring.html", "/out/None_spring.html"),
+            ("{{ ti.xcom_pull('path') }}", "/Nones/None of the above.html"),
+        ],
+    )
+    def test_name_that_begins_like_none_is_accepted(self, template: str, rendered: str) -> None:
+        task = submit(html_path=template)
+        task.html_path = rendered
+        check_rendered(task)
+        assert task.html_path == rendered
+
     def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
         task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})
         task.settings = {"inline_css": True, "relative_links_base_url": "None"}
@@ -118,7 +155,7 @@ class TestRendered:
             check_rendered(task)
 
     @pytest.mark.parametrize(
-        ("rendered", "text"), [(2026, "2026"), (True, "True"), ({"a": "é"}, '{"a": "é"}')]
+        ("rendered", "text"), [(2026, "2026"), (True, "True"), (date(2026, 1, 1), "2026-01-01")]
     )
     def test_native_object_is_a_text_again(self, rendered: Any, text: str) -> None:
         task = submit(custom_info="{{ params.x }}")
@@ -126,23 +163,30 @@ class TestRendered:
         check_rendered(task)
         assert task.custom_info == text
 
-    def test_literal_keeps_its_text_in_a_native_dag(self) -> None:
-        task = submit(campaign_name="1.10")
-        task.campaign_name = 1.1  # what Airflow makes of it
-        check_rendered(task)
-        assert task.campaign_name == "1.10"
+    @pytest.mark.parametrize("rendered", [1000.0, (10, 42), ["a"], {"a": 1}])
+    def test_id_of_another_type_is_refused(self, rendered: Any) -> None:
+        for name, task in {
+            "campaign_id": CampaignCleanerDeleteCampaignOperator(task_id="d", campaign_id="{{ params.x }}"),
+            "job_id": InstantlyBackgroundJobSensor(task_id="wait", job_id="{{ params.x }}"),
+        }.items():
+            setattr(task, name, rendered)
+            with pytest.raises(ValueError, match=f"^{name} must be an id"):
+                check_rendered(task)
+
+    @pytest.mark.parametrize("email", ["", "None", None])
+    def test_error_shows_only_the_value_that_is_nothing(self, email: Any) -> None:
+        lead = {"email": "{{ params.x }}", "last_name": "{{ params.y }}", "phone": "s3cret"}
+        task = InstantlyAddLeadsOperator(task_id="add", campaign_id=UUID, leads=[lead])
+        task.leads = [{**lead, "email": email, "last_name": "s3cret"}]
+        with pytest.raises(ValueError, match=r"^leads\[0\]\['email'\] was set") as raised:
+            check_rendered(task)
+        assert "s3cret" not in str(raised.value)
 
     def test_value_set_after_parsing_stays(self) -> None:
         task = submit(html_path="/a.html")
         task.html_path = Path("/b.html")
         check_rendered(task)
         assert task.html_path == "/b.html"
-
-    def test_literals_inside_a_mapping_keep_their_text(self) -> None:
-        task = submit(settings={"relative_links_base_url": "7", "more": {"a": ["1.10", "{{ params.b }}", 2]}})
-        task.settings = {"relative_links_base_url": 7, "more": {"a": [1.1, 5, 2]}}
-        check_rendered(task)
-        assert task.settings == {"relative_links_base_url": "7", "more": {"a": ["1.10", 5, 2]}}
 
     def test_value_of_a_cluster_policy_stays(self) -> None:
         task = submit()
@@ -284,3 +328,22 @@ class TestEveryTask:
     def test_value_of_another_kind_is_refused(self, task: Any, name: str, annotation: str) -> None:
         with pytest.raises(BAD_ARGUMENT, match=name):
             built(task, **{name: object()})
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_error_shows_no_signature_of_a_url(self, task: Any, name: str, annotation: str) -> None:
+        url = "https://files.example/a?sig=s3cret"
+        names = getattr(task, "known_names", {}).get(name, ("A",))
+        for value in (url, [url], *({each: wrong} for each in names for wrong in (url, [url]))):
+            assert "s3cret" not in error_of(lambda value=value: built(task, **{name: value}))
+            if name in task.template_fields:
+                made = built(task, **{name: "{{ params.x }}"})
+                setattr(made, name, value)
+                assert "s3cret" not in error_of(lambda made=made: check_rendered(made))
+
+
+def error_of(check: Callable[[], Any]) -> str:
+    try:
+        check()
+    except BAD_ARGUMENT as error:
+        return str(error)
+    return ""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 
+from airflow_provider_campaigns.exceptions import NotFoundError, ServiceUnavailableError
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
@@ -28,7 +29,7 @@ from airflow_provider_campaigns.tasks.gate import SendGateTimeoutError
 from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE, first_of
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
-from tests.support.fake_server import FakeServer
+from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import CLEANER_ID, OTHER_UUID, UUID, campaign_status, sending_status
 
 TASK = CampaignCleanerCampaignSensor(task_id="wait", campaign_id="a")
@@ -113,6 +114,7 @@ class TestDeferralErrors:
         assert ends == []
 
 
+BUSY = Reply({}, status=503)
 WAITS: dict[str, tuple[Any, dict[str, Any], list[Any]]] = {
     "campaign sensor": (
         CampaignCleanerCampaignSensor,
@@ -152,6 +154,59 @@ WAITS: dict[str, tuple[Any, dict[str, Any], list[Any]]] = {
         [{"status": 1}, sending_status("campaign_draft"), sending_status("healthy"), {"status": 1}],
     ),
 }
+
+
+class TestFailedPoll:
+    """A poll that fails on a worker does not keep the worker: the task waits in the triggerer."""
+
+    @pytest.mark.parametrize("name", WAITS)
+    def test_wait_goes_on_in_the_triggerer(
+        self, connections: FakeServer, clock: FakeClock, tmp_path: Path, name: str
+    ) -> None:
+        task_class, arguments, replies = WAITS[name]
+        if "output_path" in arguments:
+            arguments = {**arguments, "output_path": str(tmp_path / "first.html")}
+        before_wait = replies[: name == "activation"]  # it reads the campaign first
+        busy = Reply({}, status=429, headers={"Retry-After": "600"})
+        connections.respond(*before_wait, busy, *replies[len(before_wait) :])
+        slept: list[float] = []
+        task = task_class(task_id="wait", deferrable=True, **arguments)
+        TaskRunner(before_trigger=lambda: slept.append(clock.slept)).run(task)
+        assert slept == [0]
+        assert clock.slept == pytest.approx(600 + task.poke_interval, abs=2)
+
+    @pytest.mark.parametrize("max_failures", [2, 5])
+    def test_failures_on_worker_and_in_triggerer_are_one_row(
+        self, connections: FakeServer, clock: FakeClock, max_failures: int
+    ) -> None:
+        connections.respond(BUSY)
+        task = CampaignCleanerCampaignSensor(
+            task_id="wait", campaign_id=CLEANER_ID, deferrable=True, max_failures=max_failures
+        )
+        with pytest.raises(ServiceUnavailableError):
+            TaskRunner().run(task)
+        assert len(connections.requests) == max_failures
+        assert clock.slept == pytest.approx(sum(10 * 2**n for n in range(max_failures - 1)), abs=1)
+
+    def test_final_error_of_the_first_poll_is_raised(self, connections: FakeServer, clock: FakeClock) -> None:
+        connections.respond(Reply({}, status=404))
+        runner = TaskRunner()
+        with pytest.raises(NotFoundError):
+            runner.run(CampaignCleanerCampaignSensor(task_id="wait", campaign_id=CLEANER_ID, deferrable=True))
+        assert (len(connections.requests), runner.deferrals) == (1, [])
+
+    def test_gate_that_only_the_triggerer_can_poll_fails(
+        self, connections: FakeServer, clock: FakeClock
+    ) -> None:
+        """As with a proxy that the workers do not have."""
+        healthy = sending_status("healthy")
+        connections.respond(BUSY, healthy, BUSY, healthy, BUSY)
+        gate = InstantlySendGateOperator(
+            task_id="gate", campaign_id=UUID, deferrable=True, wait_timeout=86_400, max_failures=3
+        )
+        with pytest.raises(ServiceUnavailableError):
+            TaskRunner().run(gate)
+        assert len(connections.requests) == 3 + 2
 
 
 class TestResumedTask:

@@ -117,27 +117,55 @@ class TestUnskippable:
             skipped_by(before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE), map_index=0)
 
 
-EAGER = ["always", "one_success", "one_failed", "one_done"]
+ALWAYS, ONE = ["always", "dummy"], ["one_success", "one_failed", "one_done"]
 
 
 class TestEagerRules:
-    """A task with such a rule would not wait for the gate."""
+    """A task with such a rule may start before the gate has decided."""
 
-    @pytest.mark.parametrize("rule", EAGER)
     @pytest.mark.parametrize("position", [0, 1])
-    def test_eager_rule_downstream_is_refused_with_its_task(self, rule: str, position: int) -> None:
+    def test_rule_that_never_waits_is_refused_anywhere(self, position: int) -> None:
         rules = [TriggerRule.ALL_SUCCESS, TriggerRule.ALL_SUCCESS]
-        rules[position] = TriggerRule(rule)
-        with pytest.raises(ValueError, match=rf"cannot hold back send_{position} \({rule}\): .*none_failed"):
+        rules[position] = TriggerRule.ALWAYS
+        with pytest.raises(ValueError, match=rf"cannot hold back send_{position} \(always\): .*none_failed"):
             check_downstream_waits({"task": before(*rules)})
 
-    @pytest.mark.parametrize("rule", sorted(set(TriggerRule) - {*EAGER, "dummy"}))
-    def test_rule_that_waits_is_accepted(self, rule: TriggerRule) -> None:
+    @pytest.mark.parametrize("rule", sorted(set(TriggerRule) - {*ALWAYS}))
+    def test_any_other_rule_right_behind_the_gate_is_accepted(self, rule: TriggerRule) -> None:
         check_downstream_waits({"task": before(rule)})
 
-    def test_eager_rule_of_a_mapped_task_is_refused(self) -> None:
+    @pytest.mark.parametrize("rule", ONE)
+    def test_one_rule_is_accepted_if_all_upstreams_are_gated(self, rule: str) -> None:
+        gate = before(TriggerRule.ALL_SUCCESS, TriggerRule.ALL_DONE)
+        with gate.dag:
+            work.override(task_id="join", trigger_rule=TriggerRule(rule))()
+        gate.dag.get_task("join").set_upstream([gate, *map(gate.dag.get_task, ["send_0", "send_1"])])
+        refuse_eager_downstream(gate)
+
+    @pytest.mark.parametrize("rule", ONE)
+    @pytest.mark.parametrize("beside", ["elsewhere", "upstream", "tidy"])
+    def test_one_rule_is_refused_with_an_upstream_elsewhere(self, rule: str, beside: str) -> None:
+        gate = before(TriggerRule.ALL_SUCCESS, TriggerRule(rule))
+        gate.dag.get_task("send_1").set_upstream(gate.dag.get_task(beside))
+        with pytest.raises(ValueError, match=rf"cannot hold back send_1 \({rule}\): "):
+            refuse_eager_downstream(gate)
+
+    @pytest.mark.parametrize("rule", ONE)
+    def test_one_rule_of_a_mapped_task_is_refused(self, rule: str) -> None:
         with pytest.raises(ValueError, match="sends"):
-            refuse_eager_downstream(before_mapped(TriggerRule.ONE_DONE))
+            refuse_eager_downstream(before_mapped(TriggerRule(rule)))
+
+    def test_one_rule_behind_a_gate_in_a_mapped_group_is_refused(self) -> None:
+        """An earlier instance of the gate may have opened."""
+        with DAG("gated", schedule=None) as dag:
+
+            @task_group
+            def launch(number: int) -> None:
+                work.override(task_id="gate")()
+
+            launch.expand(number=[1, 2]) >> work.override(trigger_rule=TriggerRule.ONE_SUCCESS)()
+        with pytest.raises(ValueError, match=r"work \(one_success\)"):
+            refuse_eager_downstream(dag.get_task("launch.gate"))
 
     def test_task_run_by_hand_is_not_checked(self) -> None:
         check_downstream_waits({})

@@ -162,7 +162,13 @@ class TestEvent:
         deadline = time.time() + 900
         event = await event_of(build(deadline=deadline))
         target = event.pop("target")
-        assert event == {"outcome": "done", "status": status, "error": None, "deadline": deadline}
+        assert event == {
+            "outcome": "done",
+            "status": status,
+            "error": None,
+            "deadline": deadline,
+            "failures": 0,
+        }
         stored = build().serialize()[1]
         assert target == {name: stored[name] for name in stored if name.endswith("_id")}
         assert len(connections.requests) == 2

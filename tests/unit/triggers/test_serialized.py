@@ -171,7 +171,7 @@ def test_every_event_of_this_version_is_recorded() -> None:
         outcomes = {fired["event"]["outcome"] for fired in trigger["events"]}
         assert outcomes == {"done", "timed_out", "failed"}
         fields = {tuple(fired["event"]) for fired in trigger["events"]}
-        assert fields == {("target", "outcome", "status", "error", "deadline")}
+        assert fields == {("target", "outcome", "status", "error", "deadline", "failures")}
 
 
 def test_every_trigger_is_recorded_and_none_is_removed() -> None:

@@ -35,13 +35,14 @@ def stored(outcome: WaitOutcome, status: Any = None, error: ApiError | None = No
 
 
 class TestEvent:
-    def test_event_of_a_done_wait_has_five_fields(self) -> None:
+    def test_event_of_a_done_wait_has_six_fields(self) -> None:
         assert stored(WaitOutcome.DONE, "completed") == {
             "target": TARGET,
             "outcome": "done",
             "status": "completed",
             "error": None,
             "deadline": 100.0,
+            "failures": 0,
         }
 
     def test_event_of_a_failed_wait_holds_the_error(self) -> None:

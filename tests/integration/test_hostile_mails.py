@@ -1,0 +1,49 @@
+"""HTML that is made to take long is compared in bounded time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_campaigns.rules.html import losses, same_meaning
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{",
+        "<",
+        "{{a}}",
+        "<div>",
+        "<style>",
+        "<title>",
+        "<!--",
+        '<a href="{{x}}">',
+        "<a {{x}} ",
+        "<a b='",
+        "%7B",
+        "&",
+    ],
+)
+def test_hostile_html_is_compared_in_bounded_time(unit: str) -> None:
+    # Quadratic behaviour takes minutes at this size already.
+    source = unit * (200_000 // len(unit))
+    started = time.process_time()
+    losses(source, f"{source} x")
+    same_meaning(source, f"{source} x")
+    assert time.process_time() - started < 10
+
+
+def test_hostile_html_of_megabytes_is_compared_in_bounded_time() -> None:
+    source = "{" * 2_500_000 + "<" * 2_500_000
+    started = time.process_time()
+    losses(source, f"{source} x")
+    assert time.process_time() - started < 60
+
+
+def test_many_losses_are_found_in_bounded_time() -> None:
+    source = "".join(f'<a href="/{n}">{{{{t{n}}}}} w{n}</a>' for n in range(50_000))
+    started = time.process_time()
+    assert len(losses(source, "<p>x</p>")) == 100_001
+    assert time.process_time() - started < 20

@@ -1,0 +1,55 @@
+"""What rendering does that no whole Dag shows; ``tests/integration/test_arguments.py`` has the rest."""
+
+from __future__ import annotations
+
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, BaseOperator
+
+from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
+from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator
+from tests.support.airflow_versions import AIRFLOW, first_of, needs
+from tests.support.responses import UUID
+
+needs_a_choice_per_task = needs(
+    "render_template_as_native_obj" in inspect.signature(BaseOperator.__init__).parameters,
+    "native objects for single tasks came with Airflow 3.3",
+)
+
+
+def resumed_with(**arguments: Any) -> Any:
+    """Return the context of a task that resumes with arguments, in the form in which Airflow stores them."""
+    if AIRFLOW.major < 3:
+        return {"ti": SimpleNamespace(next_method="execute_complete", next_kwargs=arguments)}
+    serialize = first_of("airflow.sdk.serde.serialize")
+    if serialize is None:
+        serialize = first_of("airflow.serialization.serialized_objects.BaseSerialization").serialize
+    state = SimpleNamespace(next_method="execute_complete", next_kwargs=serialize(arguments))
+    return {"ti": SimpleNamespace(_ti_context_from_server=state)}
+
+
+def test_resumed_task_has_the_arguments_of_its_wait() -> None:
+    deleted = "{{ var.value.deleted }}"
+    task = CampaignCleanerGetCampaignOperator(
+        task_id="get", campaign_id=deleted, output_path=deleted, poke_interval=deleted
+    )
+    rendered = {"campaign_id": "a", "output_path": "/out/a.html", "poke_interval": 2.5}
+    task.render_template_fields(resumed_with(event={"target": {"campaign_id": "a"}}, rendered=rendered))
+    assert (task.campaign_id, task.output_path, task.poke_interval) == ("a", "/out/a.html", 2.5)
+
+
+@needs_a_choice_per_task
+def test_single_task_with_native_objects_keeps_a_list() -> None:
+    leads = [{"email": "ada@example.com", "last_name": "1e3"}]
+    with DAG("text") as dag:
+        task = InstantlyAddLeadsOperator(
+            task_id="add",
+            campaign_id="{{ params.id }}",
+            leads="{{ params.leads }}",
+            render_template_as_native_obj=True,
+        )
+    context: Any = {"params": {"id": UUID, "leads": leads}}
+    task.render_template_fields(context, dag.get_template_env())
+    assert (task.leads, task.campaign_id) == (leads, UUID)
