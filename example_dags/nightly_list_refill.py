@@ -61,6 +61,13 @@ def nightly_list_refill():
         retry_delay=timedelta(minutes=15),
     )
 
+    # A person may have paused the campaign meanwhile, which then stays paused.
+    may_activate = InstantlySendGateOperator(
+        task_id="may_activate",
+        campaign_id="{{ params.campaign_id }}",
+        intent="add_leads",
+        retries=2,
+    )
     # An active campaign stays as it is.
     activate = InstantlyActivateCampaignOperator(
         task_id="activate",
@@ -69,7 +76,7 @@ def nightly_list_refill():
         retries=2,
     )
 
-    send_gate >> add_leads >> activate
+    send_gate >> add_leads >> may_activate >> activate
 
 
 nightly_list_refill()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingStatus
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     BadRequestError,
@@ -15,16 +15,13 @@ from airflow_provider_campaigns.exceptions import (
     PermissionDeniedError,
 )
 from airflow_provider_campaigns.rules.gate_policy import Policy
-from airflow_provider_campaigns.rules.gate_rules import Disposition, Intent
-from airflow_provider_campaigns.rules.send_gate import Verdict, gone, judge
+from airflow_provider_campaigns.rules.gate_rules import Disposition
+from airflow_provider_campaigns.rules.send_gate import REFUSED_DRAFT_INTENTS, Verdict, gone, judge
 from airflow_provider_campaigns.rules.senders import addresses_of, tags_of, with_senders
 from airflow_provider_campaigns.transport.retry import Retry
 
 if TYPE_CHECKING:
     from airflow_provider_campaigns.hooks.instantly import InstantlyHook
-
-# Intents for which a draft is worth a look: Instantly is reported to refuse the sending status of one.
-_FOR_DRAFTS = (Intent.ACTIVATE, Intent.EDIT)
 
 
 class VerdictSource:
@@ -41,71 +38,64 @@ class VerdictSource:
         self._campaign_id = campaign_id
         self._subsequence_id = str(subsequence_id)
         self._retry = retry
-        self._found: Mapping[str, Any] | None = None
 
     def verdict(self, policy: Policy, *, check_senders: bool) -> Verdict:
         """Return the verdict; the campaign and its senders are read only if it depends on them."""
-        response: SendingStatus | ApiError
-        try:
-            response = self._sending_status(policy)
-        except MalformedResponseError as error:
-            response = error
+        response = self._sending_status(policy)
         verdict = judge(response, policy, _now())
-        if verdict.campaign_may is not None:
-            verdict = self._confirmed(verdict, response, policy)
-        if verdict.open and check_senders:
-            return with_senders(verdict, addresses_of(self._campaign()), self._accounts())
-        return verdict
-
-    def _confirmed(self, verdict: Verdict, response: SendingStatus | ApiError, policy: Policy) -> Verdict:
-        """Return the verdict of a gate that depends on the campaign itself."""
+        if verdict.campaign_may is None and not (verdict.open and check_senders):
+            return verdict
         try:
-            return judge(response, policy, _now(), self._campaign())
+            campaign = self._campaign()
         except ApiError as error:
-            if verdict.campaign_may is not Disposition.OPEN:
+            if verdict.campaign_may is Disposition.CLOSED:
                 return verdict
             if isinstance(error, NotFoundError):
-                return gone(verdict, str(error))
+                return gone(verdict, policy, str(error))
             if isinstance(error, MalformedResponseError):
                 return judge(error, policy, _now())
             raise
+        if isinstance(response, BadRequestError) and campaign.get("status") != LifecycleStatus.DRAFT:
+            raise response
+        verdict = judge(response, policy, _now(), campaign)
+        if verdict.open and check_senders:
+            return with_senders(verdict, policy, addresses_of(campaign), self._accounts(campaign))
+        return verdict
 
-    def _sending_status(self, policy: Policy) -> SendingStatus:
+    def _sending_status(self, policy: Policy) -> SendingStatus | ApiError:
+        """Return the sending status, or an error that is not the end: the response of a draft may be 400."""
         hook, campaign_id, retry = self._hook, self._campaign_id, self._retry
         try:
             if campaign_id is None:
                 return hook.get_subsequence_sending_status(self._subsequence_id, retry=retry)
             return hook.get_sending_status(campaign_id, retry=retry)
-        except BadRequestError:
-            is_draft = policy.intent in _FOR_DRAFTS and self._campaign().get("status") == LifecycleStatus.DRAFT
-            if not is_draft:
+        except MalformedResponseError as error:
+            return error
+        except BadRequestError as error:
+            if policy.intent not in REFUSED_DRAFT_INTENTS:
                 raise
-            return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value)
+            return error
 
     def _campaign(self) -> Mapping[str, Any]:
-        """Return the campaign or subsequence, read once.
+        """Return the campaign or subsequence.
 
         :raises MalformedResponseError: the response is about another one.
         """
-        # Before Python 3.12, a cached_property would hold one lock for all gates in the process while it reads.
-        if self._found is not None:
-            return self._found
         hook, requested = self._hook, self._campaign_id or self._subsequence_id
         fetch = hook.get_subsequence if self._campaign_id is None else hook.get_campaign
         found = fetch(requested, retry=self._retry)
         if str(found.get("id")).lower() != requested.lower():
             raise MalformedResponseError(f"Requested {requested}, got a response about another id.")
-        self._found = found
         return found
 
-    def _accounts(self) -> Iterator[Mapping[str, Any]]:
+    def _accounts(self, campaign: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Yield the accounts of the campaign's senders.
 
         :raises PermissionDeniedError: the key lacks the scope.
         """
-        wanted = {address.lower() for address in addresses_of(self._campaign())}
+        wanted = {address.lower() for address in addresses_of(campaign)}
         try:
-            if tags := tags_of(self._campaign()):
+            if tags := tags_of(campaign):
                 yield from self._hook.list_accounts(tag_ids=",".join(tags), retry=self._retry)
             for account in self._hook.list_accounts(retry=self._retry) if wanted else ():
                 address = str(account.get("email")).lower()

@@ -15,7 +15,12 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.rules.gate_policy import Policy
-from airflow_provider_campaigns.rules.gate_rules import Disposition, Intent, expected_lifecycle
+from airflow_provider_campaigns.rules.gate_rules import (
+    LIFECYCLE_CODES,
+    Disposition,
+    Intent,
+    expected_lifecycle,
+)
 
 # Campaign.not_sending_status: an error on Instantly's side. Its other values are about pacing.
 _VENDOR_ERROR = 99
@@ -30,7 +35,8 @@ def reason_to_close(code: SendingCode, status: SendingStatus, policy: Policy) ->
     """Return which detail of the response closes the gate; None where none does."""
     if not _details_matter(code, policy):
         return None
-    opens = policy.dispositions[code] is Disposition.OPEN
+    # The details of a campaign that has stopped or ended are those of its last day.
+    opens = policy.dispositions[code] is Disposition.OPEN and code not in LIFECYCLE_CODES
     total = status.diagnostic_number("accounts_summary", "total_connected")
     if opens or code is SendingCode.NO_ACCOUNTS_AVAILABLE:
         gone = status.diagnostic_number("accounts_summary", "unavailable", "disconnected")
@@ -50,22 +56,40 @@ def end_date_matters(code: SendingCode, policy: Policy) -> bool:
     return is_out and _details_matter(code, policy)
 
 
+def reason_in_campaign(
+    code: SendingCode, campaign: Mapping[str, Any], policy: Policy, now: datetime
+) -> str | None:
+    """Return what in the campaign itself closes the gate; None where nothing does."""
+    if not _details_matter(code, policy):
+        return None
+    if code not in policy.opened_anyway and has_ended(campaign, now):
+        return "The campaign's end date has passed: change its schedule."
+    starts = policy.intent is Intent.ACTIVATE and policy.dispositions[code] is Disposition.OPEN
+    if starts and campaign.get("email_list") == [] and not campaign.get("email_tag_list"):
+        return "No sending account is attached: attach one."
+    return None
+
+
 def has_ended(campaign: Mapping[str, Any], now: datetime) -> bool:
     """Return whether the end date of a campaign has passed everywhere that its schedule names."""
     schedule = campaign.get("campaign_schedule") or campaign.get("subsequence_schedule")
     if not isinstance(schedule, Mapping):
         return False
     try:
-        last_day = date.fromisoformat(schedule.get("end_date"))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        last_day = date.fromisoformat(schedule["end_date"][:10])
+    except (KeyError, TypeError, ValueError):
         return False
     return all(now.astimezone(zone).date() > last_day for zone in _zones(schedule))
 
 
-def contradiction(code: SendingCode, campaign: Mapping[str, Any]) -> str | None:
+def contradiction(code: SendingCode, campaign: Mapping[str, Any], policy: Policy) -> str | None:
     """Return what in a campaign speaks against a code; None where the campaign confirms it."""
     status, expected = campaign.get("status"), expected_lifecycle(code)
-    if isinstance(status, bool) or status != expected:
+    accepted = {expected}
+    subsequences = SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES
+    if expected is LifecycleStatus.ACTIVE and policy.dispositions[subsequences] is Disposition.OPEN:
+        accepted.add(LifecycleStatus.RUNNING_SUBSEQUENCES)
+    if isinstance(status, bool) or status not in accepted:
         return (
             f"The sending status is {code.value}, but the campaign itself is "
             f"{LifecycleStatus.name_of(status)}; it should be {LifecycleStatus.name_of(int(expected))}."

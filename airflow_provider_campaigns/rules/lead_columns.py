@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_campaigns.api.instantly import LEAD_FIELDS
+from airflow_provider_campaigns.api.instantly import LEAD_FIELDS, ONE_ADDRESS
 from airflow_provider_campaigns.api.values import shown
 
 # The headers that become a field, the best first: those of Apollo, HubSpot, Salesforce, Clay, Google
@@ -158,7 +158,7 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
     :raises ValueError: the header or the mapping is not valid, or no column is the e-mail address.
     """
     names = [name.strip() for name in header]
-    if any("@" in name for name in names):  # the names may be shown from here on
+    if any(ONE_ADDRESS.fullmatch(name) for name in names):  # the names may be shown from here on
         raise ValueError(
             f"{place}: this line is a lead, not a header. Add a first line that names the columns."
         )

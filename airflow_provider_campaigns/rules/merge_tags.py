@@ -115,7 +115,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?://)?/?")
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
 _IGNORED = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\xad]+")
 _QUOTES = str.maketrans('"\u2018\u2019\u201c\u201d`', "''''''")  # fmt: skip
-_STRUCTURE = re.compile(r"\s*[\[{]\s*['\"]")
+# What a list, an object, bytes or a string look like as text of Python or JSON.
+_STRUCTURE = re.compile(r"\s*(?:[\[{(]\s*b?['\"]|b['\"]|(['\"])\s*<.*\1\s*\Z)", re.DOTALL)
 _HTML_ELEMENT = re.compile(
     r"<(?:!doctype|!--|/?(?:html|head|body|title|meta|style|link|center|div|p|span|font|a|b|i|u|s|em|strong"
     r"|small|big|br|hr|img|table|thead|tbody|tfoot|tr|td|th|caption|ul|ol|li|dl|dt|dd|h[1-6]|pre|blockquote"
@@ -161,5 +162,5 @@ def is_resolved_placeholder(url: str) -> bool:
 
 
 def looks_like_html(text: str) -> bool:
-    """Return whether a string contains at least one element of HTML, and is no list or object as text."""
+    """Return whether a string contains at least one element of HTML, and is no literal of Python or JSON."""
     return _HTML_ELEMENT.search(text) is not None and not _STRUCTURE.match(text)

@@ -14,19 +14,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.api.response import printable
-from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.exceptions import ApiError, BadRequestError
 from airflow_provider_campaigns.rules.gate_details import (
     contradiction,
     end_date_matters,
-    has_ended,
+    reason_in_campaign,
     reason_to_close,
 )
 from airflow_provider_campaigns.rules.gate_policy import Policy
 from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, RULES, Disposition, Intent
 
 __all__ = ["CLOCK_SKEW", "RULES", "Disposition", "Intent", "Policy", "Verdict", "gone", "judge"]
+
+# Instantly is reported to refuse the sending status of a draft with 400. For these intents that may be one.
+REFUSED_DRAFT_INTENTS = (Intent.ACTIVATE, Intent.EDIT)
 
 CLOCK_SKEW = timedelta(minutes=5)
 _MINUTE = 60.0
@@ -121,19 +124,25 @@ def judge(
     :param campaign: the campaign, read after the sending status; without it, a verdict that depends on it is
         *wait*, and its ``campaign_may`` says what reading the campaign may change.
     """
+    if isinstance(response, BadRequestError) and policy.intent in REFUSED_DRAFT_INTENTS:
+        if campaign is not None and campaign.get("status") == LifecycleStatus.DRAFT:
+            response = SendingStatus(SendingCode.CAMPAIGN_DRAFT.value)
+        else:
+            decision = _Decision(Disposition.WAIT, f"This may be a draft: {response}", Disposition.OPEN)
+            return _verdict(SendingStatus(None), decision, policy, now, None)
     if isinstance(response, ApiError):
         decision = _Decision(Disposition.WAIT, f"Malformed response: {response}")
         return _verdict(SendingStatus(None), decision, policy, now, None)
     return _verdict(response, _decide(response, policy, now, campaign), policy, now, campaign)
 
 
-def gone(verdict: Verdict, reason: str) -> Verdict:
+def gone(verdict: Verdict, policy: Policy, reason: str) -> Verdict:
     """Return the verdict of a gate whose campaign does not exist when it is read to confirm a code."""
     return replace(
         verdict,
         open=False,
         disposition=Disposition.CLOSED,
-        message=f"The campaign does not exist. {reason}",
+        message=f"The campaign does not exist. {policy.what_opens} {reason}",
         campaign_may=None,
     )
 
@@ -149,9 +158,9 @@ def _decide(
         return _Decision(Disposition.WAIT, "This provider does not know the code.")
     if reason := reason_to_close(code, status, policy):
         return _Decision(Disposition.CLOSED, reason)
+    if campaign is not None and (reason := reason_in_campaign(code, campaign, policy, now)):
+        return _Decision(Disposition.CLOSED, reason)
     may_have_ended = end_date_matters(code, policy)
-    if may_have_ended and campaign is not None and has_ended(campaign, now):
-        return _Decision(Disposition.CLOSED, "The campaign's end date has passed: change its schedule.")
     disposition = policy.dispositions[code]
     if disposition is Disposition.OPEN:
         return _decide_open(code, status, policy, now, campaign)
@@ -177,7 +186,7 @@ def _decide_open(
     if needs_campaign and campaign is None:
         reason = "Only the campaign itself can confirm this code."
         return _Decision(Disposition.WAIT, reason, Disposition.OPEN)
-    if campaign is not None and (problem := contradiction(code, campaign)):
+    if campaign is not None and (problem := contradiction(code, campaign, policy)):
         return _Decision(Disposition.WAIT, problem)
     if code is SendingCode.CAMPAIGN_COMPLETED and policy.intent is Intent.ADD_LEADS:
         return _Decision(Disposition.OPEN, _ACTIVATE_AFTERWARDS)

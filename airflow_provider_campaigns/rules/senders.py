@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
+from airflow_provider_campaigns.rules.gate_policy import Policy
 from airflow_provider_campaigns.rules.gate_rules import Disposition
 from airflow_provider_campaigns.rules.send_gate import Verdict
 
@@ -19,7 +20,8 @@ _STATES: Mapping[float, str] = {
     -2: "soft bounce error",
     -3: "sending error",
 }
-_MAX_NAMED = 20
+_MISSING = object()
+_MAX_NAMED = 100
 _MAX_ADDRESS = 100
 
 
@@ -33,29 +35,34 @@ def tags_of(campaign: Mapping[str, Any]) -> tuple[str, ...]:
     return _strings(campaign.get("email_tag_list"))
 
 
-def with_senders(verdict: Verdict, named: Iterable[str], accounts: Iterable[Mapping[str, Any]]) -> Verdict:
+def with_senders(
+    verdict: Verdict, policy: Policy, named: Iterable[str], accounts: Iterable[Mapping[str, Any]]
+) -> Verdict:
     """Return the verdict of an open gate after a check of the senders.
 
     :param named: the addresses that the campaign names.
     :param accounts: the accounts of these addresses and of the campaign's tags, as Instantly returned them.
     """
-    states: dict[str, Any] = {address.lower(): None for address in named}
+    states: dict[str, Any] = {address.lower(): _MISSING for address in named}
     states |= {str(account.get("email")).lower(): account.get("status") for account in accounts}
     unusable = {address: status for address, status in states.items() if status != _ACTIVE}
     if not states:
-        return _not_open(verdict, Disposition.CLOSED, "The campaign has no sender: attach a sending account.")
+        return _not_open(
+            verdict, policy, Disposition.CLOSED, "The campaign has no sender: attach a sending account."
+        )
     if len(unusable) == len(states):
         heals = _MAINTENANCE in unusable.values()
         reason = f"No sender of the campaign can send: {_listed(unusable)}."
-        return _not_open(verdict, Disposition.WAIT if heals else Disposition.CLOSED, reason)
+        return _not_open(verdict, policy, Disposition.WAIT if heals else Disposition.CLOSED, reason)
     if not unusable:
         return verdict
     problem = f"{len(states) - len(unusable)} of {len(states)} senders can send, but not {_listed(unusable)}."
     return replace(verdict, message=f"{verdict.message} {problem}")
 
 
-def _not_open(verdict: Verdict, disposition: Disposition, reason: str) -> Verdict:
-    return replace(verdict, open=False, disposition=disposition, message=reason)
+def _not_open(verdict: Verdict, policy: Policy, disposition: Disposition, reason: str) -> Verdict:
+    message = f"{reason} {policy.what_opens}"
+    return replace(verdict, open=False, disposition=disposition, message=message)
 
 
 def _listed(states: Mapping[str, Any]) -> str:
@@ -67,7 +74,7 @@ def _listed(states: Mapping[str, Any]) -> str:
 
 
 def _state(status: Any) -> str:
-    if status is None:
+    if status is _MISSING:
         return "not in the workspace"
     known = _STATES.get(status) if isinstance(status, (int, float)) else None
     return f"{known} ({status:g})" if known else f"unknown status {status!r:.40}"

@@ -79,6 +79,8 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
                 "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "
                 "less often by itself, and survives failures up to max_failures in a row."
             )
+        for name in ("soft_fail", "never_fail"):
+            strict_flag(getattr(self, name, False), name)
         self.deferrable = deferrable
         self.max_failures = max_failures
         self._deadline = math.inf

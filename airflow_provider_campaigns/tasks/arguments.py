@@ -185,6 +185,7 @@ def choice(*choices: str) -> Check:
     """Return a check for one of a few words."""
 
     def checked(value: Any, name: str) -> str:
+        value = getattr(value, "value", value)  # a member of an enum
         if not isinstance(value, str) or value not in choices:
             words = ", ".join(map(repr, choices))
             raise ValueError(

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.airflow_compat import is_from_mapping, mapped_arguments, resumed_with
 from airflow_provider_campaigns.tasks.arguments import restore
-from airflow_provider_campaigns.tasks.templates import comment_start
+from airflow_provider_campaigns.tasks.templates import comment_start, texts_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -103,7 +103,7 @@ class RenderedTask(BaseOperator):
         start = comment_start(self)
         for name in self.without_comment:
             value = getattr(self, name)
-            if isinstance(value, str) and id(value) not in unrendered and start in value:
+            if id(value) not in unrendered and any(start in text for text in texts_in(value)):
                 raise ValueError(
                     f"{name} contains {start!r}, which begins a comment in a template: the text after it "
                     f"would be lost. {_ADVICE}"

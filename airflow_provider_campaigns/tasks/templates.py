@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,18 @@ def has_missing_part(template: Any, path: Any) -> bool:
     literals = map(re.escape, _EXPRESSION.split(template))
     match = re.fullmatch("(.*?)".join(literals), path, re.DOTALL)
     return match is not None and "None" in match.groups()
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the strings in a value, which may be nested."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from texts_in(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from texts_in(each)
 
 
 def comment_start(task: BaseOperator) -> str:

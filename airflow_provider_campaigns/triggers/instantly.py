@@ -9,10 +9,10 @@ from typing import Any, cast
 from airflow_provider_campaigns import metrics
 from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import BackgroundJob, SendingStatus
-from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
+from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, MalformedResponseError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict, judge
+from airflow_provider_campaigns.rules.send_gate import REFUSED_DRAFT_INTENTS, Intent, Policy, Verdict, judge
 from airflow_provider_campaigns.rules.statuses import ActivationRule, BackgroundJobRule
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 from airflow_provider_campaigns.waits.events import PollResult, verdict_result
@@ -22,6 +22,12 @@ CAMPAIGN_SENDING_STATUS = StatusQuery(
     "campaign sending statuses",
     fetch_one=api.get_sending_status,
     expected_errors=(MalformedResponseError,),
+)
+# For the intents for which a refusal may mean a draft, which the gate then reads itself.
+CAMPAIGN_OR_DRAFT_SENDING_STATUS = StatusQuery(
+    "campaign sending statuses, also of drafts",
+    fetch_one=api.get_sending_status,
+    expected_errors=(MalformedResponseError, BadRequestError),
 )
 SUBSEQUENCE_SENDING_STATUS = StatusQuery(
     "subsequence sending statuses",
@@ -106,7 +112,9 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
     def query(self) -> tuple[StatusQuery[SendingStatus], str]:
         """Return the query for the sending status."""
         if self.campaign_id is not None:
-            return CAMPAIGN_SENDING_STATUS, self.campaign_id
+            may_be_draft = self._policy.intent in REFUSED_DRAFT_INTENTS
+            query = CAMPAIGN_OR_DRAFT_SENDING_STATUS if may_be_draft else CAMPAIGN_SENDING_STATUS
+            return query, self.campaign_id
         return SUBSEQUENCE_SENDING_STATUS, str(self.subsequence_id)
 
     def judge(self, response: SendingStatus | ApiError) -> PollResult:

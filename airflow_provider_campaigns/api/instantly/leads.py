@@ -17,7 +17,14 @@ from airflow_provider_campaigns.api.instantly.base import (
     parse_page,
     write_call,
 )
-from airflow_provider_campaigns.api.values import check_names, check_uuid, objects_in, shown, without_none
+from airflow_provider_campaigns.api.values import (
+    check_names,
+    check_uuid,
+    near,
+    objects_in,
+    shown,
+    without_none,
+)
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 MAX_LEADS_PER_CALL = 1000
@@ -29,11 +36,16 @@ ADD_LEADS_FLAGS = (
     "skip_if_in_workspace", "skip_if_in_campaign", "skip_if_in_list", "verify_leads_on_import",
 )  # fmt: skip
 ADD_LEADS_OPTIONS = (*ADD_LEADS_FLAGS, "blocklist_id", "assigned_to")
-# Characters without width, which people copy into addresses without seeing them.
-_WITHOUT_WIDTH = "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-_REMOVED = dict.fromkeys(map(ord, _WITHOUT_WIDTH))
+# Characters that nobody sees, and that people copy into addresses: marks of direction and format.
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+)
+# Control characters, and those that stand for one that was lost or is blank.
+_NO_LETTER = "\x00-\x1f\x7f-\x9f\u115f\u1160\u3164\ufffc\ufffd"
+_INVISIBLE_CHARACTERS = re.compile(f"[{_INVISIBLE}]+")
+_PART = rf"[^@\s,;:()<>\"{_INVISIBLE}{_NO_LETTER}]"
 # One address without anything around it. Instantly decides whether it is valid.
-ONE_ADDRESS = re.compile(rf"[^@\s,;<>\"{_WITHOUT_WIDTH}]+@[^@\s,;<>\"{_WITHOUT_WIDTH}]+")
+ONE_ADDRESS = re.compile(rf"(?!'){_PART}+@{_PART}+(?<![.'])")
 _LIST_FILTERS = frozenset({
     "campaign", "list_id", "ids", "contacts", "excluded_ids", "search", "filter", "in_campaign", "in_list",
     "queries", "distinct_contacts", "organization_user_ids", "smart_view_id", "is_website_visitor",
@@ -143,13 +155,13 @@ def _parse_added_leads(response: Mapping[str, Any]) -> AddedLeads:
 
 
 def clean_address(text: Any) -> str | None:
-    """Return one e-mail address, without white space around it and without characters that have no width.
+    """Return one e-mail address, without white space around it and without invisible characters.
 
     :returns: None for anything else, such as ``a@b.c; d@e.f`` or ``Ada <a@b.c>``.
     """
     if not isinstance(text, str):
         return None
-    address = text.translate(_REMOVED).strip()
+    address = _INVISIBLE_CHARACTERS.sub("", text).strip()
     return address if ONE_ADDRESS.fullmatch(address) else None
 
 
@@ -166,7 +178,11 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
     if address is None:
         if isinstance(email, str) and "@" in email:
             raise ValueError(f"{place}: 'email' is not a single plain e-mail address.")
-        raise ValueError(f"{place} has no e-mail address under 'email'.")
+        other = next(
+            (name for name in lead if name != "email" and str(name).strip().lower() == "email"), None
+        )
+        hint = f" Rename {other!r} to 'email'." if other is not None else ""
+        raise ValueError(f"{place} has no e-mail address under 'email'.{hint}")
     checked = {**lead, "email": address}
     for name, value in lead.items():
         if name != "custom_variables":
@@ -179,7 +195,10 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
 def _check_field(name: Any, value: Any, place: str) -> None:
     """Refuse a field because of which the service would refuse the whole batch."""
     if name not in LEAD_FIELDS:
-        raise ValueError(f"{place}: {name!r} is not a field of a lead; put it under custom_variables.")
+        raise ValueError(
+            f"{place}: {name!r} is not a field of a lead.{near(name, LEAD_FIELDS)} A variable of your own "
+            f"belongs under custom_variables."
+        )
     if name == "lt_interest_status":
         if not isinstance(value, (int, float, type(None))):
             raise ValueError(f"{place}: {name} must be a number, got {type(value).__name__}.")

@@ -28,6 +28,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.rules.html import Html
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     any_text,
@@ -193,6 +194,8 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
         save_campaign_cleaner_link(context)
         if self.html_path is not None:
             self.campaign_html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
+        if Html(str(self.campaign_html)).is_blank:
+            raise ValueError("The HTML is empty: it has no text and no element.")
         send_campaign(**self._arguments())  # raises for invalid arguments
         if not self.durable or "ti" not in context:  # absent where execute() is called by hand
             return self._submit(self.campaign_name)

@@ -168,6 +168,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
     """
 
     unrendered_if_mapped = ("leads",)
+    without_comment = ("leads",)
     template_fields: Sequence[str] = (
         "campaign_id", "leads", "leads_path", "columns", "bad_rows_path", "options", "policy",
         "max_status_age", "instantly_conn_id",
@@ -220,8 +221,8 @@ class InstantlyAddLeadsOperator(RenderedTask):
             raise ValueError("Set either leads or leads_path.")
         if columns is not None and leads is not None:
             raise ValueError("columns is for leads_path with a .csv file.")
-        if policy is not None and not check_gate:
-            raise ValueError("policy is for check_gate=True.")
+        if not check_gate and (policy is not None or max_status_age is not None):
+            raise ValueError("policy and max_status_age are for check_gate=True.")
         self.campaign_id = campaign_id
         self.leads = leads
         self.leads_path = leads_path
@@ -234,6 +235,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         self.policy = policy
         self.max_status_age: Any = max_status_age
         self.instantly_conn_id = instantly_conn_id
+        self.check_no_comment()
         check_at_parse(self)
         if leads is not None and on_bad_row == "fail" and not is_templated(leads, self):
             check_leads(from_sequence(leads, "leads"))

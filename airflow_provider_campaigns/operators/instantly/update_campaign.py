@@ -55,7 +55,10 @@ def _fields(value: Any, name: str) -> dict[str, Any]:
 
 
 def _check_no_sequences(fields: Any) -> None:
-    if isinstance(fields, Mapping) and "sequences" in fields:
+    more = fields.get("more") if isinstance(fields, Mapping) else None
+    if isinstance(fields, Mapping) and (
+        "sequences" in fields or (isinstance(more, Mapping) and "sequences" in more)
+    ):
         raise ValueError(
             "fields must not contain sequences, which would replace all copy: use html, step and variant."
         )
@@ -102,7 +105,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         "html",
         "subject",
     )
-    without_comment = ("html", "subject")
+    without_comment = ("html", "subject", "fields")
     template_fields: Sequence[str] = (
         "campaign_id",
         "html",
@@ -163,8 +166,8 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
-        if policy is not None and not check_gate:
-            raise ValueError("policy is for check_gate=True.")
+        if not check_gate and (policy is not None or max_status_age is not None):
+            raise ValueError("policy and max_status_age are for check_gate=True.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path
