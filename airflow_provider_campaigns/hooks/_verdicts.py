@@ -77,8 +77,7 @@ class VerdictSource:
                 return hook.get_subsequence_sending_status(self._subsequence_id, retry=retry)
             return hook.get_sending_status(campaign_id, retry=retry)
         except BadRequestError:
-            is_draft = policy.intent in _FOR_DRAFTS and self._campaign().get("status") == LifecycleStatus.DRAFT
-            if not is_draft:
+            if policy.intent not in _FOR_DRAFTS or self._campaign().get("status") != LifecycleStatus.DRAFT:
                 raise
             return SendingStatus(SendingCode.CAMPAIGN_DRAFT.value)
 
@@ -87,7 +86,7 @@ class VerdictSource:
 
         :raises MalformedResponseError: the response is about another one.
         """
-        # Before Python 3.12, a cached_property would hold one lock for all gates in the process while it reads.
+        # Before Python 3.12, a cached_property would lock all gates of the process while it reads.
         if self._found is not None:
             return self._found
         hook, requested = self._hook, self._campaign_id or self._subsequence_id
