@@ -55,7 +55,7 @@ def sendings(codes: st.SearchStrategy[Any]) -> st.SearchStrategy[Sending]:
         place=st.sampled_from(["diagnostics", "summary"]),
         due=st.sampled_from([None, 5.0, 100.0, 5000.0, -1.0]),
         campaign=CAMPAIGNS,
-        campaign_fault=st.sampled_from([*[None] * 10, *CAMPAIGN_FAULTS]),
+        campaign_fault=st.sampled_from([*[None] * 6, *CAMPAIGN_FAULTS]),
     )
 
 

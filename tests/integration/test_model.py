@@ -226,7 +226,7 @@ def test_campaign_is_submitted_once(
 
 
 @pytest.mark.usefixtures("no_logs", "accounts")
-@examples(600)
+@examples(800)
 @given(
     arguments=gate_arguments(900),
     deferrable=st.booleans(),
