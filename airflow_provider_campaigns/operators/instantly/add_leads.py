@@ -221,8 +221,8 @@ class InstantlyAddLeadsOperator(RenderedTask):
             raise ValueError("Set either leads or leads_path.")
         if columns is not None and leads is not None:
             raise ValueError("columns is for leads_path with a .csv file.")
-        if not check_gate and (policy is not None or max_status_age is not None):
-            raise ValueError("policy and max_status_age are for check_gate=True.")
+        if policy is not None and not check_gate:
+            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.leads = leads
         self.leads_path = leads_path

@@ -166,8 +166,8 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
-        if not check_gate and (policy is not None or max_status_age is not None):
-            raise ValueError("policy and max_status_age are for check_gate=True.")
+        if policy is not None and not check_gate:
+            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path

@@ -345,6 +345,36 @@ class TestRetry:
         assert len(json.dumps(store)) < 1000
 
 
+class TestOwnTexts:
+    def test_comment_in_a_lead_of_the_dag_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"leads contains '\{#'"):
+            add([{"email": "a@b.co", "personalization": "Hi {# there #} you"}])
+
+    @pytest.mark.parametrize(
+        ("lead", "named"),
+        [
+            ({"email": "a@b.co", "firstName": "Ada"}, "Did you mean 'first_name'"),
+            ({"Email": "a@b.co"}, "Rename 'Email' to 'email'"),
+        ],
+    )
+    def test_near_name_of_a_field_is_told(self, lead: dict, named: str) -> None:
+        with pytest.raises(ValueError, match=named):
+            add([lead])
+
+    @pytest.mark.parametrize("address", ["\u202aa@b.co\u202c", "a@b.co\ufe0f", "\u2066a@b.co\u2069"])
+    def test_invisible_characters_are_not_sent(self, connections: FakeServer, address: str) -> None:
+        connections.respond(ADDED, path=ADD)
+        TaskRunner().run(add([{"email": address}]))
+        assert connections.requests[0].json["leads"] == [{"email": "a@b.co"}]
+
+    @pytest.mark.parametrize(
+        "address", ["a\x00@b.co", "a\ufffd@b.co", "mailto:a@b.co", "'a@b.co'", "a@b.co."]
+    )
+    def test_address_with_something_else_is_refused(self, address: str) -> None:
+        with pytest.raises(ValueError, match="not a single plain e-mail address"):
+            add([{"email": address}])
+
+
 class TestGateBetweenBatches:
     def test_gate_is_checked_right_before_each_batch(self, connections: FakeServer) -> None:
         connections.respond(ADDED, path=ADD)

@@ -14,6 +14,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
     SendGateTimeoutError,
 )
+from airflow_provider_campaigns.rules.send_gate import Intent
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import OTHER_UUID, UUID, paths, sending_status
@@ -119,6 +120,18 @@ class TestConfirmation:
         connections.respond(Reply({}, status=503), {"id": UUID, "status": 0}, path=CAMPAIGN)
         assert TaskRunner().run(gate(deferrable, intent="activate", wait_timeout=600))["open"]
 
+    def test_details_of_its_last_day_do_not_close_a_completed_campaign(self, answers: Answers) -> None:
+        gone = {"total_connected": 2, "unavailable": {"disconnected": 2}}
+        answers(sending_status("campaign_completed", age=86_400, accounts_summary=gone), status=3)
+        assert TaskRunner().run(gate(intent="add_leads"))["open"]
+
+    def test_running_subsequences_confirm_a_code_if_the_policy_opens_them(self, answers: Answers) -> None:
+        answers(sending_status("out_of_schedule"), status=4)
+        policy = {"campaign_running_subsequences": "open"}
+        assert TaskRunner().run(gate(intent="add_leads", policy=policy))["open"]
+        with pytest.raises(SendGateTimeoutError):
+            TaskRunner().run(gate(intent="add_leads"))
+
 
 class TestRefusedDraft:
     """Instantly is reported to refuse the sending status of a draft with 400."""
@@ -136,6 +149,13 @@ class TestRefusedDraft:
         answers(Reply({"message": "bad"}, status=400), status=number)
         with pytest.raises(BadRequestError):
             TaskRunner().run(gate(intent=intent))
+
+    def test_draft_that_is_refused_during_the_wait_opens(
+        self, answers: Answers, connections: FakeServer, deferrable: bool
+    ) -> None:
+        refused = Reply({"message": "bad"}, status=400)
+        answers({"diagnostics": None, "summary": None}, refused, status=0)
+        assert TaskRunner().run(gate(deferrable, intent="edit", wait_timeout=600))["open"]
 
 
 class TestEndDate:
@@ -205,7 +225,7 @@ class TestSenders:
 
     def test_campaign_without_a_sender_is_closed(self, answers: Answers) -> None:
         answers(DRAFT, status=0, email_list=[])
-        with pytest.raises(SendGateClosedError, match="The campaign has no sender"):
+        with pytest.raises(SendGateClosedError, match="No sending account is attached"):
             TaskRunner().run(self.check())
 
     def test_senders_may_be_named_by_tags(self, answers: Answers, connections: FakeServer) -> None:
@@ -213,6 +233,18 @@ class TestSenders:
         connections.respond({"items": [account("ada@sender.test", 1)]}, path=ACCOUNTS)
         assert TaskRunner().run(self.check())["open"]
         assert f"tag_ids={UUID}%2C{OTHER_UUID}" in paths(connections)[-1]
+
+    def test_campaign_that_says_otherwise_does_not_open(
+        self, answers: Answers, connections: FakeServer
+    ) -> None:
+        accounts = {"items": [account(email, 1) for email in self.SENDERS]}
+        for campaign in ({"status": 2}, {"status": 1, "not_sending_status": 99}):
+            answers(sending_status("healthy"), **campaign, email_list=self.SENDERS)
+            connections.respond(accounts, path=ACCOUNTS)
+            runner = TaskRunner()
+            with pytest.raises(SendGateTimeoutError):
+                runner.run(gate(check_senders=True))
+            assert runner.ti.xcoms["return_value"]["campaign_status"] == campaign["status"]
 
     def test_key_without_the_scope_is_an_error_that_names_it(
         self, answers: Answers, connections: FakeServer
@@ -244,6 +276,9 @@ class TestArguments:
     def test_invalid_argument_fails_dag_parsing(self, arguments: dict[str, Any], named: str) -> None:
         with pytest.raises(ValueError, match=named):
             gate(**arguments)
+
+    def test_intent_may_be_a_member_of_the_enum(self) -> None:
+        assert type(gate(intent=Intent.EDIT).intent) is str
 
     def test_subsequence_confirms_its_own_state(self, connections: FakeServer) -> None:
         subsequence = f"/api/v2/subsequences/{UUID}"

@@ -400,3 +400,14 @@ class TestArguments:
             rendered.render_template_fields({})
         kept.render_template_fields({})
         assert kept.campaign_html == "<p>Hi {{firstName}}</p>"
+
+
+@pytest.mark.parametrize(
+    "html", ["<html><body></body></html>", "b'<p>x</p>'", '"<p>x</p>"', "('<p>x</p>', 'y')"]
+)
+def test_html_without_content_spends_no_credit(connections: FakeServer, html: str) -> None:
+    with pytest.raises(ValueError, match="HTML"):
+        TaskRunner().run(
+            CampaignCleanerSubmitCampaignOperator(task_id="submit", campaign_html=html, campaign_name="x")
+        )
+    assert connections.requests == []

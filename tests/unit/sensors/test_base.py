@@ -322,3 +322,9 @@ class TestArguments:
         with pytest.raises(ValueError, match="campaign_id"):
             runner.run(task)
         assert connections.requests == []
+
+
+@pytest.mark.parametrize("name", ["soft_fail", "never_fail"])
+def test_flag_of_airflow_takes_no_text(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be True or False"):
+        CampaignCleanerCampaignSensor(task_id="wait", campaign_id="17", **{name: "False"})
