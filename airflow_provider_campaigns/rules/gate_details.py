@@ -31,12 +31,14 @@ _LIMITS = {
 }
 
 
-def reason_to_close(code: SendingCode, status: SendingStatus, policy: Policy) -> str | None:
+def reason_to_close(code: SendingCode, status: SendingStatus, policy: Policy, now: datetime) -> str | None:
     """Return which detail of the response closes the gate; None where none does."""
     if not _details_matter(code, policy):
         return None
-    # The details of a campaign that has stopped or ended are those of its last day.
-    opens = policy.dispositions[code] is Disposition.OPEN and code not in LIFECYCLE_CODES
+    updated = status.last_updated
+    is_old = updated is not None and now - updated > policy.max_status_age
+    # Instantly keeps the details of a campaign's last day after it has ended.
+    opens = policy.dispositions[code] is Disposition.OPEN and not (is_old and code in LIFECYCLE_CODES)
     total = status.diagnostic_number("accounts_summary", "total_connected")
     if opens or code is SendingCode.NO_ACCOUNTS_AVAILABLE:
         gone = status.diagnostic_number("accounts_summary", "unavailable", "disconnected")

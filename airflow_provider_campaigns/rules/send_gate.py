@@ -156,7 +156,7 @@ def _decide(
         code = SendingCode(status.status)
     except ValueError:
         return _Decision(Disposition.WAIT, "This provider does not know the code.")
-    if reason := reason_to_close(code, status, policy):
+    if reason := reason_to_close(code, status, policy, now):
         return _Decision(Disposition.CLOSED, reason)
     if campaign is not None and (reason := reason_in_campaign(code, campaign, policy, now)):
         return _Decision(Disposition.CLOSED, reason)

@@ -70,7 +70,7 @@ class TestNightlyListRefill:
         assert {lead["email"] for lead in leads} == {f"lead{number}@example.com" for number in range(1200)}
         assert {lead["payload"]["city"] for lead in leads} == {"Paris"}
         assert request_counts(sandbox)["/api/v2/leads/add"] == 2
-        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
+        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 4
 
     def test_second_refill_adds_only_new_leads(self, sandbox: RunningSandbox, leads_path: str) -> None:
         conf = {"campaign_id": HEALTHY_CAMPAIGN_ID, "leads_path": leads_path}
@@ -100,7 +100,7 @@ class TestNightlyListRefill:
         result = returned["add_leads"]
         assert (result["complete"], result["leads"], result["total_sent"]) == (False, 1200, 1000)
         assert len(sandbox.state.leads) == 1000
-        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
+        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 4
 
     def test_retry_adds_the_rest_when_the_gate_opens_again(
         self, sandbox: RunningSandbox, leads_path: str

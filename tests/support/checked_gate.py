@@ -79,8 +79,11 @@ class GateTask(WaitingTask):
                 self.model.on_response(outcome, now, next_poll_at=self._next_poll_at(result))
         elif fault.malformed:
             self.model.on_response(WAITING, now)
-        elif fault.error == "BadRequestError" and self.gate.reads_refused_drafts and not self.in_triggerer:
-            self._go_on(MAY_BE_DRAFT)
+        elif fault.error == "BadRequestError" and self.gate.reads_refused_drafts:
+            if self.in_triggerer:
+                self.model.on_response(MAY_OPEN, now)
+            else:
+                self._go_on(MAY_BE_DRAFT)
         else:
             self._fail(result)
 
@@ -100,7 +103,7 @@ class GateTask(WaitingTask):
             self.model.on_response(outcome, now, next_poll_at=self._next_poll_at(self.status.result))
         elif fault.malformed:
             self.model.on_response(WAITING, now)
-        elif fault.error == "NotFoundError" and depends == MAY_OPEN:
+        elif fault.error == "NotFoundError" and depends != MAY_CLOSE:
             self.model.on_response(CLOSED, now)
         elif depends == MAY_CLOSE and self.timeout:
             self.model.on_response(WAITING, now)
@@ -110,6 +113,12 @@ class GateTask(WaitingTask):
                 self.depends = depends  # this request is sent again
             elif depends == MAY_CLOSE:
                 self.model.on_response(WAITING, now)
+
+    def _shared_outcome(self, outcomes: set[str], event: dict[str, Any]) -> str:
+        is_refused = outcomes is FINAL_STATUSES and self._status_in(event) is None
+        if is_refused and self.gate.reads_refused_drafts:
+            return MAY_OPEN
+        return super()._shared_outcome(outcomes, event)
 
     def _status_in(self, event: dict[str, Any]) -> Any:
         return event["status"]["code"]

@@ -107,7 +107,7 @@ class Gate:
             return WAITING
         wanted = self._disposition(code)
         end_matters = code == "out_of_schedule" and self.details_matter(code)
-        if end_matters and campaign is not None and campaign.has_ended:
+        if campaign is not None and campaign.has_ended and self.details_matter(code):
             return CLOSED
         if wanted in {"open", "open_anyway"}:
             return self._accepted(code, age, campaign, end_matters=end_matters)
@@ -126,7 +126,13 @@ class Gate:
             return OPENED
         if campaign is None:
             return MAY_OPEN
-        return OPENED if campaign.confirms(code) else WAITING
+        return OPENED if campaign.confirms(code) or self._runs_subsequences(code, campaign) else WAITING
+
+    def _runs_subsequences(self, code: str, campaign: Campaign) -> bool:
+        """Return whether the policy opens the gate for a campaign of which only subsequences run."""
+        accepted = self._disposition("campaign_running_subsequences").startswith("open")
+        is_running = campaign.status == RUNNING_SUBSEQUENCES and campaign.not_sending != VENDOR_ERROR
+        return accepted and is_running and own_status(code) == ACTIVE
 
     def details_matter(self, code: str) -> bool:
         """Return whether details that show that a state will not resolve keep the gate from opening."""
