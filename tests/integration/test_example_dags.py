@@ -100,7 +100,7 @@ class TestNightlyListRefill:
         result = returned["add_leads"]
         assert (result["complete"], result["leads"], result["total_sent"]) == (False, 1200, 1000)
         assert len(sandbox.state.leads) == 1000
-        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 4
+        assert request_counts(sandbox)[f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"] == 3
 
     def test_retry_adds_the_rest_when_the_gate_opens_again(
         self, sandbox: RunningSandbox, leads_path: str
