@@ -21,7 +21,7 @@ from airflow_provider_campaigns.exceptions import SendsInterruptedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
 from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy
-from airflow_provider_campaigns.tasks.arguments import mapping
+from airflow_provider_campaigns.tasks.arguments import duration, mapping, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,6 +50,17 @@ def policy_argument(value: Any, name: str) -> dict[str, str]:
     :raises ValueError: a code or disposition is unknown.
     """
     return policy_as_json(mapping(value, name))
+
+
+def status_age(value: Any, name: str) -> float:
+    """Return the oldest age of data that may open a gate, in seconds.
+
+    :raises ValueError: it is not a duration, or it is 0, with which no data would be fresh.
+    """
+    seconds = duration(value, name)
+    if not seconds:
+        raise ValueError(f"{name} must be more than 0, or None for the intent's own; got {shown(value)}.")
+    return seconds
 
 
 def gate_policy(

@@ -45,7 +45,6 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_at_parse,
     check_rendered,
     choice,
-    duration,
     mapping,
     optional,
     path,
@@ -59,6 +58,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     policy_argument,
     push_result,
+    status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
@@ -184,7 +184,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         "options": optional(_options),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
-        "max_status_age": optional(duration),
+        "max_status_age": optional(status_age),
         "instantly_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {

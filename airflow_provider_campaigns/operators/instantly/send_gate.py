@@ -43,6 +43,7 @@ from airflow_provider_campaigns.tasks.gate import (
     push_result,
     refuse_eager_downstream,
     skip_downstream,
+    status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
@@ -117,7 +118,7 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         "subsequence_id": optional(uuid),
         "intent": choice(*INTENTS),
         "policy": optional(policy_argument),
-        "max_status_age": optional(duration),
+        "max_status_age": optional(status_age),
         "check_senders": flag,
         "wait_timeout": duration,
         "poke_interval": duration,

@@ -26,7 +26,6 @@ from airflow_provider_campaigns.tasks.arguments import (
     any_text,
     check_at_parse,
     check_rendered,
-    duration,
     flag,
     html_text,
     mapping,
@@ -38,7 +37,13 @@ from airflow_provider_campaigns.tasks.arguments import (
     uuid,
 )
 from airflow_provider_campaigns.tasks.campaign_change import send_and_verify
-from airflow_provider_campaigns.tasks.gate import POLICY_CODES, check_gate, gate_policy, policy_argument
+from airflow_provider_campaigns.tasks.gate import (
+    POLICY_CODES,
+    check_gate,
+    gate_policy,
+    policy_argument,
+    status_age,
+)
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import read_text
 from airflow_provider_campaigns.tasks.templates import NestedFields
@@ -130,7 +135,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         "fields": optional(_fields),
         "check_gate": strict_flag,
         "policy": optional(policy_argument),
-        "max_status_age": optional(duration),
+        "max_status_age": optional(status_age),
         "instantly_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {

@@ -270,6 +270,7 @@ class TestArguments:
             ({"check_senders": "yes"}, "check_senders"),
             ({"campaign_id": None, "subsequence_id": UUID, "check_senders": True}, "check_senders"),
             ({"max_status_age": "an hour"}, "max_status_age"),
+            ({"max_status_age": 0}, "max_status_age must be more than 0"),
             ({"policy": {"healthy": "anyway"}}, "open_anyway"),
         ],
     )
