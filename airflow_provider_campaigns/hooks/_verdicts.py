@@ -59,7 +59,8 @@ class VerdictSource:
             raise response
         verdict = judge(response, policy, _now(), campaign)
         if verdict.open and check_senders:
-            return with_senders(verdict, policy, addresses_of(campaign), self._accounts(campaign))
+            # A list, so that the rules send no request.
+            return with_senders(verdict, policy, addresses_of(campaign), list(self._accounts(campaign)))
         return verdict
 
     def _sending_status(self, policy: Policy) -> SendingStatus | ApiError:

@@ -87,10 +87,10 @@ def has_ended(campaign: Mapping[str, Any], now: datetime) -> bool:
 def contradiction(code: SendingCode, campaign: Mapping[str, Any], policy: Policy) -> str | None:
     """Return what in a campaign speaks against a code; None where the campaign confirms it."""
     status, expected = campaign.get("status"), expected_lifecycle(code)
-    accepted = {expected}
+    accepted = [expected]  # no set: the status may be a JSON list
     subsequences = SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES
     if expected is LifecycleStatus.ACTIVE and policy.dispositions[subsequences] is Disposition.OPEN:
-        accepted.add(LifecycleStatus.RUNNING_SUBSEQUENCES)
+        accepted.append(LifecycleStatus.RUNNING_SUBSEQUENCES)
     if isinstance(status, bool) or status not in accepted:
         return (
             f"The sending status is {code.value}, but the campaign itself is "

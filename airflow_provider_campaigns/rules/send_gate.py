@@ -160,11 +160,10 @@ def _decide(
         return _Decision(Disposition.CLOSED, reason)
     if campaign is not None and (reason := reason_in_campaign(code, campaign, policy, now)):
         return _Decision(Disposition.CLOSED, reason)
-    may_have_ended = end_date_matters(code, policy)
     disposition = policy.dispositions[code]
     if disposition is Disposition.OPEN:
         return _decide_open(code, status, policy, now, campaign)
-    asks = may_have_ended and campaign is None
+    asks = campaign is None and end_date_matters(code, policy)
     return _Decision(disposition, RULES[code].advice, Disposition.CLOSED if asks else None)
 
 

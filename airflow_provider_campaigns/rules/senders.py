@@ -45,7 +45,7 @@ def with_senders(
     """
     states: dict[str, Any] = {address.lower(): _MISSING for address in named}
     states |= {str(account.get("email")).lower(): account.get("status") for account in accounts}
-    unusable = {address: status for address, status in states.items() if status != _ACTIVE}
+    unusable = {address: status for address, status in states.items() if not _can_send(status)}
     if not states:
         return _not_open(
             verdict, policy, Disposition.CLOSED, "The campaign has no sender: attach a sending account."
@@ -58,6 +58,10 @@ def with_senders(
         return verdict
     problem = f"{len(states) - len(unusable)} of {len(states)} senders can send, but not {_listed(unusable)}."
     return replace(verdict, message=f"{verdict.message} {problem}")
+
+
+def _can_send(status: Any) -> bool:
+    return status == _ACTIVE and not isinstance(status, bool)
 
 
 def _not_open(verdict: Verdict, policy: Policy, disposition: Disposition, reason: str) -> Verdict:

@@ -211,6 +211,7 @@ class TestSenders:
         [
             ((-1, -2), SendGateClosedError),
             ((2, 7), SendGateClosedError),
+            ((2, True), SendGateClosedError),
             ((-1, 3), SendGateTimeoutError),  # maintenance ends by itself
         ],
     )

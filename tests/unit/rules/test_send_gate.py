@@ -141,6 +141,7 @@ class TestConfirmation:
             ({"status": 1}, False),
             ({"status": "3"}, False),
             ({"status": None}, False),
+            ({"status": [3]}, False),
             ({}, False),
         ],
     )
