@@ -195,11 +195,11 @@ class TestNumberOfRequests:
         cleaner.set_all([f"C{number}" for number in range(200)], "processing")
         waits = start(*map(campaign_trigger, cleaner.statuses))
         await all_waiting(200)
-        stopwatch = Stopwatch()
+        stopwatch, before = Stopwatch(), cleaner.requests()
         await asyncio.sleep(6 * INTERVAL)
         # The first wait is single for a moment, and the first list comes up to a second later.
         assert cleaner.requests()[STATUS] <= 1
-        assert 6 <= cleaner.requests()[LIST] <= stopwatch.seconds() / INTERVAL + 2
+        assert 6 <= cleaner.requests()[LIST] - before[LIST] <= stopwatch.seconds() / INTERVAL + 2
         cleaner.set_all(cleaner.statuses, "completed")
         assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
         await nothing_left()
@@ -219,9 +219,10 @@ class TestNumberOfRequests:
         connections.respond(sending_status("out_of_schedule"))
         waits = start(*[gate_trigger() for _ in range(100)])
         await all_waiting(100)
-        stopwatch = Stopwatch()
+        # While waits are still starting, each one may bring the next request forward.
+        stopwatch, before = Stopwatch(), len(connections.requests)
         await asyncio.sleep(6 * INTERVAL)
-        assert 6 <= len(connections.requests) <= stopwatch.seconds() / INTERVAL + 2
+        assert 6 <= len(connections.requests) - before <= stopwatch.seconds() / INTERVAL + 2
         connections.respond(sending_status("campaign_paused"))
         assert {event["status"]["code"] for event in await asyncio.gather(*waits)} == {"campaign_paused"}
         await nothing_left()
@@ -233,9 +234,9 @@ class TestNumberOfRequests:
         await asyncio.sleep(1)
         waits += start(gate_trigger(first_poll_at=time.time() + 600))
         await all_waiting(4)
-        stopwatch = Stopwatch()
+        stopwatch, before = Stopwatch(), len(connections.requests)
         await asyncio.sleep(6 * INTERVAL)
-        assert 6 <= len(connections.requests) <= stopwatch.seconds() / INTERVAL + 3
+        assert 6 <= len(connections.requests) - before <= stopwatch.seconds() / INTERVAL + 2
         await cancel(waits)
         await nothing_left()
 
@@ -274,9 +275,9 @@ class TestList:
         cleaner.set_all("abc", "processing")
         waits = start(*map(campaign_trigger, "abc"))
         await all_waiting(3)
-        stopwatch = Stopwatch()
+        stopwatch, before = Stopwatch(), cleaner.requests()
         await asyncio.sleep(30 * INTERVAL)
-        assert 30 <= cleaner.requests()[LIST] <= stopwatch.seconds() / INTERVAL + 2
+        assert 30 <= cleaner.requests()[LIST] - before[LIST] <= stopwatch.seconds() / INTERVAL + 2
         await cancel(waits)
         await nothing_left()
 
