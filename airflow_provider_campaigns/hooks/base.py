@@ -73,6 +73,11 @@ class ServiceHook(BaseHook):
         """The metrics of this hook's connection in a task."""
         return metrics.on_worker(self.conn_type, self._conn_id)
 
+    @property
+    def triggerer_metrics(self) -> Metrics:
+        """The metrics of this hook's connection in the triggerer."""
+        return metrics.in_triggerer(self.conn_type, self._conn_id)
+
     def get_conn(self) -> BlockingClient:
         """Return the client that sends this hook's calls, over one kept-alive session."""
         if self._client is None:
@@ -92,8 +97,7 @@ class ServiceHook(BaseHook):
         """Yield the asynchronous client, with one session for several calls from an event loop."""
         from airflow_provider_campaigns.transport import aio
 
-        observer = metrics.in_triggerer(self.conn_type, self._conn_id)
-        async with aio.client(await self.aaccount(), observer=observer) as client:
+        async with aio.client(await self.aaccount(), observer=self.triggerer_metrics) as client:
             yield client
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:

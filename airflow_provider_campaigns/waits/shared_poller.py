@@ -184,7 +184,27 @@ class SharedPoller(Generic[T]):
     async def wait(self, subscription: Subscription[T]) -> WaitOutcome:
         """Wait until a wait ends."""
         ended: asyncio.Future[None] = self._loop.create_future()
-        subscription.on_end = lambda: None if ended.done() else ended.set_result(None)
+        self.add(subscription, lambda: None if ended.done() else ended.set_result(None))
+        # A task that started in the triggerer has no deadline here: Airflow times it out.
+        left = self.time_left(subscription)
+        timer = self._loop.call_later(left, subscription.expire) if left < math.inf else None
+        try:
+            await ended
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.remove(subscription)
+        if subscription.broken is not None:
+            raise subscription.broken
+        assert subscription.outcome is not None  # noqa: S101 - the wait has ended
+        return subscription.outcome
+
+    def add(self, subscription: Subscription[T], on_end: Callable[[], None]) -> None:
+        """Poll for a wait from now on.
+
+        :param on_end: called once, when the wait ends.
+        """
+        subscription.on_end = on_end
         target = self._targets.get(subscription.key)
         if target is None:
             target = self._targets[subscription.key] = _Target(subscription.key)
@@ -192,22 +212,16 @@ class SharedPoller(Generic[T]):
         subscription.due = self._first_due(subscription, target)
         if subscription.due < self._queue.due_of(target):
             self._schedule(target, subscription.due)
-        # A task that started in the triggerer has no deadline here: Airflow times it out.
-        left = self._time_left(subscription)
-        timer = self._loop.call_later(left, subscription.expire) if left < math.inf else None
-        try:
-            await ended
-        finally:
-            if timer is not None:
-                timer.cancel()
-            target.subscriptions.discard(subscription)
-            if not target.subscriptions and self._targets.get(target.key) is target:
-                del self._targets[target.key]
-                self._queue.remove(target)
-        if subscription.broken is not None:
-            raise subscription.broken
-        assert subscription.outcome is not None  # noqa: S101 - the wait has ended
-        return subscription.outcome
+
+    def remove(self, subscription: Subscription[T]) -> None:
+        """Poll no more for a wait."""
+        target = self._targets.get(subscription.key)
+        if target is None:
+            return
+        target.subscriptions.discard(subscription)
+        if not target.subscriptions:
+            del self._targets[target.key]
+            self._queue.remove(target)
 
     def _first_due(self, subscription: Subscription[T], target: _Target[T]) -> float:
         """Return when to poll first: at once for a single wait, a little later for one of many."""
@@ -221,7 +235,7 @@ class SharedPoller(Generic[T]):
             return max(now, self._listed_at + window)
         return now + window * random.random()
 
-    def _time_left(self, subscription: Subscription[T]) -> float:
+    def time_left(self, subscription: Subscription[T]) -> float:
         """Return the seconds until a wait must end, with time for the response to a last request."""
         left = subscription.polling.deadline - time.time()
         return left + LAST_POLL_SECONDS if left > 0 else self._account.timeout

@@ -90,6 +90,12 @@ class InboxTestResults:
     results: tuple[Mapping[str, Any], ...] = field(repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The test's id, status and name, and the counts that the response has."""
+        names = ("job_id", "status", "test_name", *_COUNTS)
+        return without_none({name: getattr(self, name) for name in names})
+
 
 def create_inbox_test(test_name: str | None = None, **options: Any) -> Call[InboxTest]:
     """Create an inbox test. Its options, and whether it costs a credit, are not documented.

@@ -48,6 +48,12 @@ class BackgroundJob:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The job's id, type, status and counts."""
+        counts = {name: value for name, value in self.data.items() if isinstance(value, (int, float))}
+        return {**counts, "job_id": self.id, "type": self.type, "status": self.status}
+
 
 def get_background_job(job_id: str, *, data_fields: Iterable[str] = ()) -> Call[BackgroundJob]:
     """Get the status of a background job. Needs ``background-jobs:read``.
