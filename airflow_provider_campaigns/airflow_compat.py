@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow.sdk import Context
+    from airflow.triggers.base import TriggerEvent
 
 __all__ = [
     "TRIGGERER_RENDERS_TEMPLATES",
@@ -39,6 +40,7 @@ __all__ = [
     "AirflowTaskTimeout",
     "call_no_success_callback",
     "continues_elsewhere",
+    "ending_event",
     "first_try_started_at",
     "get_link",
     "is_deferral_failure",
@@ -47,9 +49,11 @@ __all__ = [
     "is_mapped",
     "line_reader",
     "mapped_arguments",
+    "process_needs_worker",
     "resumed_with",
     "save_link",
     "skip_tasks",
+    "task_needs_worker",
     "task_stats",
     "triggerer_stats",
 ]
@@ -204,6 +208,64 @@ def _xcom_classes() -> tuple[Any, Any]:
     except ImportError:  # Airflow 2 reads links through the backend, too
         return XCom, XCom
     return XCom, BaseXCom
+
+
+def task_needs_worker(task: Any) -> list[str]:
+    """Return what only a worker does at the end of a task, by the names of ``rules.task_end``.
+
+    :param task: the task on a worker, or as the triggerer reads it from a serialized Dag.
+    """
+    callbacks = ("on_execute_callback", "on_success_callback", "on_skipped_callback")
+    counts_xcom = task.get_dag() is not None and not (is_from_mapping(task) or is_mapped(task))
+    found = {
+        "callback": any(_has(task, name) or _has(task, f"has_{name}") for name in callbacks),
+        "hook": _has(task, "_pre_execute_hook") or _has(task, "_post_execute_hook"),
+        "outlet": _has(task, "outlets"),
+        "mapped_over": counts_xcom and next(task.iter_mapped_dependants(), None) is not None,
+        "multiple_outputs": _has(task, "multiple_outputs"),
+        "dag_result": _has(task, "returns_dag_result"),
+        "map_index_template": _has(task, "map_index_template"),
+    }
+    return [name for name, is_so in found.items() if is_so]
+
+
+def _has(task: Any, name: str) -> bool:
+    return bool(getattr(task, name, None))
+
+
+def process_needs_worker() -> list[str]:
+    """Return what in the configuration of this process only a worker takes part in; as above."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # before Airflow 3.2
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    found = {
+        "listener": get_listener_manager().has_listeners,
+        "xcom_backend": _xcom_classes()[0].__name__ != "BaseXCom",
+    }
+    return [name for name, is_so in found.items() if is_so]
+
+
+async def ending_event(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:
+    """Push XComs in the triggerer, and return the event with which Airflow ends the task as successful."""
+    from airflow.triggers.base import TaskSuccessEvent
+
+    if not AIRFLOW_V_3_0_PLUS:
+        return TaskSuccessEvent(xcoms=dict(xcoms))
+    # Airflow 3 stores the XComs of its event as JSON within JSON, so they go the way of a worker's XComs. The
+    # thread of sync_to_async is the one from which every Airflow 3 can reach the triggerer's supervisor.
+    from asgiref.sync import sync_to_async
+
+    for key, value in xcoms.items():
+        await sync_to_async(_xcom_classes()[0].set)(
+            key=key,
+            value=value,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+        )
+    return TaskSuccessEvent()
 
 
 def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:

@@ -21,6 +21,7 @@
     ├── DeadlineExceededError        a wait timed out
     ├── SubmissionUnconfirmedError   a submission got no response, and Campaign Cleaner does not list it
     ├── CampaignPausedError          Campaign Cleaner paused the campaign that a task waits for
+    ├── CampaignsFailedError         some of many campaigns that a task waits for are paused, unknown or gone
     ├── UnknownStatusError           a service reports an undocumented status
     ├── NotActivatedError            Instantly accepted the activation, but the campaign is not active
     ├── NotPausedError               Instantly accepted the pause, but the campaign is still active
@@ -179,6 +180,12 @@ class DeadlineExceededError(CampaignsError):
 
 class CampaignPausedError(CampaignsError):
     """Campaign Cleaner reports the campaign as paused."""
+
+    final = True
+
+
+class CampaignsFailedError(CampaignsError):
+    """Some of the many campaigns that a task waits for are paused, or have an unknown status, or are gone."""
 
     final = True
 

@@ -7,7 +7,7 @@ the status that ended the wait is not the wanted one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, InboxTestState
 from airflow_provider_campaigns.api.instantly import JobStatus, SendingCode
@@ -30,10 +30,10 @@ _WAITING_JOBS = tuple(each.value for each in JobStatus if each.value not in ("su
 class StatusRule(Protocol):
     """Decides about the statuses of one kind of wait."""
 
-    def keeps_waiting(self, status: str | None) -> bool:
+    def keeps_waiting(self, status: Any) -> bool:
         """Return whether the wait goes on."""
 
-    def check(self, status: str | None) -> None:
+    def check(self, status: Any) -> None:
         """Raise unless a status is the one that the wait is for."""
 
 

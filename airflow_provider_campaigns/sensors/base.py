@@ -8,6 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -21,6 +22,8 @@ from airflow_provider_campaigns.airflow_compat import (
     first_try_started_at,
     is_deferral_failure,
     is_deferral_timeout,
+    process_needs_worker,
+    task_needs_worker,
 )
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.base import ServiceHook
@@ -60,6 +63,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
     """Waits for a status.
 
     :param deferrable: wait in the triggerer, without a worker.
+    :param end_from_trigger: end the task there too, where a worker would do nothing more.
     :param max_failures: how many failed polls in a row end the wait.
     """
 
@@ -72,7 +76,14 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         "timeout": duration,
     }
 
-    def __init__(self, *, deferrable: bool, max_failures: int = MAX_FAILURES, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        deferrable: bool,
+        end_from_trigger: bool = False,
+        max_failures: int = MAX_FAILURES,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if self.exponential_backoff or self.silent_fail:
             raise ValueError(
@@ -81,7 +92,9 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             )
         for name in ("soft_fail", "never_fail"):
             strict_flag(getattr(self, name, False), name)
-        self.deferrable = deferrable
+        # Not the public name: with that, Airflow refuses the whole Dag where it has a listener.
+        self._end_from_trigger = strict_flag(end_from_trigger, "end_from_trigger")
+        self.deferrable = self._end_from_trigger or deferrable
         self.max_failures = max_failures
         self._deadline = math.inf
         self._pause_after_failure: float | None = None
@@ -100,23 +113,35 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         """Return what each status means."""
 
     @abstractmethod
-    def fetch(self) -> str:
+    def fetch(self) -> Any:
         """Fetch the status once."""
 
     @abstractmethod
-    def result(self) -> Any:
-        """Return the XCom of a wait that ended well."""
+    def result(self, status: Any) -> Any:
+        """Return the XCom of a wait that ended well, with a status."""
 
     @abstractmethod
-    def trigger(self, **polling: Any) -> WaitTrigger[Any]:
+    def trigger(self, **arguments: Any) -> WaitTrigger[Any]:
         """Return the trigger that goes on with the wait.
 
-        :param polling: the arguments of every :class:`WaitTrigger`.
+        :param arguments: the arguments of every :class:`WaitTrigger`.
         """
 
     @abstractmethod
     def save_link(self, context: Context) -> None:
         """Save the link to the service."""
+
+    def ending(self, **xcoms: Any) -> dict[str, Any] | None:
+        """Return what a trigger has to know to end the task; None where a worker ends it in any case.
+
+        :param xcoms: XComs that no worker has pushed.
+        """
+        if not self._end_from_trigger:
+            return None
+        needs = task_needs_worker(self) + process_needs_worker()
+        if not type(self).__module__.startswith("airflow_provider_campaigns."):
+            needs.append("subclass")
+        return {"needs_worker": needs, "push_result": bool(self.do_xcom_push), "xcoms": xcoms}
 
     def execute(self, context: Context) -> Any:
         """Wait, on a worker or in the triggerer."""
@@ -132,15 +157,15 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
     def _execute_deferrable(self) -> Any:
         """Poll once on the worker, then go on in the triggerer if the wait is not over."""
         wait = self._wait
-        pause = deferring_pause(self, self.trigger, wait.polling)
+        pause = deferring_pause(self, partial(self.trigger, ending=self.ending()), wait.polling)
         with self.hook().metrics.wait(), self._never_failing():
             try:
-                wait.run(pause)
+                status = wait.run(pause)
             except AirflowSensorTimeout as timeout:
                 if self.soft_fail:
                     raise AirflowSkipException(str(timeout)) from timeout
                 raise
-            return self.result()
+            return self.result(status)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
@@ -148,8 +173,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         """Handle the end of the trigger's wait."""
         restore(self, event["target"], rendered)
         self.save_link(context)
-        self._wait.result_of(event)
-        return self.result()
+        return self.result(self._wait.result_of(event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Apply ``soft_fail`` and ``never_fail`` as in the modes that need no triggerer."""
@@ -188,13 +212,17 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
                 state.delete(_FAILURES)
         else:
             result = wait.poll()
-        self.log.info("%s is %s.", self.subject, result.status)
+        self.log_status(result.status)
         if result.is_final:
             wait.rule.check(result.status)
-            return PokeReturnValue(is_done=True, xcom_value=self.result())
+            return PokeReturnValue(is_done=True, xcom_value=self.result(result.status))
         if wait.polling.is_over(time.time()):
             wait.time_out(result.status)
         return PokeReturnValue(is_done=False)
+
+    def log_status(self, status: Any) -> None:
+        """Log the status of a poll."""
+        self.log.info("%s is %s.", self.subject, status)
 
     def _get_next_poke_interval(
         self,
@@ -237,6 +265,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             return
         state = TaskState(context)
         if first_try_started_at(self, context) is None:
+            check_rendered(self)
             state.set(_WAITS_FOR, rendered_fields(self))
             state.delete(_FAILURES)
         else:

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.links import (
+    CAMPAIGN_CLEANER_APP,
+    CampaignCleanerLink,
+    save_campaign_cleaner_link,
+)
+from airflow_provider_campaigns.rules.many_campaigns import ON_FAILURE_CHOICES, CampaignsRule, Progress
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.statuses import (
     CAMPAIGN_TIMEOUT_ADVICE,
     PAUSED_CHOICES,
     CampaignRule,
     InboxTestRule,
+    StatusRule,
 )
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import (
@@ -29,7 +34,8 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
     text,
 )
-from airflow_provider_campaigns.tasks.templates import is_templated
+from airflow_provider_campaigns.tasks.many_campaigns import ManyCampaigns, one_or_many_ids
+from airflow_provider_campaigns.tasks.templates import is_templated, triggerer_can_render
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import (
     CampaignCleanerCampaignTrigger,
@@ -37,17 +43,18 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import (
 )
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
-# Names in a template whose values are the same in the triggerer and on a worker.
-_TRIGGERER_NAMES = frozenset({
-    "params", "run_id", "ds", "ds_nodash", "ts", "ts_nodash", "logical_date", "data_interval_start",
-    "data_interval_end", "dag_run",
-})  # fmt: skip
+
+class _StartTriggerArgs:
+    """Reads a sensor when Airflow serializes its Dag, because what is set after ``__init__`` counts, too."""
+
+    def __get__(self, sensor: CampaignCleanerCampaignSensor | None, _: Any) -> StartTriggerArgs | None:
+        return sensor.start_args() if sensor is not None and sensor.start_from_trigger else None
 
 
 class CampaignCleanerCampaignSensor(WaitSensor):
-    """Waits until Campaign Cleaner has processed a campaign; its XCom is the campaign's id.
+    """Waits until Campaign Cleaner has processed a campaign, or many; its XCom is the id, or the list of ids.
 
     The result is the same in the modes ``poke`` and ``reschedule`` and with ``deferrable=True``:
 
@@ -60,17 +67,24 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     - An error that waiting cannot resolve (a bad key, a missing plan, a 404) raises an
       :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request. Other errors do so after
       ``max_failures`` in a row. ``soft_fail`` skips none of these.
+    - One of many campaigns that is paused, gone or of an undocumented status raises
+      :class:`~airflow_provider_campaigns.exceptions.CampaignsFailedError`, which names all such campaigns; or
+      the wait goes on for the others.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
-    :param campaign_id: the campaign, as ``send_campaign`` gave it (templated).
+    :param campaign_id: the campaign, as ``send_campaign`` gave it, or a list of up to 10,000 (templated).
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
+    :param on_failure: what a failed one of many campaigns does to the wait: ``"fail"`` ends it, ``"collect"``
+        goes on, and the task succeeds with an XCom that has the lists ``completed`` and ``failed``.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
     :param start_from_trigger: begin the wait in the triggerer, without starting a worker. Airflow can do that
         for a literal ``campaign_id``, and from 3.3 on for a template such as ``{{ params.id }}``, but not for
         another task's output or for a mapped task. Where it cannot, the wait begins on a worker.
+    :param end_from_trigger: end the task in the triggerer, without starting a worker again, where a worker
+        would do nothing more; implies ``deferrable=True``.
     :param poke_interval: seconds between two polls, or up to a tenth less.
     :param timeout: seconds that the wait may take in all.
     :param max_failures: how many failed polls in a row end the wait.
@@ -79,22 +93,26 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     template_fields: Sequence[str] = ("campaign_id", "campaign_cleaner_conn_id")
     arguments: ClassVar[Mapping[str, Check]] = {
         **WaitSensor.arguments,
-        "campaign_id": opaque_id,
+        "campaign_id": one_or_many_ids,
         "campaign_cleaner_conn_id": text,
         "paused": choice(*PAUSED_CHOICES),
+        "on_failure": choice(*ON_FAILURE_CHOICES),
     }
     operator_extra_links = (CampaignCleanerLink(),)
     ui_color = "#d8f0e3"
     advice = CAMPAIGN_TIMEOUT_ADVICE
+    start_trigger_args: Any = _StartTriggerArgs()
 
     def __init__(
         self,
         *,
-        campaign_id: str,
+        campaign_id: str | Sequence[str],
         campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
         paused: Literal["fail", "wait"] = "fail",
+        on_failure: Literal["fail", "collect"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         poke_interval: timedelta | float = 10,
         timeout: timedelta | float = 900,
         max_failures: int = MAX_FAILURES,
@@ -102,73 +120,108 @@ class CampaignCleanerCampaignSensor(WaitSensor):
     ) -> None:
         super().__init__(
             deferrable=strict_flag(start_from_trigger, "start_from_trigger") or deferrable,
+            end_from_trigger=end_from_trigger,
             poke_interval=poke_interval,
             timeout=timeout,
             max_failures=max_failures,
             **kwargs,
         )
-        self.campaign_id = campaign_id
+        self.campaign_id: Any = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
+        self.on_failure = on_failure
         check_at_parse(self)
-        if start_from_trigger:
-            self._start_from_trigger()
+        if not is_templated(self.campaign_id, self):
+            self.rule()
+        self.start_from_trigger = start_from_trigger and all(
+            not is_templated(value, self) or triggerer_can_render(value, self)
+            for value in (self.campaign_id, self.campaign_cleaner_conn_id)
+        )
 
     @property
     def subject(self) -> str:
-        """The campaign."""
-        return f"Campaign {self.campaign_id}"
+        """The campaign, or the wait for many."""
+        is_one = isinstance(self.campaign_id, str)
+        return (
+            f"Campaign {self.campaign_id}" if is_one else f"The wait for {len(self.campaign_id):,} campaigns"
+        )
 
     def hook(self) -> CampaignCleanerHook:
         """Return the hook."""
         return self._hook
 
-    def rule(self) -> CampaignRule:
-        """Return what each status of the campaign means."""
+    def rule(self) -> StatusRule:
+        """Return what each status of the campaign means, or the progress of many."""
+        if not isinstance(self.campaign_id, str):
+            return CampaignsRule(self.on_failure)
+        if self.on_failure == "collect":
+            raise ValueError("on_failure='collect' is for a list of campaigns, but campaign_id is one id.")
         return CampaignRule(self.campaign_id, self.paused)
 
-    def fetch(self) -> str:
-        """Fetch the campaign's status."""
-        return self._hook.get_campaign_status(self.campaign_id, retry=NO_RETRY).status
+    def fetch(self) -> str | Progress:
+        """Fetch the campaign's status, or the progress of many."""
+        if isinstance(self.campaign_id, str):
+            return self._hook.get_campaign_status(self.campaign_id, retry=NO_RETRY).status
+        return self._many.poll(self._hook, self._deadline)
 
-    def result(self) -> str:
-        """Return the campaign's id."""
-        return self.campaign_id
+    def result(self, status: Any) -> Any:
+        """Return the campaign's id, or the result of many."""
+        if isinstance(self.campaign_id, str):
+            return self.campaign_id
+        return CampaignsRule(self.on_failure).result(self.campaign_id, status)
 
-    def trigger(self, **polling: Any) -> CampaignCleanerCampaignTrigger:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Handle the end of the trigger's wait."""
+        if isinstance(status := event["status"], Mapping):
+            event = {**event, "status": Progress(**status)}
+        return super().execute_complete(context, event, rendered)
+
+    def log_status(self, status: Any) -> None:
+        """Log the status of one campaign; the progress of many is logged when it changes."""
+        if isinstance(self.campaign_id, str):
+            super().log_status(status)
+
+    def trigger(self, **arguments: Any) -> CampaignCleanerCampaignTrigger:
         """Return the trigger that waits for the campaign."""
         return CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             paused=self.paused,
-            **polling,
+            on_failure=self.on_failure,
+            **arguments,
         )
 
     def save_link(self, context: Context) -> None:
         """Save the link to Campaign Cleaner."""
         save_campaign_cleaner_link(context)
 
-    def _start_from_trigger(self) -> None:
-        """Set what Airflow needs to begin the wait without a worker, where that is possible.
+    def start_args(self) -> StartTriggerArgs:
+        """Return what Airflow needs to begin the wait without a worker.
 
         The deadline is not known when the Dag is parsed, so Airflow keeps it, from the start of the trigger.
         """
-        for value in (self.campaign_id, self.campaign_cleaner_conn_id):
-            if is_templated(value, self) and not _triggerer_can_render(value, self):
-                return
-        self.start_from_trigger = True
-        self.start_trigger_args = StartTriggerArgs(
-            trigger_cls=CampaignCleanerCampaignTrigger.class_path,
-            trigger_kwargs={
-                "campaign_id": self.campaign_id,
-                "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
-                "paused": self.paused,
-                "poke_interval": self.poke_interval,
-                "deadline": None,
-                "max_failures": self.max_failures,
-            },
+        ending = self.ending(**{CampaignCleanerLink().xcom_key: CAMPAIGN_CLEANER_APP})
+        trigger = self.trigger(
+            poke_interval=self.poke_interval, deadline=None, max_failures=self.max_failures, ending=ending
+        )
+        class_path, arguments = trigger.serialize()
+        return StartTriggerArgs(
+            trigger_cls=class_path,
+            trigger_kwargs=arguments,
             next_method="execute_complete",
             timeout=timedelta(seconds=self.timeout),
+        )
+
+    @cached_property
+    def _many(self) -> ManyCampaigns:
+        return ManyCampaigns(
+            self.campaign_id,
+            CampaignsRule(self.on_failure),
+            paused=self.paused,
+            max_failures=self.max_failures,
+            polls_individually=not self.deferrable,
         )
 
     @cached_property
@@ -190,6 +243,8 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
+    :param end_from_trigger: end the task in the triggerer, without starting a worker again, where a worker
+        would do nothing more; implies ``deferrable=True``.
     :param poke_interval: seconds between two polls, or up to a tenth less; results arrive over minutes.
     :param max_failures: how many failed polls in a row end the wait.
     """
@@ -211,12 +266,14 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         timeout: timedelta | float,
         campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        end_from_trigger: bool = False,
         poke_interval: timedelta | float = 120,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             deferrable=deferrable,
+            end_from_trigger=end_from_trigger,
             poke_interval=poke_interval,
             timeout=timeout,
             max_failures=max_failures,
@@ -243,21 +300,16 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         """Fetch the test's status."""
         return self._hook.get_inbox_test_results(self.job_id, retry=NO_RETRY).status
 
-    def result(self) -> dict[str, Any]:
+    def result(self, status: str) -> dict[str, Any]:
         """Return the summary of the test."""
-        results = self._hook.get_inbox_test_results(self.job_id)
-        return {
-            name: value
-            for name, value in vars(results).items()
-            if name not in {"results", "raw"} and value is not None
-        }
+        return self._hook.get_inbox_test_results(self.job_id).summary
 
-    def trigger(self, **polling: Any) -> CampaignCleanerInboxTestTrigger:
+    def trigger(self, **arguments: Any) -> CampaignCleanerInboxTestTrigger:
         """Return the trigger that waits for the test."""
         return CampaignCleanerInboxTestTrigger(
             job_id=self.job_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
-            **polling,
+            **arguments,
         )
 
     def save_link(self, context: Context) -> None:
@@ -267,27 +319,3 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
     @cached_property
     def _hook(self) -> CampaignCleanerHook:
         return CampaignCleanerHook(self.campaign_cleaner_conn_id)
-
-
-def _triggerer_can_render(value: Any, task: BaseOperator) -> bool:
-    """Return whether the triggerer renders a template to the same value as a worker.
-
-    It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
-    3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native objects.
-    """
-    if not isinstance(value, str) or not TRIGGERER_RENDERS_TEMPLATES:
-        return False
-    dag: Any = task.get_dag()
-    own = ("user_defined_macros", "user_defined_filters", "jinja_environment_kwargs")
-    if dag is None or dag.render_template_as_native_obj or any(getattr(dag, name) for name in own):
-        return False
-    from jinja2 import TemplateError, meta
-    from jinja2.sandbox import SandboxedEnvironment
-
-    environment = SandboxedEnvironment()
-    try:
-        environment.from_string(value)  # raises for a filter of Airflow or of the user
-        names = meta.find_undeclared_variables(environment.parse(value))
-    except TemplateError:
-        return False
-    return names <= _TRIGGERER_NAMES

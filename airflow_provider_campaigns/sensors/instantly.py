@@ -37,6 +37,8 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     :param instantly_conn_id: connection of type ``instantly`` (templated).
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` decides by
         default.
+    :param end_from_trigger: end the task in the triggerer, without starting a worker again, where a worker
+        would do nothing more; implies ``deferrable=True``.
     :param poke_interval: seconds between two polls, or up to a tenth less.
     :param timeout: seconds that the wait may take in all.
     :param max_failures: how many failed polls in a row end the wait.
@@ -58,6 +60,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         job_id: str,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        end_from_trigger: bool = False,
         poke_interval: timedelta | float = 10,
         timeout: timedelta | float = 3600,
         max_failures: int = MAX_FAILURES,
@@ -65,6 +68,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
     ) -> None:
         super().__init__(
             deferrable=deferrable,
+            end_from_trigger=end_from_trigger,
             poke_interval=poke_interval,
             timeout=timeout,
             max_failures=max_failures,
@@ -91,18 +95,16 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         """Fetch the job's status."""
         return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS, retry=NO_RETRY).status
 
-    def result(self) -> dict[str, Any]:
+    def result(self, status: str) -> dict[str, Any]:
         """Return the job's counts."""
-        job = self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS)
-        counts = {name: value for name, value in job.data.items() if isinstance(value, (int, float))}
-        return {**counts, "job_id": job.id, "type": job.type, "status": job.status}
+        return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS).summary
 
-    def trigger(self, **polling: Any) -> InstantlyBackgroundJobTrigger:
+    def trigger(self, **arguments: Any) -> InstantlyBackgroundJobTrigger:
         """Return the trigger that waits for the job."""
         return InstantlyBackgroundJobTrigger(
             job_id=self.job_id,
             instantly_conn_id=self.instantly_conn_id,
-            **polling,
+            **arguments,
         )
 
     def save_link(self, context: Context) -> None:

@@ -7,9 +7,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
+# Names in a template whose values are the same in the triggerer and on a worker.
+_TRIGGERER_NAMES = frozenset({
+    "params", "run_id", "ds", "ds_nodash", "ts", "ts_nodash", "logical_date", "data_interval_start",
+    "data_interval_end", "dag_run",
+})  # fmt: skip
 # What str() of a missing value looks like in Python, JSON and JavaScript.
 _NOTHING = {"", "none", "null", "undefined", "nan"}
 _MISSING_START = re.compile(r"(^|/)None[._-]")
@@ -158,3 +165,27 @@ def _delimiters(task: BaseOperator | None) -> tuple[str, ...]:
 def _dag_delimiters(task: BaseOperator | None) -> Mapping[str, Any]:
     dag: Any = task.get_dag() if task is not None else None
     return getattr(dag, "jinja_environment_kwargs", None) or {}
+
+
+def triggerer_can_render(value: Any, task: BaseOperator) -> bool:
+    """Return whether the triggerer renders a template to the same value as a worker.
+
+    It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
+    3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native objects.
+    """
+    if not isinstance(value, str) or not TRIGGERER_RENDERS_TEMPLATES:
+        return False
+    dag: Any = task.get_dag()
+    own = ("user_defined_macros", "user_defined_filters", "jinja_environment_kwargs")
+    if dag is None or dag.render_template_as_native_obj or any(getattr(dag, name) for name in own):
+        return False
+    from jinja2 import TemplateError, meta
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment()
+    try:
+        environment.from_string(value)  # raises for a filter of Airflow or of the user
+        names = meta.find_undeclared_variables(environment.parse(value))
+    except TemplateError:
+        return False
+    return names <= _TRIGGERER_NAMES

@@ -32,7 +32,7 @@ class Wait:
     subject: str
     goal: str
     rule: StatusRule
-    fetch: Callable[[], str | None]
+    fetch: Callable[[], Any]
     polling: Polling
     timeout: float
     advice: str
@@ -52,7 +52,7 @@ class Wait:
         except DeadlineExceededError as error:
             self.time_out(error.status, str(error.error) if error.error else None)
 
-    def run(self, pause: Pause | None = None) -> str | None:
+    def run(self, pause: Pause | None = None) -> Any:
         """Poll until the wait ends well, and return the last status.
 
         :param pause: what to do between two polls; sleeps by default.
@@ -64,15 +64,15 @@ class Wait:
         except DeadlineExceededError as error:
             self.time_out(error.status, str(error.error) if error.error else None)
         self.rule.check(status)
-        return str(status) if status is not None else None
+        return status
 
-    def result_of(self, event: Mapping[str, Any]) -> str | None:
+    def result_of(self, event: Mapping[str, Any]) -> Any:
         """Return the status with which the trigger's wait ended well; raises what :meth:`run` raises."""
         status = result_of_event(event, self.time_out)
         self.rule.check(status)
-        return str(status) if status is not None else None
+        return status
 
-    def time_out(self, status: str | None, error: str | None = None) -> NoReturn:
+    def time_out(self, status: Any, error: str | None = None) -> NoReturn:
         """Raise the error of a timeout.
 
         :param status: the last status; None where no poll succeeded.

@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.exceptions import ApiError, CampaignsError
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
 from airflow_provider_campaigns.waits.subscription import Subscription
@@ -38,6 +39,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     :param failures: how many polls in a row failed on a worker before.
+    :param ending: what ``WaitSensor.ending`` returned; None where a worker ends the task.
     """
 
     # The import path, written out: users' databases hold it, so moving the code must not change it.
@@ -51,6 +53,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
         failures: int = 0,
+        ending: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.poke_interval = poke_interval
@@ -58,6 +61,8 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         self.max_failures = max_failures
         self.first_poll_at = first_poll_at
         self.failures = failures
+        self.ending = ending
+        self._last: Any = None
 
     @abstractmethod
     def target(self) -> dict[str, Any]:
@@ -78,6 +83,14 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     @abstractmethod
     def judge(self, response: T | ApiError) -> PollResult:
         """Return what a response means for this wait."""
+
+    def result(self, last: Any) -> Any:
+        """Return the XCom of a wait that ended well; for the triggers of sensors.
+
+        :param last: the last response.
+        :raises CampaignsError: the wait did not end well.
+        """
+        raise NotImplementedError
 
     def status_as_json(self, status: Any) -> Any:
         """Return the last status as plain JSON for the event; None where there is none."""
@@ -103,21 +116,27 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             log.exception("The wait failed in the triggerer.")
             cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
             payload = self._event(WaitOutcome.FAILED, status=None, error=cause)
-        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+        yield await self._task_end(payload) or TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def _task_end(self, payload: Mapping[str, Any]) -> TriggerEvent | None:
+        """Return the event that ends the task; None where a worker has to end it."""
+        if self.ending is None or payload["outcome"] != WaitOutcome.DONE:
+            return None
+        try:
+            result = self.result(self._last)
+        except CampaignsError:  # a worker raises it
+            return None
+        ended = await end_task(self, self.ending, result, started_here=self.deadline is None)
+        if ended is not None:
+            self.hook().triggerer_metrics.wait_ended("done")
+        return ended
 
     async def _wait(self) -> dict[str, Any]:
         query, key = self.query()
         query.fetch_one(key)  # raises for an invalid id, which a template may have rendered
-        deadline = math.inf if self.deadline is None else self.deadline
         log.info("Waiting for %s, polling every %g s.", key, self.poke_interval)
         async with shared_poller(await self.hook().aaccount(), query) as poller:
-            subscription: Subscription[T] = Subscription(
-                key=key,
-                polling=Polling(self.poke_interval, deadline, self.max_failures),
-                judge=self.judge,
-                first_poll_at=self.first_poll_at,
-                failures=self.failures,
-            )
+            subscription = self.subscription(key)
             outcome = await poller.wait(subscription)
         return self._event(outcome, status=self.status_as_json(subscription.status), error=subscription.error)
 
@@ -130,3 +149,16 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             deadline=self.deadline,
             failures=self.failures,
         )
+
+    def subscription(self, key: str) -> Subscription[T]:
+        """Return the wait for one target."""
+        deadline = math.inf if self.deadline is None else self.deadline
+        polling = Polling(self.poke_interval, deadline, self.max_failures)
+        return Subscription(
+            key, polling, self._judge, first_poll_at=self.first_poll_at, failures=self.failures
+        )
+
+    def _judge(self, response: T | ApiError) -> PollResult:
+        if self.ending is not None:
+            self._last = response
+        return self.judge(response)

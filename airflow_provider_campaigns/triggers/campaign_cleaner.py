@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, cast
 
 from airflow_provider_campaigns.api import campaign_cleaner as api
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, InboxTestResults
+from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.rules.many_campaigns import CampaignsRule, Progress, one_or_many
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.statuses import CampaignRule, InboxTestRule
-from airflow_provider_campaigns.triggers.base import WaitTrigger
+from airflow_provider_campaigns.triggers._many_campaigns import wait_for_campaigns
+from airflow_provider_campaigns.triggers.base import WaitTrigger, log
 from airflow_provider_campaigns.waits.events import PollResult
-from airflow_provider_campaigns.waits.shared_poller import StatusQuery
+from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
 
 CAMPAIGN_STATUS = StatusQuery(
     "campaigns", fetch_one=api.get_campaign_status, fetch_all=api.get_campaign_states
@@ -21,18 +26,23 @@ INBOX_TEST = StatusQuery("inbox tests", fetch_one=api.get_inbox_test_results)
 
 
 class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
-    """Waits until a campaign is no longer in process; the event's ``status`` is the last status.
+    """Waits until a campaign is no longer in process, or for many campaigns.
+
+    The event's ``status`` is the last status of the campaign, or the :class:`.Progress` of many.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
-    :param campaign_id: the campaign.
+    :param campaign_id: the campaign, or a list of campaigns.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner``.
     :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
+    :param on_failure: what a failed one of many campaigns does to the wait: ``"fail"`` ends it, ``"collect"``
+        goes on.
     :param poke_interval: seconds between two polls.
     :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline.
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     :param failures: how many polls in a row failed on a worker before.
+    :param ending: what ``WaitSensor.ending`` returned; None where a worker ends the task.
     """
 
     class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerCampaignTrigger"
@@ -40,14 +50,16 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
     def __init__(
         self,
         *,
-        campaign_id: str,
+        campaign_id: str | list[str],
         campaign_cleaner_conn_id: str,
         paused: str,
+        on_failure: str = "fail",
         poke_interval: float,
         deadline: float | None,
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
         failures: int = 0,
+        ending: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
@@ -55,21 +67,23 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
             max_failures=max_failures,
             first_poll_at=first_poll_at,
             failures=failures,
+            ending=ending,
         )
         self.campaign_id = campaign_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
+        self.on_failure = on_failure
 
     def target(self) -> dict[str, Any]:
-        """Return the campaign and the connection."""
+        """Return the campaigns and the connection."""
         return {
             "campaign_id": self.campaign_id,
             "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id,
         }
 
     def settings(self) -> dict[str, Any]:
-        """Return what a paused campaign does to the wait."""
-        return {"paused": self.paused}
+        """Return what a campaign that is not completed does to the wait, and how the task may end."""
+        return {"paused": self.paused, "on_failure": self.on_failure, "ending": self.ending}
 
     def hook(self) -> CampaignCleanerHook:
         """Return a hook of the connection."""
@@ -77,13 +91,35 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
 
     def query(self) -> tuple[StatusQuery[CampaignStatus], str]:
         """Return the query for the campaign's status."""
-        return CAMPAIGN_STATUS, self.campaign_id
+        return CAMPAIGN_STATUS, str(self.campaign_id)
 
     def judge(self, response: CampaignStatus | ApiError) -> PollResult:
         """End the wait with every status that the rule does not wait for."""
         status = cast("CampaignStatus", response).status
-        rule = CampaignRule(self.campaign_id, self.paused)
+        rule = CampaignRule("", self.paused)  # the id is for errors only, and may be a list of thousands
         return PollResult(status, is_final=not rule.keeps_waiting(status))
+
+    def result(self, last: CampaignStatus | Progress) -> Any:
+        """Return the campaign's id, or the result of many campaigns."""
+        if isinstance(last, Progress):
+            rule = CampaignsRule(self.on_failure)
+            rule.check(last)
+            return rule.result(self.campaign_id, last)
+        CampaignRule(str(self.campaign_id), self.paused).check(last.status)
+        return self.campaign_id
+
+    async def _wait(self) -> dict[str, Any]:
+        # Ids that the triggerer rendered are checked here first.
+        self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)
+        if isinstance(self.campaign_id, str):
+            return await super()._wait()
+        waits = [self.subscription(each) for each in self.campaign_id]
+        log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
+        async with shared_poller(await self.hook().aaccount(), CAMPAIGN_STATUS) as poller:
+            rule = CampaignsRule(self.on_failure)
+            outcome, progress, error = await wait_for_campaigns(poller, waits, rule)
+        self._last = progress
+        return self._event(outcome, status=asdict(progress), error=error)
 
 
 class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
@@ -98,6 +134,7 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     :param failures: how many polls in a row failed on a worker before.
+    :param ending: what ``WaitSensor.ending`` returned; None where a worker ends the task.
     """
 
     class_path = "airflow_provider_campaigns.triggers.campaign_cleaner.CampaignCleanerInboxTestTrigger"
@@ -112,6 +149,7 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
         failures: int = 0,
+        ending: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
@@ -119,6 +157,7 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
             max_failures=max_failures,
             first_poll_at=first_poll_at,
             failures=failures,
+            ending=ending,
         )
         self.job_id = job_id
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
@@ -126,6 +165,10 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
     def target(self) -> dict[str, Any]:
         """Return the test and the connection."""
         return {"job_id": self.job_id, "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id}
+
+    def settings(self) -> dict[str, Any]:
+        """Return how the task may end."""
+        return {"ending": self.ending}
 
     def hook(self) -> CampaignCleanerHook:
         """Return a hook of the connection."""
@@ -139,3 +182,8 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         """End the wait with every status that the rule does not wait for."""
         status = cast("InboxTestResults", response).status
         return PollResult(status, is_final=not InboxTestRule(self.job_id).keeps_waiting(status))
+
+    def result(self, last: InboxTestResults) -> dict[str, Any]:
+        """Return the summary of the test."""
+        InboxTestRule(self.job_id).check(last.status)
+        return last.summary

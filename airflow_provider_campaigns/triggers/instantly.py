@@ -195,6 +195,7 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
     :param max_failures: how many failed polls in a row end the wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     :param failures: how many polls in a row failed on a worker before.
+    :param ending: what ``WaitSensor.ending`` returned; None where a worker ends the task.
     """
 
     class_path = "airflow_provider_campaigns.triggers.instantly.InstantlyBackgroundJobTrigger"
@@ -209,6 +210,7 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         max_failures: int = MAX_FAILURES,
         first_poll_at: float | None = None,
         failures: int = 0,
+        ending: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             poke_interval=poke_interval,
@@ -216,6 +218,7 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
             max_failures=max_failures,
             first_poll_at=first_poll_at,
             failures=failures,
+            ending=ending,
         )
         self.job_id = job_id
         self.instantly_conn_id = instantly_conn_id
@@ -223,6 +226,10 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
     def target(self) -> dict[str, Any]:
         """Return the job and the connection."""
         return {"job_id": self.job_id, "instantly_conn_id": self.instantly_conn_id}
+
+    def settings(self) -> dict[str, Any]:
+        """Return how the task may end."""
+        return {"ending": self.ending}
 
     def hook(self) -> InstantlyHook:
         """Return a hook of the connection."""
@@ -236,3 +243,8 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         """End the wait with every status that the rule does not wait for."""
         status = cast("BackgroundJob", response).status
         return PollResult(status, is_final=not BackgroundJobRule(self.job_id).keeps_waiting(status))
+
+    def result(self, last: BackgroundJob) -> dict[str, Any]:
+        """Return the job's counts."""
+        BackgroundJobRule(self.job_id).check(last.status)
+        return last.summary

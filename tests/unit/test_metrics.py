@@ -6,10 +6,17 @@ import importlib
 import inspect
 import os
 from collections import Counter
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
 from airflow_provider_campaigns import exceptions, metrics
 from airflow_provider_campaigns.api.instantly import SendingCode
@@ -25,9 +32,10 @@ from airflow_provider_campaigns.operators.instantly import (
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from airflow_provider_campaigns.transport.retry import Retry
 from tests.support import ROOT
-from tests.support.fake_airflow import TaskInstance, TaskRunner
+from tests.support.fake_airflow import TaskInstance, TaskRunner, restored_trigger, stored_trigger
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
+from tests.support.fake_triggerer import Triggerer
 from tests.support.responses import CLEANER_ID, UUID, campaign_status, sending_status
 
 PAGE = ROOT / "docs" / "operate" / "monitoring.md"
@@ -58,6 +66,9 @@ class Backend:
     def timing(self, stat: str, dt: Any, *, tags: Any = None) -> None:
         self.timings[stat] = dt.total_seconds()
         self.tags.append(tags)
+
+    def timer(self, *_: Any, **__: Any) -> Any:
+        return nullcontext(SimpleNamespace(duration=0.0))
 
     def of(self, kind: str) -> dict[str, int]:
         """Return the counts of one kind by the last word of the name."""
@@ -150,6 +161,16 @@ class TestSensor:
         with pytest.raises((CampaignsError, AirflowSensorTimeout, AirflowSkipException)):
             TaskRunner().run(sensor(mode, **arguments))
         assert backend.of("waits") == {outcome: 1}
+
+    def test_wait_that_ends_in_the_triggerer_counts_once(
+        self, backend: Backend, connections: FakeServer
+    ) -> None:
+        connections.respond(campaign_status("processing"), campaign_status("completed"))
+        task = CampaignCleanerCampaignSensor(task_id="wait", campaign_id=CLEANER_ID, end_from_trigger=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute({"ti": TaskInstance(), "task": task})
+        Triggerer().event_of(restored_trigger(*stored_trigger(deferred.value.trigger)))
+        assert backend.of("waits") == {"done": 1}
 
     @pytest.mark.parametrize("mode", MODES)
     def test_survived_failures_count_as_retries(

@@ -242,8 +242,8 @@ INSTEAD_OF = {
     "columns": ("leads",),
 }
 BESIDES = {"policy": {"check_gate": True}, "columns": {"leads_path": "leads.csv"}}
-# Arguments without an entry in the table: the sensor checks it first, because deferrable follows from it.
-ELSEWHERE = {"start_from_trigger"}
+# Arguments without an entry in the table: the sensor checks them first, because deferrable follows from them.
+ELSEWHERE = {"start_from_trigger", "end_from_trigger"}
 NOTHING = [None, "None", "", " ", "null"]
 NOT_A_FLAG = ["False", "True", "yes", 1, 0]
 

@@ -1,0 +1,119 @@
+"""The triggerer ends tasks in a real Airflow: without a second worker start, or without any."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaigns.sandbox import RunningSandbox, running
+from scripts.local_airflow import LocalAirflow, local_airflow
+from tests.support.airflow_versions import RENDERS_IN_THE_TRIGGERER
+from tests.support.responses import CLEANER_LINK
+
+pytestmark = pytest.mark.airflow_processes
+
+END_DAGS = Path(__file__).parent / "end_dags"
+# What each version of Airflow logs when a worker starts a task, the first time and after a deferral.
+WORKER_STARTS = ("::group::Pre Execute", "DAG bundles loaded", "Starting attempt", "Resuming after deferral")
+
+
+@dataclass
+class Ended:
+    """A run of the Dag after its end."""
+
+    airflow: LocalAirflow
+    dag_run: dict[str, Any]
+    ids: dict[str, Any]
+
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        return self.airflow.xcom(self.dag_run, task_id, key)
+
+    def worker_starts(self, task_id: str) -> int:
+        log = self.airflow.log_of(self.dag_run, task_id)
+        return max(
+            log.count(WORKER_STARTS[0]), log.count(WORKER_STARTS[1]), sum(map(log.count, WORKER_STARTS[2:]))
+        )
+
+
+def start(sandbox: RunningSandbox) -> dict[str, Any]:
+    """Start everything that the Dag waits for."""
+    state = sandbox.state
+    ids = [state.submit("Spring", "<p>Spring</p>", {}).id for _ in range(3)]
+    job = state.start_job("move-leads", None).id
+    state.set_job_status(job, "in-progress")
+    return {"id": ids[0], "ids": ids, "test": state.start_inbox_test("Spring").id, "job": job}
+
+
+def complete(sandbox: RunningSandbox, ids: dict[str, Any]) -> None:
+    for campaign_id in ids["ids"]:
+        sandbox.state.set_processing_seconds(campaign_id, 0)
+    sandbox.state.set_job_status(ids["job"], "success")
+    tests = sandbox.state.inbox_tests
+    tests[ids["test"]] = replace(tests[ids["test"]], seconds=0)
+
+
+def wait_until_deferred(airflow: LocalAirflow, dag_run: dict[str, Any], number: int) -> None:
+    deadline = time.monotonic() + 300
+    while [each["state"] for each in airflow.task_instances(dag_run)].count("deferred") < number:
+        assert time.monotonic() < deadline, "not all waits are deferred"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
+    with running(processing_seconds=3600) as sandbox:
+        environment = {
+            f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
+                {"conn_type": conn_type, "host": sandbox.url, "password": "sandbox"}
+            )
+            for conn_type in ("campaign_cleaner", "instantly")
+        }
+        ids = start(sandbox)
+        with local_airflow(tmp_path_factory.mktemp("ends"), END_DAGS, environment) as airflow:
+            airflow.wait_for_dag("ends_from_trigger")
+            dag_run = airflow.start_run("ends_from_trigger", ids)
+            wait_until_deferred(airflow, dag_run, 6)
+            time.sleep(
+                5
+            )  # an event right after a deferral can overtake the scheduler, which then fails the task
+            complete(sandbox, ids)
+            yield Ended(airflow, airflow.wait_for_end(dag_run, timeout=180), ids)
+
+
+def test_all_tasks_succeed(ended: Ended) -> None:
+    states = {each["task_id"]: each["state"] for each in ended.airflow.task_instances(ended.dag_run)}
+    assert (ended.dag_run["state"], set(states.values()), len(states)) == ("success", {"success"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "starts"),
+    [
+        ("campaign", 1),
+        ("many", 1),
+        ("inbox_test", 1),
+        ("job", 1),
+        ("with_callback", 2),
+        ("started", 0 if RENDERS_IN_THE_TRIGGERER else 1),  # before Airflow 3.3 a template starts on a worker
+    ],
+)
+def test_task_ends_without_a_further_worker_start(ended: Ended, task_id: str, starts: int) -> None:
+    assert ended.worker_starts(task_id) == starts
+
+
+def test_xcoms_read_as_those_of_a_worker(ended: Ended) -> None:
+    one, many, test, job = ended.ids["id"], ended.ids["ids"], ended.ids["test"], ended.ids["job"]
+    campaign, started, listed, with_callback, inbox_test, job_counts = ended.xcom("read")
+    assert (campaign, started, with_callback, listed) == (one, one, one, many)
+    assert inbox_test.items() >= {"job_id": test, "status": "completed"}.items()
+    assert job_counts.items() >= {"job_id": job, "status": "success"}.items()
+
+
+def test_task_without_a_worker_has_its_link(ended: Ended) -> None:
+    ((key, url),) = CLEANER_LINK.items()
+    assert ended.xcom("started", key) == url

@@ -1,0 +1,298 @@
+"""One sensor that waits for many campaigns: it has the same result in all four modes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    AuthenticationError,
+    CampaignsFailedError,
+    ServiceUnavailableError,
+)
+from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
+from tests.conftest import set_connection
+from tests.support.airflow_versions import BAD_ARGUMENT
+from tests.support.fake_airflow import TaskInstance, TaskRunner, event_of, restored_trigger
+from tests.support.fake_cleaner import LIST, STATUS
+from tests.support.fake_server import FakeServer, Reply, Request
+from tests.support.responses import paths
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"deferrable": False},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+    "triggerer": {"start_from_trigger": True},
+}
+IDS = ["c-3", "C-1", "c-2"]
+BUSY, GONE, REFUSED = Reply({}, status=503), Reply({"error": "no"}, status=404), Reply({"error": "no"})
+
+
+class MappedOutput(Sequence[str]):
+    """Looks like Airflow's sequence of the XComs of a mapped task, which is not plain JSON."""
+
+    def __init__(self, values: list[str]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[key]
+
+
+def listing(**statuses: str) -> dict[str, Any]:
+    """Return the list of campaigns, of which each name is ``c_1`` for ``c-1``."""
+    return {
+        "campaign_list": [
+            {"id": name.replace("_", "-"), "status": status} for name, status in statuses.items()
+        ]
+    }
+
+
+def status(campaign_id: str, word: str) -> dict[str, Any]:
+    return {"campaign_status": {"id": campaign_id, "status": word}}
+
+
+def by_id(**replies: Any) -> Reply:
+    """Return the response to a status request that belongs to its campaign."""
+
+    def body(request: Request) -> Any:
+        campaign_id = request.json["campaign"]["id"].lower()
+        return status(campaign_id, replies[campaign_id.replace("-", "_")])
+
+    return Reply(body)
+
+
+def sensor(mode: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
+    return CampaignCleanerCampaignSensor(
+        **{"task_id": "wait", "campaign_id": IDS, "poke_interval": 10, **MODES[mode], **arguments}
+    )
+
+
+def run(task: CampaignCleanerCampaignSensor, **rendered: Any) -> Any:
+    """Run a sensor to its end; one that starts in the triggerer, from there on.
+
+    :param rendered: what the triggerer rendered.
+    """
+    if not task.start_from_trigger:
+        return TaskRunner().run(task)
+    start = task.start_trigger_args
+    trigger = restored_trigger(start.trigger_cls, json.dumps(start.trigger_kwargs | rendered))
+    event = asyncio.run(event_of(trigger))
+    return task.resume_execution(start.next_method, {"event": event}, {"ti": TaskInstance(), "task": task})
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+ALL_PROCESSING = listing(c_1="processing", c_2="processing", c_3="processing")
+ONE_COMPLETED = listing(c_1="processing", c_2="processing", c_3="completed")
+ALL_COMPLETED = listing(c_1="completed", c_2="completed", c_3="completed", other="processing")
+
+
+class TestWait:
+    def test_result_is_the_ids_in_the_order_given(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(ALL_PROCESSING, ONE_COMPLETED, ALL_COMPLETED, path=LIST)
+        assert run(sensor(mode)) == IDS
+        assert paths(connections) == [LIST] * 3
+
+    def test_campaign_that_the_list_lacks_is_polled_individually(
+        self, mode: str, connections: FakeServer
+    ) -> None:
+        connections.respond(listing(c_1="completed", c_3="completed"), path=LIST)
+        connections.respond(status("c-2", "processing"), status("c-2", "completed"), path=STATUS)
+        assert run(sensor(mode)) == IDS
+        individually = [request.json["campaign"]["id"] for request in connections.requests if request.body]
+        assert individually == ["c-2"] * 2
+
+    def test_list_that_cannot_be_read_is_no_failure(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(Reply(b"<html>"), path=LIST)
+        connections.respond(by_id(c_1="completed", c_2="completed", c_3="completed"), path=STATUS)
+        assert run(sensor(mode, max_failures=1)) == IDS
+
+    def test_campaign_that_completed_is_not_polled_again(self, connections: FakeServer) -> None:
+        connections.respond(ONE_COMPLETED, listing(c_1="completed", c_2="completed"), path=LIST)
+        assert run(sensor("poke")) == IDS
+        assert paths(connections) == [LIST] * 2
+
+    def test_paused_campaigns_are_waited_for_if_wanted(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(c_1="paused", c_2="paused", c_3="paused"), ALL_COMPLETED, path=LIST)
+        assert run(sensor(mode, paused="wait")) == IDS
+
+    def test_progress_is_logged_when_it_changes(
+        self, connections: FakeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        for each in ("poke", "triggerer"):
+            caplog.clear()
+            connections.respond(*[ONE_COMPLETED] * 3, ALL_COMPLETED, path=LIST)
+            run(sensor(each))
+            logged = [record.getMessage() for record in caplog.records]
+            counts = [message for message in logged if message.endswith("of 3 completed")]
+            assert counts == ["1 of 3 completed", "3 of 3 completed"]
+
+
+class TestFailure:
+    def test_error_names_all_campaigns_that_failed(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(
+            ALL_PROCESSING, listing(c_1="paused", c_2="processing", c_3="exploded"), path=LIST
+        )
+        with pytest.raises(
+            CampaignsFailedError, match=r"^0 of 3 .*, 2 failed: c-3 \(exploded\), C-1 \(paused\)\."
+        ):
+            run(sensor(mode, soft_fail=True))
+        assert paths(connections) == [LIST] * 2
+
+    def test_campaign_that_is_gone_ends_the_wait(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(c_1="processing", c_3="processing"), path=LIST)
+        connections.respond(GONE, path=STATUS)
+        with pytest.raises(CampaignsFailedError, match=r"1 failed: c-2 \(NotFoundError\)"):
+            run(sensor(mode))
+
+    def test_refused_campaign_fails_after_max_failures(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(c_1="processing", c_3="processing"), path=LIST)
+        connections.respond(REFUSED, path=STATUS)
+        with pytest.raises(CampaignsFailedError, match=r"1 failed: c-2 \(RejectedError\)"):
+            run(sensor(mode, max_failures=3))
+        assert paths(connections).count(STATUS) == 3
+
+    def test_message_about_many_campaigns_is_short(self, mode: str, connections: FakeServer) -> None:
+        ids = [f"campaign-{number}" for number in range(1000)]
+        connections.respond({"campaign_list": [{"id": each, "status": "paused"} for each in ids]}, path=LIST)
+        with pytest.raises(CampaignsFailedError, match=r"campaign-99 \(paused\) and 900 more") as raised:
+            run(sensor(mode, campaign_id=ids))
+        assert len(str(raised.value)) < 4000
+
+    def test_collected_failures_end_in_two_lists(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(
+            listing(c_1="paused", c_3="processing", c_4="processing"),
+            listing(c_1="paused", c_3="completed", c_4="completed"),
+            path=LIST,
+        )
+        connections.respond(GONE, path=STATUS)
+        assert run(sensor(mode, on_failure="collect", campaign_id=[*IDS, "c-4"])) == {
+            "completed": ["c-3", "c-4"],
+            "failed": [
+                {"campaign_id": "C-1", "status": "paused"},
+                {"campaign_id": "c-2", "status": "NotFoundError"},
+            ],
+        }
+
+    def test_nothing_to_collect_gives_an_empty_list(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(ALL_COMPLETED, path=LIST)
+        assert run(sensor(mode, on_failure="collect")) == {"completed": IDS, "failed": []}
+
+    def test_final_error_of_the_service_fails_the_wait(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(Reply({"error": "no"}, status=401))
+        with pytest.raises(AuthenticationError):
+            run(sensor(mode, on_failure="collect"))
+
+    def test_failing_service_ends_the_wait_after_max_failures(
+        self, mode: str, connections: FakeServer
+    ) -> None:
+        connections.respond(BUSY, BUSY, ALL_PROCESSING, BUSY, path=LIST)
+        connections.respond(BUSY, path=STATUS)
+        with pytest.raises(ServiceUnavailableError):
+            run(sensor(mode, max_failures=3))
+
+
+class TestTimeout:
+    @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+    def test_timeout_names_what_is_not_completed(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(ONE_COMPLETED, path=LIST)
+        with pytest.raises(
+            AirflowSensorTimeout,
+            match=r"3 campaigns was not completed within 60 s\. .*1 of 3 completed; waiting for C-1, c-2\.",
+        ):
+            run(sensor(mode, timeout=60))
+        assert 6 <= len(connections.requests) <= 8
+
+    def test_individual_polls_end_soon_after_the_deadline(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_connection(monkeypatch, "campaign_cleaner", host=connections.url, extra={"timeout": 0.5})
+        connections.respond(listing(), path=LIST)
+        connections.respond(Reply({"campaign_status": {"status": "processing"}}, delay=0.2), path=STATUS)
+        with pytest.raises(AirflowSensorTimeout, match="0 of 100 completed"):
+            run(sensor("poke", campaign_id=[f"c-{number}" for number in range(100)], timeout=0))
+        assert 1 <= paths(connections).count(STATUS) <= 3
+
+
+class TestIds:
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ([], r"campaign_id must have 1 to 10,000 ids, got a list of 0"),
+            ([f"c-{number}" for number in range(10_001)], r"1 to 10,000 ids, got a list of 10,001"),
+            (
+                ["c-1"] * 700 + ["two words"] + ["c-2"] * 300,
+                r"campaign_id\[700\] must be an id .*'two words'",
+            ),
+            (["c-1", None], r"campaign_id\[1\] must be an id .*None"),
+            (["c-1", "None"], r"campaign_id\[1\] must be an id .*'None'"),
+            (["c-1", ["c-2"]], r"campaign_id\[1\] must be an id"),
+        ],
+        ids=["empty", "10,001", "invalid", "None", "'None'", "nested"],
+    )
+    def test_invalid_list_is_refused_before_a_request(
+        self, connections: FakeServer, value: list[Any], message: str
+    ) -> None:
+        with pytest.raises(BAD_ARGUMENT, match=message):
+            sensor("poke", campaign_id=value)
+        rendered = sensor("deferrable", campaign_id="{{ params.ids }}")
+        rendered.campaign_id = value
+        with pytest.raises(ValueError, match=message):
+            run(rendered)
+        assert connections.requests == []
+
+    @pytest.mark.parametrize("as_text", [str, json.dumps], ids=["Python", "JSON"])
+    def test_text_of_a_list_is_the_list(self, as_text: Callable[[Any], str], connections: FakeServer) -> None:
+        connections.respond(ALL_COMPLETED, path=LIST)
+        task = sensor("poke", campaign_id="{{ params.ids }}")
+        task.campaign_id = as_text(IDS)
+        assert run(task) == IDS
+
+    @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+    def test_output_of_a_mapped_task_is_the_list(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(ONE_COMPLETED, ALL_COMPLETED, path=LIST)
+        task, store = sensor(mode, campaign_id="{{ params.ids }}"), {}
+        task.campaign_id = MappedOutput(IDS)
+        assert TaskRunner(store=store).run(task) == IDS
+        if mode == "reschedule":  # the next process waits for the same
+            assert store["waits_for"]["campaign_id"] == IDS
+
+    def test_template_in_a_list_starts_on_a_worker(self) -> None:
+        assert not sensor("triggerer", campaign_id=["c-1", "{{ ti.xcom_pull('a') }}"]).start_from_trigger
+
+    def test_invalid_list_in_the_triggerer_sends_no_request(self, connections: FakeServer) -> None:
+        with pytest.raises(ApiError, match=r"campaign_id\[1\] must be an id"):
+            run(sensor("triggerer"), campaign_id="['c-1', 'None']")
+        assert connections.requests == []
+
+    def test_duplicates_count_once_and_are_logged(
+        self, mode: str, connections: FakeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        connections.respond(ALL_COMPLETED, path=LIST)
+        assert run(sensor(mode, campaign_id=[*IDS, "c-3", "c-1"])) == IDS
+        assert "campaign_id has 5 ids, 3 of them different" in caplog.text
+
+    def test_list_of_one_gives_a_list(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(c_1="completed"), path=LIST)
+        connections.respond(status("c-1", "completed"), path=STATUS)
+        assert run(sensor(mode, campaign_id=["c-1"])) == ["c-1"]
+
+    def test_collecting_for_one_id_is_refused(self) -> None:
+        with pytest.raises(BAD_ARGUMENT, match="on_failure='collect' is for a list"):
+            sensor("poke", campaign_id="c-1", on_failure="collect")
