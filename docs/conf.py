@@ -22,6 +22,7 @@ from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # no
 from airflow_provider_campaigns.rules.gate_rules import FRESHNESS, RULES, Intent  # noqa: E402
 from airflow_provider_campaigns.rules.lead_columns import KNOWN_HEADERS  # noqa: E402
 from airflow_provider_campaigns.rules.merge_tags import DIALECTS  # noqa: E402
+from airflow_provider_campaigns.rules.task_end import NEEDS_WORKER  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
 Cell = str | Sequence[nodes.Node]
@@ -133,6 +134,13 @@ class OtherErrors(SphinxDirective):
         return [_table(("Class", "Final", "Meaning"), (28, 10, 62), rows)]
 
 
+class NeedsWorker(SphinxDirective):
+    """Render a table of what makes a worker end a task, from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        return [_table(("A worker ends the task if",), (100,), [(each,) for each in NEEDS_WORKER.values()])]
+
+
 def _table(heads: Sequence[str], widths: Sequence[int], rows: Sequence[Sequence[Cell]]) -> nodes.table:
     group = nodes.tgroup(cols=len(heads))
     group += [nodes.colspec(colwidth=width) for width in widths]
@@ -171,3 +179,4 @@ def setup(app: Sphinx) -> None:
     app.add_directive("merge-tag-dialects", MergeTagDialects)
     app.add_directive("api-errors", ApiErrors)
     app.add_directive("other-errors", OtherErrors)
+    app.add_directive("needs-worker", NeedsWorker)
