@@ -41,6 +41,7 @@ FINAL = {
     "BadRequestError",
     "BlockedByProxyError",
     "CampaignPausedError",
+    "CampaignsFailedError",
     "CertificateError",
     "NotActivatedError",
     "NotFoundError",
