@@ -30,6 +30,8 @@ _FLOOR = ("3.10", "3.11", "3.12")
 # Tests with real processes run on the newest Airflow (`make test-all` and .ci/run) and on the oldest one.
 _TESTS = ("tests/unit", "tests/integration")
 _ALL_TESTS = (*_TESTS, "tests/system")
+# The share of generated examples; the newest Airflow tries all of them.
+_EXAMPLES_SHARE = "0.25"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def run_tests(cell: Cell, python: str, pytest_options: Sequence[str]) -> int:
                 *([] if paths else cell.tests),
             ],
             cwd=CHECKOUT,
-            env=os.environ | {"AIRFLOW_HOME": str(FOLDER / f"{cell.name}.home")},
+            env=os.environ
+            | {"AIRFLOW_HOME": str(FOLDER / f"{cell.name}.home"), "EXAMPLES_SHARE": _EXAMPLES_SHARE},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that it gets an interrupt once; a second one would end it early

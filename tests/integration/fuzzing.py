@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,20 +17,24 @@ from hypothesis import strategies as st
 from airflow_provider_campaigns.api.response import Response
 
 EXPLORE = int(os.environ.get("EXPLORE", "0"))
+# The matrix tries fewer examples: what they test hardly knows Airflow.
+EXAMPLES_SHARE = float(os.environ.get("EXAMPLES_SHARE", "1"))
 NOW = datetime(2026, 5, 11, 21, 12, 43, tzinfo=timezone.utc)
 UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 # CPU seconds. No input is long, so code that takes this long does not end.
 MAX_SECONDS = 5.0
 
 
-def examples(count: int) -> Callable[[Any], Any]:
+def examples(count: int, **others: Any) -> settings:
+    """Return the settings of a property test: the same examples in every run, unless it is to explore."""
     return settings(
-        max_examples=EXPLORE or count,
+        max_examples=EXPLORE or math.ceil(count * EXAMPLES_SHARE),
         derandomize=not EXPLORE,
         database=None,
         deadline=None,  # it is in real time, which other processes use as well
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
+        **others,
     )
 
 

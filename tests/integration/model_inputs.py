@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.airflow_versions import AIRFLOW
@@ -13,8 +11,6 @@ from tests.support.checked_tasks import MAX_TASKS
 from tests.support.fake_services import Sending
 from tests.support.gate_model import AS_REPORTED, CODES, INTENTS, OWN_STATUSES, Campaign
 from tests.support.service_faults import FAULTS, IDS
-
-EXPLORE = int(os.environ.get("EXPLORE", "0"))
 
 # Timeouts with poke intervals, in seconds.
 WAITS = [(900, 60), (200, 10), (3600, 400), (60, 10), (10, 1), (2, 0)]
@@ -107,17 +103,4 @@ def gate_arguments(timeout: float) -> st.SearchStrategy[dict[str, Any]]:
             "policy": st.sampled_from(POLICIES),
             "max_status_age": st.sampled_from([None, None, 3600, 60]),
         }
-    )
-
-
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=EXPLORE or count,
-        stateful_step_count=20,
-        derandomize=not EXPLORE,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
     )

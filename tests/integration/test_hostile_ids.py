@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_campaigns.api import campaign_cleaner, instantly
@@ -32,6 +32,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.transport.account import Account
 from tests.conftest import KEY, set_connection
+from tests.integration.fuzzing import examples
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.transports import SendCall
@@ -167,10 +168,6 @@ HOSTILE_TEXTS = st.one_of(
     st.text(alphabet="./%\\?#&=;@:2eE5fF \r\n\t\x00\u2028\uff10\u2460", max_size=12),
     st.sampled_from(HOSTILE),
 )
-
-
-def examples(count: int) -> Callable[[Any], Any]:
-    return settings(max_examples=count, derandomize=True, database=None, deadline=None)
 
 
 @pytest.mark.parametrize("where", _ONE_PER_KIND.values())

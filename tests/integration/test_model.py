@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import set_connection
+from tests.integration.fuzzing import examples
 from tests.integration.model_inputs import (
     CAMPAIGN_NUMBERS,
     DEPENDENT_SENDINGS,
@@ -36,7 +37,6 @@ from tests.integration.model_inputs import (
     SOME_FAULTS,
     STATUSES,
     TASK_NUMBERS,
-    examples,
     gate_arguments,
     waits,
 )
@@ -195,7 +195,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_logs", "accounts")
 @pytest.mark.parametrize("events", [Events, EventsOnSharedAccounts])
 def test_every_wait_follows_the_model(events: type[Events]) -> None:
-    run_state_machine_as_test(events, settings=examples(120))
+    run_state_machine_as_test(events, settings=examples(120, stateful_step_count=20))
 
 
 @pytest.mark.usefixtures("no_logs", "accounts")
