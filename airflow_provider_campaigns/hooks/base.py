@@ -54,7 +54,7 @@ class ServiceHook(BaseHook):
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
-        self._conn_id = conn_id
+        self.conn_id = conn_id
         self._account: Account | None = None
         self._client: BlockingClient | None = None
 
@@ -65,18 +65,18 @@ class ServiceHook(BaseHook):
         :raises ValueError: the connection is not valid; says what to change.
         """
         if self._account is None:
-            self._account = self._account_of(self.get_connection(self._conn_id))
+            self._account = self._account_of(self.get_connection(self.conn_id))
         return self._account
 
     @property
     def metrics(self) -> Metrics:
         """The metrics of this hook's connection in a task."""
-        return metrics.on_worker(self.conn_type, self._conn_id)
+        return metrics.on_worker(self.conn_type, self.conn_id)
 
     @property
     def triggerer_metrics(self) -> Metrics:
         """The metrics of this hook's connection in the triggerer."""
-        return metrics.in_triggerer(self.conn_type, self._conn_id)
+        return metrics.in_triggerer(self.conn_type, self.conn_id)
 
     def get_conn(self) -> BlockingClient:
         """Return the client that sends this hook's calls, over one kept-alive session."""
@@ -123,24 +123,24 @@ class ServiceHook(BaseHook):
                 return True, describe(client.send(call, NO_RETRY))
         except (ApiError, ValueError) as error:
             message = str(error)
-            if _is_throw_away(self._conn_id):
-                message = message.replace(f"onnection {self._conn_id!r}", "onnection under test")
+            if _is_throw_away(self.conn_id):
+                message = message.replace(f"onnection {self.conn_id!r}", "onnection under test")
             return False, message
 
     async def aaccount(self) -> Account:
         """Return the account of the connection, from an event loop; see :attr:`account`."""
         if self._account is None:
-            self._account = self._account_of(await get_async_connection(self._conn_id, hook=self))
+            self._account = self._account_of(await get_async_connection(self.conn_id, hook=self))
         return self._account
 
     def _account_of(self, connection: Connection) -> Account:
         extra = self._extra_of(connection)
         return Account(
             service=self.service,
-            conn_id=self._conn_id,
-            key=check_key(connection.password, self.service, self._conn_id),
+            conn_id=self.conn_id,
+            key=check_key(connection.password, self.service, self.conn_id),
             user_agent=user_agent(),
-            base_url=check_base_url(_address(connection) or self.service.base_url, self._conn_id),
+            base_url=check_base_url(_address(connection) or self.service.base_url, self.conn_id),
             timeout=self._positive(extra, "timeout", DEFAULT_TIMEOUT),
             max_requests_per_second=self._positive(
                 extra, "max_requests_per_second", DEFAULT_MAX_REQUESTS_PER_SECOND
@@ -155,7 +155,7 @@ class ServiceHook(BaseHook):
         except ValueError:
             extra = None
         if not isinstance(extra, Mapping):
-            raise ValueError(f"Connection {self._conn_id!r}: the extra must be a JSON object.")
+            raise ValueError(f"Connection {self.conn_id!r}: the extra must be a JSON object.")
         return extra
 
     def _extra_headers(self, extra: Mapping[str, Any]) -> dict[str, str]:
@@ -171,7 +171,7 @@ class ServiceHook(BaseHook):
             number = math.nan
         if not _MIN_SETTING <= number < math.inf:
             raise ValueError(
-                f"Connection {self._conn_id!r}: the extra {name!r} must be a number from 0.001 up, got "
+                f"Connection {self.conn_id!r}: the extra {name!r} must be a number from 0.001 up, got "
                 f"{value!r}."
             )
         return number

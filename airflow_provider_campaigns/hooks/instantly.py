@@ -379,6 +379,6 @@ class InstantlyHook(ServiceHook):
             return {}
         if not isinstance(workspace_id, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", workspace_id):
             raise ValueError(
-                f"Connection {self._conn_id!r}: the extra 'workspace_id' must be the id of a workspace."
+                f"Connection {self.conn_id!r}: the extra 'workspace_id' must be the id of a workspace."
             )
         return {api.WORKSPACE_HEADER: workspace_id}

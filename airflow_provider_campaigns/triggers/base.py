@@ -16,9 +16,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_campaigns.exceptions import ApiError, CampaignsError
+from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError, CampaignsError
+from airflow_provider_campaigns.hooks.accounts import shared_account
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
@@ -132,10 +134,20 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         return ended
 
     async def _wait(self) -> dict[str, Any]:
+        """Wait, also with another key where the connection got one, and return the event's payload."""
+        account, rejected = await shared_account(self.hook()), None
+        while rejected is None or account.identity != rejected.identity:
+            payload = await self._wait_on(account)
+            if (payload["error"] or {}).get("class") != AuthenticationError.__name__:
+                return payload
+            rejected, account = account, await shared_account(self.hook(), rejected=account)
+        return payload
+
+    async def _wait_on(self, account: Account) -> dict[str, Any]:
         query, key = self.query()
         query.fetch_one(key)  # raises for an invalid id, which a template may have rendered
         log.info("Waiting for %s, polling every %g s.", key, self.poke_interval)
-        async with shared_poller(await self.hook().aaccount(), query) as poller:
+        async with shared_poller(account, query) as poller:
             subscription = self.subscription(key)
             outcome = await poller.wait(subscription)
         return self._event(outcome, status=self.status_as_json(subscription.status), error=subscription.error)

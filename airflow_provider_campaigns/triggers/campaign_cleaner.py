@@ -14,6 +14,7 @@ from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHoo
 from airflow_provider_campaigns.rules.many_campaigns import CampaignsRule, Progress, one_or_many
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.statuses import CampaignRule, InboxTestRule
+from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._many_campaigns import wait_for_campaigns
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log
 from airflow_provider_campaigns.waits.events import PollResult
@@ -108,14 +109,14 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         CampaignRule(str(self.campaign_id), self.paused).check(last.status)
         return self.campaign_id
 
-    async def _wait(self) -> dict[str, Any]:
+    async def _wait_on(self, account: Account) -> dict[str, Any]:
         # Ids that the triggerer rendered are checked here first.
         self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)
         if isinstance(self.campaign_id, str):
-            return await super()._wait()
+            return await super()._wait_on(account)
         waits = [self.subscription(each) for each in self.campaign_id]
         log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
-        async with shared_poller(await self.hook().aaccount(), CAMPAIGN_STATUS) as poller:
+        async with shared_poller(account, CAMPAIGN_STATUS) as poller:
             rule = CampaignsRule(self.on_failure)
             outcome, progress, error = await wait_for_campaigns(poller, waits, rule)
         self._last = progress
