@@ -7,8 +7,6 @@ the form that the task uses, or raises a ``ValueError`` that names the argument.
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 import os
 import re
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api import values
+from airflow_provider_campaigns.api.field_types import parsed
 from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
     NestedFields,
@@ -167,11 +166,7 @@ def any_text(value: Any, name: str) -> str:
 
 def flag(value: Any, name: str) -> bool:
     """Return a boolean; a template renders to ``True`` or ``False``, a literal is one of them."""
-    words = {"true": True, "false": False}
-    known = words.get(value.strip().lower()) if isinstance(value, str) else value
-    if not isinstance(known, bool):
-        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
-    return known
+    return strict_flag(parsed(value) if isinstance(value, str) else value, name)
 
 
 def strict_flag(value: Any, name: str) -> bool:
@@ -243,14 +238,7 @@ def _missing_part(path: str, name: str) -> ValueError:
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
     """Return a mapping with strings as keys; a template renders it to its JSON or its Python literal."""
-    found = value
-    if isinstance(value, str):
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                found = parse(value)
-                break
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
+    found = parsed(value) if isinstance(value, str) else value
     if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
         raise ValueError(f"{name} must be a mapping, got {shown(value)}.")
     return found

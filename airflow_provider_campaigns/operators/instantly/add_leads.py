@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_campaigns.api.instantly import (
-    ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
     AddedLeads,
@@ -97,16 +96,9 @@ def _columns(value: Any, name: str) -> Mapping[str, str | None]:
 
 
 def _options(value: Any, name: str) -> dict[str, Any]:
-    """Return options in which the flags that a template rendered to strings are booleans."""
-    words = {"true": True, "false": False}
-    options = {
-        key: words.get(each.strip().lower(), each)
-        if isinstance(each, str) and key in ADD_LEADS_FLAGS
-        else each
-        for key, each in mapping(value, name).items()
-    }
+    options = mapping(value, name)
     check_add_options(options)
-    return options
+    return dict(options)
 
 
 def _bad_rows(leads: Leads) -> dict[str, Any]:
