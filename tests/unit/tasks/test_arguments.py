@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ from tests.support.responses import UUID
 
 # A check, values that it accepts and what it makes of them, values that it refuses.
 CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
-    "text": (checks.text, [("a", "a"), (2026, "2026"), (1.5, "1.5")],
+    "text": (checks.text,
+             [("a", "a"), (2026, "2026"), (1.5, "1.5"), (uuid.UUID(UUID), UUID), (Decimal("1.50"), "1.50"),
+              (date(2026, 11, 30), "2026-11-30")],
              ["", " ", "None", "null", "undefined", None, True, ["a"], {}]),
     "any_text": (checks.any_text, [("", ""), ("a", "a"), (5, "5")], [None, False, ["a"], b"a"]),
     "flag": (checks.flag, [(True, True), (False, False), ("True", True), (" false ", False)],
@@ -40,9 +43,12 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
     "choice": (checks.choice("fail", "wait"), [("wait", "wait")], ["Wait", "", None, 1, ["wait"]]),
     "duration": (checks.duration,
                  [(0, 0.0), (1.5, 1.5), (timedelta(minutes=2), 120.0), ("90", 90.0),
-                  (316_224_000, 3.16224e8)],
+                  (316_224_000, 3.16224e8), (Decimal("1.5"), 1.5), ("01:00:00", 3600.0), ("PT1H30M", 5400.0),
+                  ("P1D", 86_400.0), ("0:00:01.5", 1.5), ("36:00:00", 129_600.0), (" PT90S ", 90.0),
+                  *((str(each), each.total_seconds()) for each in (timedelta(1), timedelta(2, 1.5)))],
                  [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True,
-                  None, "1h", "", "9" * 400, "nan"]),
+                  None, "1h", "", "9" * 400, "nan", "01:30", "01:60:00", "-01:00:00", "P1M", "P1Y", "PT", "P",
+                  "PT-1H", "P1D/P2D", "P11Y", "99999999:00:00", "now", "2026-11-30", Decimal("NaN")]),
     "count": (checks.count, [(1, 1), (1000, 1000), ("5", 5), (2.0, 2)],
               [0, -1, True, 1.5, None, "", "five", math.inf, "9" * 400]),
     "limit": (checks.limit, [(0, 0.0), (0.5, 0.5), ("3", 3.0)],
@@ -56,8 +62,9 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
                 [({"a": 1}, {"a": 1}), ('{"a": true}', {"a": True}), ("{'a': None}", {"a": None})],
                 [None, "", "a", "[1]", [1], {1: 2}, "{1: 2}", "{" * 9999]),
     "uuid": (checks.uuid, [(UUID, UUID), (uuid.UUID(UUID), UUID)], ["", "None", None, 5, f"{UUID}/../x"]),
-    "opaque_id": (checks.opaque_id, [("a.b", "a.b"), (17, "17"), (uuid.UUID(UUID), UUID)],
-                  ["", "None", None, True, "two words", 1.5]),
+    "opaque_id": (checks.opaque_id,
+                  [("a.b", "a.b"), (17, "17"), (uuid.UUID(UUID), UUID), (Decimal(17), "17")],
+                  ["", "None", None, True, "two words", 1.5, Decimal("17.0"), ("a",), {"a"}]),
     "path_id": (checks.path_id, [("a-b_1", "a-b_1"), (17, "17"), (uuid.UUID(UUID), UUID)],
                 ["", "None", None, True, "a/b", "a.b"]),
 }  # fmt: skip
@@ -286,6 +293,15 @@ def built(task: type[BaseOperator], **arguments: Any) -> Any:
 
 class TestEveryTask:
     """A new argument without a check fails here."""
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_duration_is_also_a_string(self, task: Any, name: str, annotation: str) -> None:
+        if "timedelta" not in annotation:
+            return
+        for written in ("5400", "01:30:00", "PT1H30M"):
+            assert getattr(built(task, **{name: written}), name) == 5400
+        with pytest.raises(BAD_ARGUMENT, match=rf"^{name} must be .*'90', '01:30:00' or 'PT1H30M'; got '1h'"):
+            built(task, **{name: "1h"})
 
     def test_every_task_is_in_the_table(self) -> None:
         assert {each.__name__ for each in TASKS} == NEEDED.keys()
