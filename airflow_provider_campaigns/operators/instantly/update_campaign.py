@@ -41,6 +41,7 @@ from airflow_provider_campaigns.tasks.gate import (
     check_gate,
     gate_policy,
     policy_argument,
+    refuse_without_check_gate,
     status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
@@ -171,8 +172,6 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
-        if policy is not None and not check_gate:
-            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path
@@ -187,6 +186,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         self.instantly_conn_id = instantly_conn_id
         _check_no_sequences(fields)
         self.check_no_comment()
+        refuse_without_check_gate(self)
         check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:

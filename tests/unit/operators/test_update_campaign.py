@@ -210,7 +210,7 @@ class TestGate:
         assert TaskRunner().run(update_html(check_gate=True))["updated"] == []
 
     def test_policy_without_check_gate_fails_dag_parsing(self) -> None:
-        with pytest.raises(ValueError, match="policy is for check_gate=True"):
+        with pytest.raises(ValueError, match="policy has an effect only with check_gate=True"):
             update_html(policy={"healthy": "open"})
 
 

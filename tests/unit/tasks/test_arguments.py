@@ -241,14 +241,18 @@ NEEDED: dict[str, dict[str, Any]] = {
     "CampaignCleanerInboxTestSensor": {"job_id": ID, "timeout": 60},
     "InstantlyBackgroundJobSensor": {"job_id": ID},
 }
-# What an argument replaces, or needs besides.
+# What an argument replaces, and the partner without which it is refused.
 INSTEAD_OF = {
     "html_path": ("campaign_html", "html"),
     "subsequence_id": ("campaign_id",),
     "leads_path": ("leads",),
     "columns": ("leads",),
 }
-BESIDES = {"policy": {"check_gate": True}, "columns": {"leads_path": "leads.csv"}}
+BESIDES = {
+    "policy": {"check_gate": True},
+    "max_status_age": {"check_gate": True},
+    "columns": {"leads_path": "leads.csv"},
+}
 # Arguments without an entry in the table: the sensor checks it first, because deferrable follows from it.
 ELSEWHERE = {"start_from_trigger"}
 NOTHING = [None, "None", "", " ", "null"]
