@@ -236,8 +236,8 @@ def path(value: Any, name: str) -> str:
 
 def _missing_part(path: str, name: str) -> ValueError:
     return ValueError(
-        f"{name} contains 'None', to which a missing value renders; got {shown(path)}. If a part comes from "
-        f"another task, did that task push it?"
+        f"{name} contains 'None' or an empty part, to which a missing value renders; got {shown(path)}. If "
+        f"a part comes from another task, did that task push it?"
     )
 
 

@@ -131,6 +131,14 @@ class TestRendered:
             ("/out/{{ params.x }}_clean.html", "/out/None_clean.html"),
             ("s3://b/dt={{ ds }}/spring-{{ params.x }}.html", "s3://b/dt=2026-11-30/spring-None.html"),
             ("{{ ti.xcom_pull('path') }}", "/out/None-clean.html"),  # an f-string of another task
+            ("{{ ti.xcom_pull('path') }}", "/out/.html"),
+            ("{{ params.x }}.html", ".html"),
+            ("/{{ params.x }}.html", "/.html"),
+            ("/out/{{ params.x }}", "/out/"),
+            ("{{ params.x }}/a.html", "/a.html"),
+            ("/out/{{ params.x }}/a.html", "/out//a.html"),
+            ("s3://{{ params.x }}/a.html", "s3:///a.html"),
+            ("/out/{{ params.x }}/a.html", "/out/None/a.html"),
         ],
     )
     def test_missing_part_of_a_file_name_is_refused(self, template: str, rendered: str) -> None:
@@ -147,6 +155,11 @@ class TestRendered:
             ("/out/None_{{ params.x }}.html", "/out/None_spring.html"),
             ("/out/None_spring.html", "/out/None_spring.html"),
             ("{{ ti.xcom_pull('path') }}", "/Nones/None of the above.html"),
+            ("{{ params.x }}/a.html", "s3://bucket/dir//a.html"),  # the value ends in a slash
+            ("{{ params.x }}/a.html", "./a.html"),
+            ("{{ params.x }}/.report", "/out/.report"),
+            ("/out//{{ params.x }}.html", "/out//a.html"),
+            ("{{ params.x }}", "/out/.a.html"),
         ],
     )
     def test_name_that_begins_like_none_is_accepted(self, template: str, rendered: str) -> None:
