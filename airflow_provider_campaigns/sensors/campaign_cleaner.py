@@ -95,8 +95,8 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         paused: Literal["fail", "wait"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
-        poke_interval: timedelta | float = 10,
-        timeout: timedelta | float = 900,
+        poke_interval: timedelta | float | str = 10,
+        timeout: timedelta | float | str = 900,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:
@@ -208,10 +208,10 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         self,
         *,
         job_id: str,
-        timeout: timedelta | float,
+        timeout: timedelta | float | str,
         campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poke_interval: timedelta | float = 120,
+        poke_interval: timedelta | float | str = 120,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:

@@ -58,8 +58,8 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         job_id: str,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poke_interval: timedelta | float = 10,
-        timeout: timedelta | float = 3600,
+        poke_interval: timedelta | float | str = 10,
+        timeout: timedelta | float | str = 3600,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:

@@ -163,7 +163,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         fields: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
-        max_status_age: timedelta | float | None = None,
+        max_status_age: timedelta | float | str | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
