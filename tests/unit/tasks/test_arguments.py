@@ -29,6 +29,7 @@ from airflow_provider_campaigns.tasks import arguments as checks
 from airflow_provider_campaigns.tasks.arguments import check_rendered, rendered_fields, restore
 from tests.support.airflow_versions import BAD_ARGUMENT
 from tests.support.responses import UUID
+from tests.support.task_arguments import EXCLUDES, PARTNERS
 
 # A check, values that it accepts and what it makes of them, values that it refuses.
 CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
@@ -254,18 +255,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "CampaignCleanerInboxTestSensor": {"job_id": ID, "timeout": 60},
     "InstantlyBackgroundJobSensor": {"job_id": ID},
 }
-# What an argument replaces, and the partner without which it is refused.
-INSTEAD_OF = {
-    "html_path": ("campaign_html", "html"),
-    "subsequence_id": ("campaign_id",),
-    "leads_path": ("leads",),
-    "columns": ("leads",),
-}
-BESIDES = {
-    "policy": {"check_gate": True},
-    "max_status_age": {"check_gate": True},
-    "columns": {"leads_path": "leads.csv"},
-}
 # Arguments without an entry in the table: the sensor checks it first, because deferrable follows from it.
 ELSEWHERE = {"start_from_trigger"}
 NOTHING = [None, "None", "", " ", "null"]
@@ -299,11 +288,11 @@ EVERY = [
 
 
 def built(task: type[BaseOperator], **arguments: Any) -> Any:
-    replaced = [each for name in arguments for each in INSTEAD_OF.get(name, ())]
+    replaced = [each for name in arguments for each in EXCLUDES.get(name, ())]
     needed = {name: value for name, value in NEEDED[task.__name__].items() if name not in replaced}
     takes = own_arguments(task)
     besides = {
-        key: value for name in arguments for key, value in BESIDES.get(name, {}).items() if key in takes
+        key: value for name in arguments for key, value in PARTNERS.get(name, {}).items() if key in takes
     }
     return task(**{"task_id": "a_task", **needed, **besides, **arguments})
 
