@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
+
+from airflow_provider_campaigns.api.field_types import json_form
 
 T = TypeVar("T")
 
@@ -75,7 +77,7 @@ class Call(Generic[T]):
         query = [
             (name, _query_value(each))
             for name, value in (self.params or {}).items()
-            for each in (value if isinstance(value, (list, tuple)) else (value,))
+            for each in _query_values(value)
             if each is not None
         ]
         return f"{self.path}?{urlencode(query)}" if query else self.path
@@ -97,13 +99,26 @@ class Call(Generic[T]):
         if self.body is None:
             return None
         try:
-            return json.dumps(self.body, allow_nan=False).encode()
+            return json.dumps(self.body, default=json_form, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{self}: the body cannot be sent as JSON: {error}") from None
 
 
+def _query_values(value: Any) -> Sequence[Any]:
+    """Return the values of a parameter, which a list, tuple or set repeats."""
+    value = _as_query(value)
+    return value if isinstance(value, list) else (value,)
+
+
 def _query_value(value: Any) -> str:
-    value = value.value if isinstance(value, Enum) else value
+    value = _as_query(value.value if isinstance(value, Enum) else value)
     if not isinstance(value, (str, int, float)):
         raise ValueError(f"A query parameter must be a string, a number or a boolean, got {value!r}.")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_query(value: Any) -> Any:
+    try:
+        return value if isinstance(value, (str, Enum)) else json_form(value)
+    except TypeError:
+        return value

@@ -13,6 +13,8 @@ from uuid import UUID
 import pendulum
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?([Zz]|[+-]\d{2}:?\d{2})")
+# As str() writes a timedelta, with or without days.
+_CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
@@ -46,6 +48,25 @@ def _parse_leniently(text: str) -> datetime | None:
     return datetime(
         utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=timezone.utc
     )
+
+
+def parse_duration(text: str) -> float | None:
+    """Parse a duration as ISO 8601 (``PT1H30M``) or as a clock (``01:30:00``, ``1 day, 1:30:00``).
+
+    :returns: seconds; None for anything else, also for years and months, whose length differs.
+    """
+    if clock := _CLOCK.fullmatch(text.strip()):
+        days, hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if not text.strip().startswith("P") or text.strip().endswith("T"):
+        return None
+    try:
+        found = pendulum.parse(text.strip())
+    except (AttributeError, ValueError, OverflowError):
+        return None
+    if not isinstance(found, pendulum.Duration) or found.years or found.months:
+        return None
+    return found.total_seconds()
 
 
 def number_or_none(value: Any) -> float | None:

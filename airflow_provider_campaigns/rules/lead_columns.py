@@ -51,6 +51,11 @@ KNOWN_HEADERS: Mapping[str, tuple[str, ...]] = {
     "lt_interest_status": (), "pl_value_lead": (), "assigned_to": (),
 }  # fmt: skip
 
+# What Excel, databases and pandas write into a cell without a value; "Null" and "Nan" are also names.
+_NO_NAME = frozenset({
+    "-", "--", "#N/A", "#REF!", "#VALUE!", "#NAME?", "N/A", "n/a", "NULL", "null", "NaN", "nan", "None",
+})  # fmt: skip
+_NAME_FIELDS = frozenset({"first_name", "last_name", "company_name"})
 _NEAR = 0.8
 
 
@@ -89,6 +94,7 @@ class ColumnPlan:
         parts = (
             ("; custom: ", [name for name in self.variables if name]),
             ("; left out: ", left_out),
+            (f"; the address is from {self.header[self.email]}, not from ", self._other_email_headers),
         )
         return (
             f"{sum(map(bool, self.header))} columns -> {', '.join(field for field in self.fields if field)}"
@@ -100,6 +106,12 @@ class ColumnPlan:
         """The position of the column with the e-mail address."""
         return self.fields.index("email")
 
+    @property
+    def _other_email_headers(self) -> list[str]:
+        """The custom variables with a well-known header of an e-mail address."""
+        custom = zip(self.header, self.variables, strict=True)
+        return [name for name, variable in custom if variable and _field_of(name) == "email"]
+
     def near_misses(self) -> dict[str, str]:
         """Return the custom variables whose name looks like a misspelt header, with the field."""
         free = LEAD_FIELDS - {field for field in self.fields if field}
@@ -107,12 +119,18 @@ class ColumnPlan:
         return {name: field for name, field in found.items() if field in free}
 
     def builder(self) -> Callable[[Sequence[str]], dict[str, Any]]:
-        """Return the function that makes a lead of a row; empty cells are left out."""
-        fields = [(at, name) for at, name in enumerate(self.fields) if name]
+        """Return the function that makes a lead of a row; empty cells and names like #N/A are left out."""
+        fields = [
+            (at, name, _NO_NAME if name in _NAME_FIELDS else ())
+            for at, name in enumerate(self.fields)
+            if name
+        ]
         variables = [(at, name) for at, name in enumerate(self.variables) if name]
 
         def build(row: Sequence[str]) -> dict[str, Any]:
-            lead: dict[str, Any] = {name: cell for at, name in fields if (cell := row[at].strip())}
+            lead: dict[str, Any] = {
+                name: cell for at, name, empty in fields if (cell := row[at].strip()) and cell not in empty
+            }
             if custom := {name: cell for at, name in variables if (cell := row[at].strip())}:
                 lead["custom_variables"] = custom
             if "lt_interest_status" in lead:
@@ -120,6 +138,11 @@ class ColumnPlan:
             return lead
 
         return build
+
+
+def _field_of(header: str) -> str | None:
+    """Return the field that a well-known header becomes; None for another header."""
+    return _FIELD_OF.get(_squeezed(header), (None, 0))[0]
 
 
 def check_columns(columns: Any, name: str = "columns") -> None:

@@ -34,6 +34,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     check_rendered,
     count,
     duration,
+    optional,
     rendered_fields,
     restore,
     strict_flag,
@@ -64,6 +65,8 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
 
     :param deferrable: wait in the triggerer, without a worker.
     :param end_from_trigger: end the task there too, where a worker would do nothing more.
+    :param poke_interval: how often to poll; a timedelta, seconds or a string.
+    :param timeout: how long to wait in all, likewise; None for Airflow's default.
     :param max_failures: how many failed polls in a row end the wait.
     """
 
@@ -81,10 +84,16 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         *,
         deferrable: bool,
         end_from_trigger: bool = False,
+        poke_interval: Any,
+        timeout: Any,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            poke_interval=duration(poke_interval, "poke_interval"),
+            timeout=optional(duration)(timeout, "timeout"),
+            **kwargs,
+        )
         if self.exponential_backoff or self.silent_fail:
             raise ValueError(
                 "This sensor does not take exponential_backoff and silent_fail: it polls a failing service "

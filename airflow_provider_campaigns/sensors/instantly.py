@@ -61,8 +61,8 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = False,
-        poke_interval: timedelta | float = 10,
-        timeout: timedelta | float = 3600,
+        poke_interval: timedelta | float | str = 10,
+        timeout: timedelta | float | str = 3600,
         max_failures: int = MAX_FAILURES,
         **kwargs: Any,
     ) -> None:

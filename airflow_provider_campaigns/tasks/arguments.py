@@ -7,17 +7,18 @@ the form that the task uses, or raises a ``ValueError`` that names the argument.
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from airflow_provider_campaigns.api import values
+from airflow_provider_campaigns.api.field_types import parsed
 from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
     NestedFields,
@@ -158,7 +159,7 @@ def html_text(value: Any, name: str) -> str:
 
 def any_text(value: Any, name: str) -> str:
     """Return a string, which may be empty."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, Decimal, date, UUID)) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, got {type(value).__name__}.")
@@ -167,11 +168,7 @@ def any_text(value: Any, name: str) -> str:
 
 def flag(value: Any, name: str) -> bool:
     """Return a boolean; a template renders to ``True`` or ``False``, a literal is one of them."""
-    words = {"true": True, "false": False}
-    known = words.get(value.strip().lower()) if isinstance(value, str) else value
-    if not isinstance(known, bool):
-        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
-    return known
+    return strict_flag(parsed(value) if isinstance(value, str) else value, name)
 
 
 def strict_flag(value: Any, name: str) -> bool:
@@ -197,11 +194,14 @@ def choice(*choices: str) -> Check:
 
 
 def duration(value: Any, name: str) -> float:
-    """Return a duration in seconds: from a timedelta, a number, or a string with a number."""
+    """Return a duration in seconds: from a timedelta, a number, or a string that writes one of them."""
     number = value.total_seconds() if isinstance(value, timedelta) else _number(value)
+    if number is None and isinstance(value, str):
+        number = values.parse_duration(value)
     if number is None or not 0 <= number <= _MAX_SECONDS:
         raise ValueError(
-            f"{name} must be a timedelta or a number of seconds, from 0 to ten years; got {shown(value)}."
+            f"{name} must be a timedelta or a number of seconds, from 0 to ten years, or a string such as "
+            f"'90', '01:30:00' or 'PT1H30M'; got {shown(value)}."
         )
     return float(number)
 
@@ -236,21 +236,14 @@ def path(value: Any, name: str) -> str:
 
 def _missing_part(path: str, name: str) -> ValueError:
     return ValueError(
-        f"{name} contains 'None', to which a missing value renders; got {shown(path)}. If a part comes from "
-        f"another task, did that task push it?"
+        f"{name} contains 'None' or an empty part, to which a missing value renders; got {shown(path)}. If "
+        f"a part comes from another task, did that task push it?"
     )
 
 
 def mapping(value: Any, name: str) -> Mapping[str, Any]:
     """Return a mapping with strings as keys; a template renders it to its JSON or its Python literal."""
-    found = value
-    if isinstance(value, str):
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                found = parse(value)
-                break
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
+    found = parsed(value) if isinstance(value, str) else value
     if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
         raise ValueError(f"{name} must be a mapping, got {shown(value)}.")
     return found
@@ -272,12 +265,15 @@ def path_id(value: Any, name: str) -> str:
 
 
 def _id(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    # A database may return the integer of an id as a decimal.
+    is_decimal = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return str(value) if is_integer or is_decimal else value
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     return float(value) if math.isfinite(value) else None

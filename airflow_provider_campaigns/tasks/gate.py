@@ -73,6 +73,16 @@ def gate_policy(
     return Policy.of(policy, None if max_status_age is None else timedelta(seconds=max_status_age), intent)
 
 
+def refuse_without_check_gate(task: Any) -> None:
+    """Refuse the arguments of a check of the gate that the task does not make; call it in ``__init__``.
+
+    :raises ValueError: names the argument.
+    """
+    for name in ("policy", "max_status_age"):
+        if getattr(task, name) is not None and not task.check_gate:
+            raise ValueError(f"{name} has an effect only with check_gate=True.")
+
+
 def check_gate(hook: InstantlyHook, campaign_id: str, policy: Policy, consequence: str) -> None:
     """Check the gate inside a task, right before it changes something.
 

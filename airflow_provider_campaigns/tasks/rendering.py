@@ -3,12 +3,14 @@
 - Text stays text: in a Dag with native objects, Airflow reads the text of a template as Python.
 - Some arguments, such as HTML, hold merge tags such as ``{{firstName}}``, which look like templates. Where
   another task returned them, mapped or not, they are sent exactly as they are.
-- A task that resumes after a deferred wait has the arguments of the wait.
+- A task that resumes after a deferred wait has the arguments of the wait. Where Airflow itself ended the
+  wait, an argument that cannot be rendered again stays a template.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,10 +50,16 @@ class RenderedTask(BaseOperator):
             template_fields = self._fields_to_render(template_fields, context, seen_oids)
             if getattr(self, "render_template_as_native_obj", None) is not None:
                 jinja_env = self.get_template_env()  # Airflow 3.3 passes that of the Dag
+        render = super()._do_render_template_fields
+        if parent is self and "error" in resumed_with(context):
+            # Airflow ended the deferral, and replaced the arguments of the wait by this error, which matters
+            # more than a Variable that is gone by now.
+            for name in template_fields:
+                with suppress(Exception):
+                    render(parent, [name], context, jinja_env, seen_oids, **kwargs)
+            return
         try:
-            super()._do_render_template_fields(
-                parent, template_fields, context, jinja_env, seen_oids, **kwargs
-            )
+            render(parent, template_fields, context, jinja_env, seen_oids, **kwargs)
         except TemplateError as error:
             if not self.unrendered_if_mapped:
                 raise

@@ -64,18 +64,33 @@ def rendered_value(
 
 
 def has_missing_part(template: Any, path: Any) -> bool:
-    """Return whether a rendered path holds 'None' at the start of a name or in place of an expression.
+    """Return whether a rendered path holds 'None' or nothing where a name or an expression was.
 
     :param template: what the user passed.
     """
-    template = template if isinstance(template, str) else ""
     if not isinstance(path, str):
         return False
+    if _has_empty_part(template, path):
+        return True
+    template = template if isinstance(template, str) else ""
     if _MISSING_START.search(path) and not _MISSING_START.search(template):
         return True
     literals = map(re.escape, _EXPRESSION.split(template))
     match = re.fullmatch("(.*?)".join(literals), path, re.DOTALL)
     return match is not None and "None" in match.groups()
+
+
+def _has_empty_part(template: Any, path: str) -> bool:
+    """Return whether a part of a path or the stem of its file name is empty, but not in the template."""
+    wanted = template.split("/") if isinstance(template, str) else [None]
+    parts = path.partition("?")[0].split("/")
+    is_nameless = not parts[-1] or (parts[-1].startswith(".") and parts[-1].count(".") == 1)
+    if is_nameless and parts[-1] != wanted[-1]:
+        return True
+    # With another number of parts, an expression holds a slash, and it is not known which part it became.
+    return len(parts) == len(wanted) and any(
+        each and not part for each, part in zip(wanted, parts, strict=True)
+    )
 
 
 def texts_in(value: Any) -> Iterator[str]:

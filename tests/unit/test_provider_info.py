@@ -22,6 +22,7 @@ import airflow_provider_campaigns
 from airflow_provider_campaigns import __version__
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from tests.support.airflow_versions import AIRFLOW, needs
+from tests.support.task_arguments import EXCLUDES, PARTNERS
 
 INFO = get_provider_info()
 TYPES = {kind["connection-type"]: kind for kind in INFO["connection-types"]}
@@ -295,7 +296,7 @@ class TestEveryTask:
 
     def test_every_template_field_is_rendered(self, task: type[BaseOperator]) -> None:
         for field in task.template_fields:
-            besides = {**EXAMPLES, **BESIDES.get(field, {})}
+            besides = {**EXAMPLES, **PARTNERS.get(field, {})}
             arguments = {name: value for name, value in besides.items() if is_wanted(name, task, field)}
             with DAG("renders"):
                 built = task(task_id="task", **{**arguments, field: "{{ params.x }}"})
@@ -303,7 +304,7 @@ class TestEveryTask:
             assert getattr(built, field) == "rendered", field
 
 
-# Valid arguments, of which each task gets those that it has, and arguments that exclude each other.
+# Valid arguments, of which each task gets those that it has.
 UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 EXAMPLES: dict[str, Any] = {
     "campaign_html": "<p>Hi</p>",
@@ -317,13 +318,6 @@ EXAMPLES: dict[str, Any] = {
     "leads": [{"email": "ada@example.com"}],
     "timeout": 60,
 }
-EXCLUDES = {
-    "subsequence_id": {"campaign_id"},
-    "html_path": {"html", "campaign_html"},
-    "leads_path": {"leads"},
-    "columns": {"leads"},
-}
-BESIDES = {"columns": {"leads_path": "leads.csv"}, "policy": {"check_gate": True}}
 
 
 def is_wanted(name: str, task: type[BaseOperator], field: str) -> bool:

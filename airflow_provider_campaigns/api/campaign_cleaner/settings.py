@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from airflow_provider_campaigns.api.field_types import FieldType, json_form, typed
 from airflow_provider_campaigns.api.values import check_names, shown, without_none
 
 _ALIGNMENTS = ("left", "center", "right")
@@ -125,13 +126,13 @@ def settings_as_dict(settings: CampaignSettings | Mapping[str, Any] | None) -> d
     options = settings.as_dict() if isinstance(settings, CampaignSettings) else settings or {}
     if not isinstance(options, Mapping):
         raise ValueError(f"settings must be CampaignSettings or a mapping, got {shown(settings)}.")
-    options = _typed(without_none(check_names(options, _TYPES, "settings")), _TYPES, "settings")
+    options = typed(without_none(check_names(options, _TYPES, "settings")), _TYPES, "settings")
     if "surrounding_div" in options:
         options["surrounding_div"] = _surrounding_div(options["surrounding_div"])
     if {"image_max_width", "set_image_max_width"} <= options.keys():
         raise ValueError("settings must contain image_max_width or set_image_max_width, not both.")
     try:
-        json.dumps(options, allow_nan=False)
+        json.dumps(options, default=json_form, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"settings cannot be sent as JSON: {error}") from None
     return options
@@ -142,38 +143,25 @@ def _surrounding_div(div: Any) -> dict[str, Any]:
     div = asdict(div) if isinstance(div, SurroundingDiv) else div
     if not isinstance(div, Mapping):
         raise ValueError(f"{name} must be SurroundingDiv or a mapping, got {shown(div)}.")
-    return _typed(without_none(check_names(div, _DIV_TYPES, name)), _DIV_TYPES, name)
+    options = typed(without_none(check_names(div, _DIV_TYPES, name)), _DIV_TYPES, name)
+    alignment = options.get("text_align", _ALIGNMENTS[0])
+    if alignment not in _ALIGNMENTS:
+        raise ValueError(
+            f"{name}['text_align'] must be one of {', '.join(_ALIGNMENTS)}; got {shown(alignment)}."
+        )
+    return options
 
 
-def _typed(options: Mapping[str, Any], types: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return options with real booleans and integers; a template renders them to strings.
-
-    :raises ValueError: one has another type; names it.
-    """
-    return {key: _as_type(value, types.get(key, ""), f"{name}[{key!r}]") for key, value in options.items()}
-
-
-def _as_type(value: Any, type_name: str, name: str) -> Any:
-    string = value.strip().lower() if isinstance(value, str) else None
-    if type_name.startswith("bool"):
-        value = {"true": True, "false": False}.get(string, value) if string is not None else value
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be True or False, got {shown(value)}.")
-    if type_name.startswith("int"):
-        value = int(string) if string is not None and string.isdecimal() else value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} must be an integer, 0 or more; got {shown(value)}.")
-    if type_name.startswith("str") and not isinstance(value, str):
-        raise ValueError(f"{name} must be a string, got {shown(value)}.")
-    if type_name.startswith("Literal") and value not in _ALIGNMENTS:
-        raise ValueError(f"{name} must be one of {', '.join(_ALIGNMENTS)}; got {shown(value)}.")
-    return value
-
-
-def _types_of(settings: type[CampaignSettings | SurroundingDiv]) -> dict[str, str]:
-    return {each.name: str(each.type) for each in fields(settings) if each.name != "more"}
+def _types_of(settings: type[CampaignSettings | SurroundingDiv]) -> dict[str, FieldType | None]:
+    """Return the type of each setting; None for those that are checked by themselves."""
+    types = {"bool": FieldType.FLAG, "int": FieldType.INTEGER, "str": FieldType.STRING}
+    return {
+        each.name: types.get(str(each.type).partition(" ")[0])
+        for each in fields(settings)
+        if each.name != "more"
+    }
 
 
 _DIV_TYPES = _types_of(SurroundingDiv)
-_TYPES = {**_types_of(CampaignSettings), "set_image_max_width": "int"}
+_TYPES = {**_types_of(CampaignSettings), "set_image_max_width": FieldType.INTEGER}
 SETTINGS = frozenset(_TYPES)

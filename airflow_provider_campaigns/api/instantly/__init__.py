@@ -29,6 +29,7 @@ from airflow_provider_campaigns.api.instantly.campaigns import (
     CAMPAIGN_FIELDS,
     LifecycleStatus,
     activate_campaign,
+    check_campaign_fields,
     create_campaign,
     delete_campaign,
     duplicate_campaign,
@@ -38,7 +39,6 @@ from airflow_provider_campaigns.api.instantly.campaigns import (
     update_campaign,
 )
 from airflow_provider_campaigns.api.instantly.leads import (
-    ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
     MAX_LEADS_PER_CALL,
@@ -68,7 +68,6 @@ from airflow_provider_campaigns.api.instantly.subsequences import (
 )
 
 __all__ = [
-    "ADD_LEADS_FLAGS",
     "ADD_LEADS_OPTIONS",
     "CAMPAIGN_FIELDS",
     "JOB_COUNTS",
@@ -93,6 +92,7 @@ __all__ = [
     "add_leads",
     "check_account_vitals",
     "check_add_options",
+    "check_campaign_fields",
     "check_lead",
     "clean_address",
     "create_campaign",

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from airflow_provider_campaigns.api.call import Call
+from airflow_provider_campaigns.api.field_types import FieldType, typed
 from airflow_provider_campaigns.api.instantly.base import (
     PAGE_SIZE,
     Page,
@@ -53,14 +54,26 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
     return replace(get_call(_path(campaign_id), without_error), reject_duplicate_keys=True)
 
 
-CAMPAIGN_FIELDS = frozenset({
-    "ai_sdr_id", "allow_risky_contacts", "auto_variant_select", "bcc_list", "campaign_schedule",
-    "cc_list", "daily_limit", "daily_max_leads", "disable_bounce_protect", "email_gap", "email_list",
-    "email_tag_list", "first_email_text_only", "insert_unsubscribe_header", "is_evergreen",
-    "limit_emails_per_company_override", "link_tracking", "match_lead_esp", "name", "open_tracking",
-    "owned_by", "pl_value", "prioritize_new_leads", "provider_routing_rules", "random_wait_max",
-    "sequences", "stop_for_company", "stop_on_auto_reply", "stop_on_reply", "text_only",
-})  # fmt: skip
+# The fields that a user may set, in the types of the vendor's reference.
+CAMPAIGN_FIELDS: Mapping[str, FieldType] = {
+    name: field_type
+    for field_type, names in {
+        FieldType.STRING: ("ai_sdr_id", "name", "owned_by"),
+        FieldType.FLAG: (
+            "allow_risky_contacts", "disable_bounce_protect", "first_email_text_only",
+            "insert_unsubscribe_header", "is_evergreen", "link_tracking", "match_lead_esp", "open_tracking",
+            "prioritize_new_leads", "stop_for_company", "stop_on_auto_reply", "stop_on_reply", "text_only",
+        ),
+        FieldType.INTEGER: ("daily_max_leads",),
+        FieldType.NUMBER: ("daily_limit", "email_gap", "pl_value", "random_wait_max"),
+        FieldType.STRINGS: ("bcc_list", "cc_list", "email_list", "email_tag_list"),
+        FieldType.MAPPING: (
+            "auto_variant_select", "campaign_schedule", "limit_emails_per_company_override",
+        ),
+        FieldType.MAPPINGS: ("provider_routing_rules", "sequences"),
+    }.items()
+    for name in names
+}  # fmt: skip
 _FILTERS = frozenset({"search", "tag_ids", "status", "exclude_status", "ai_sales_agent_id"})
 
 
@@ -92,14 +105,13 @@ def create_campaign(
     :param campaign_schedule: ``schedules`` of ``name``, ``timing``, ``days`` and ``timezone``, as the vendor
         describes them; only the vendor's list of time zones is accepted.
     :param fields: other fields of a campaign, such as ``sequences``, ``email_list`` or ``daily_limit``.
-    :raises ValueError: there is no name, or no schedule.
+    :raises ValueError: there is no name or no schedule, or a field is unknown or has another type.
     """
     if text_or_none(name) is None:
         raise ValueError("name must not be empty.")
     if not isinstance(campaign_schedule, Mapping) or not campaign_schedule.get("schedules"):
         raise ValueError("campaign_schedule must be a mapping with at least one item in 'schedules'.")
-    known = check_names(fields, CAMPAIGN_FIELDS, "fields")
-    body = {**known, "name": name, "campaign_schedule": campaign_schedule}
+    body = {**check_campaign_fields(fields), "name": name, "campaign_schedule": campaign_schedule}
     return write_call("POST", "/campaigns", unchanged, body=body)
 
 
@@ -110,12 +122,23 @@ def update_campaign(campaign_id: str, **fields: Any) -> Call[Mapping[str, Any]]:
     https://developer.instantly.ai/api-reference/campaign/patch-campaign
 
     :param fields: the fields to change, with their new values.
-    :raises ValueError: the id is not a UUID, or there is no field to change.
+    :raises ValueError: the id is not a UUID, there is no field to change, or a field is unknown or has
+        another type.
     """
     if not fields:
         raise ValueError("An update needs at least one field of the campaign to change.")
-    body = check_names(fields, CAMPAIGN_FIELDS, "fields")
-    return write_call("PATCH", _path(campaign_id), unchanged, body=body)
+    return write_call("PATCH", _path(campaign_id), unchanged, body=check_campaign_fields(fields))
+
+
+def check_campaign_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a campaign in the types that the vendor documents.
+
+    A value may be text that writes a number, a flag or a list, as a template renders it.
+
+    :param fields: ``more`` in them holds undocumented fields, which are sent as they are.
+    :raises ValueError: a field is unknown or has another type; names it.
+    """
+    return typed(check_names(fields, CAMPAIGN_FIELDS, "fields"), CAMPAIGN_FIELDS, "fields")
 
 
 def delete_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:

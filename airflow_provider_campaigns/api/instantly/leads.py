@@ -6,9 +6,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from airflow_provider_campaigns.api.call import Call
+from airflow_provider_campaigns.api.field_types import FieldType, json_form, typed
 from airflow_provider_campaigns.api.instantly.background_jobs import BackgroundJob, parse_job
 from airflow_provider_campaigns.api.instantly.base import (
     PAGE_SIZE,
@@ -22,7 +26,6 @@ from airflow_provider_campaigns.api.values import (
     check_uuid,
     near,
     objects_in,
-    shown,
     without_none,
 )
 from airflow_provider_campaigns.exceptions import MalformedResponseError
@@ -32,10 +35,14 @@ LEAD_FIELDS = frozenset({
     "email", "first_name", "last_name", "company_name", "job_title", "phone", "website", "personalization",
     "lt_interest_status", "pl_value_lead", "assigned_to",
 })  # fmt: skip
-ADD_LEADS_FLAGS = (
-    "skip_if_in_workspace", "skip_if_in_campaign", "skip_if_in_list", "verify_leads_on_import",
-)  # fmt: skip
-ADD_LEADS_OPTIONS = (*ADD_LEADS_FLAGS, "blocklist_id", "assigned_to")
+ADD_LEADS_OPTIONS: Mapping[str, FieldType] = {
+    "skip_if_in_workspace": FieldType.FLAG,
+    "skip_if_in_campaign": FieldType.FLAG,
+    "skip_if_in_list": FieldType.FLAG,
+    "verify_leads_on_import": FieldType.FLAG,
+    "blocklist_id": FieldType.STRING,
+    "assigned_to": FieldType.STRING,
+}
 # Characters that nobody sees, and that people copy into addresses: marks of direction and format.
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
@@ -110,8 +117,8 @@ def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
     """Return the options of :func:`add_leads` as fields of the request.
 
     :param options: ``skip_if_in_workspace``, ``skip_if_in_campaign``, ``skip_if_in_list``,
-        ``verify_leads_on_import`` (booleans), ``blocklist_id``, ``assigned_to``; those that are None are left
-        out. ``more``: a mapping of undocumented fields, which are sent as they are.
+        ``verify_leads_on_import`` (booleans, also as text), ``blocklist_id``, ``assigned_to``; those that are
+        None are left out. ``more``: a mapping of undocumented fields, which are sent as they are.
     :param name: the argument, named in errors.
     :raises ValueError: an option is unknown or has a value of another type.
     """
@@ -120,11 +127,7 @@ def check_add_options(options: Any, name: str = "options") -> dict[str, Any]:
     for option in ("campaign_id", "leads"):
         if option in options:
             raise ValueError(f"{name} must not contain {option}: use the argument of that name.")
-    fields = check_names(options, ADD_LEADS_OPTIONS, name)
-    for flag in ADD_LEADS_FLAGS:
-        if not isinstance(fields.get(flag), (bool, type(None))):
-            raise ValueError(f"{name}[{flag!r}] must be True or False, got {shown(fields[flag])}.")
-    return without_none(fields)
+    return without_none(typed(check_names(options, ADD_LEADS_OPTIONS, name), ADD_LEADS_OPTIONS, name))
 
 
 def _checked(leads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -186,39 +189,51 @@ def check_lead(lead: Any, place: str) -> dict[str, Any]:
     checked = {**lead, "email": address}
     for name, value in lead.items():
         if name != "custom_variables":
-            _check_field(name, value, place)
+            checked[name] = address if name == "email" else _field(name, value, place)
         elif value is not None:
             checked[name] = _custom_variables(value, place)
     return checked
 
 
-def _check_field(name: Any, value: Any, place: str) -> None:
-    """Refuse a field because of which the service would refuse the whole batch."""
+def _field(name: Any, value: Any, place: str) -> Any:
+    """Return a field, unless the service would refuse the whole batch because of it."""
     if name not in LEAD_FIELDS:
         raise ValueError(
             f"{place}: {name!r} is not a field of a lead.{near(name, LEAD_FIELDS)} A variable of your own "
             f"belongs under custom_variables."
         )
+    value = _single(value)
     if name == "lt_interest_status":
         if not isinstance(value, (int, float, type(None))):
             raise ValueError(f"{place}: {name} must be a number, got {type(value).__name__}.")
         _check_finite(value, name, place)
     elif not isinstance(value, (str, type(None))):
         raise ValueError(f"{place}: {name} must be a string, got {type(value).__name__}.")
+    return value
 
 
 def _custom_variables(variables: Any, place: str) -> dict[str, Any]:
     if not isinstance(variables, Mapping):
         raise ValueError(f"{place}: custom_variables must be a mapping.")
-    for name, value in variables.items():
+    checked = {}
+    for name, given in variables.items():
         if not isinstance(name, str):
             raise ValueError(f"{place}: custom_variables must have strings as names, got {name!r}.")
+        # A mail shows a price with all of its digits, as in "19.90".
+        value = f"{given:f}" if isinstance(given, Decimal) and given.is_finite() else _single(given)
         if not isinstance(value, (str, int, float, type(None))):
             raise ValueError(
-                f"{place}: custom_variables[{name!r}] must be a string, number, boolean or null."
+                f"{place}: custom_variables[{name!r}] must be a string, number, date, UUID, boolean or null, "
+                f"got {type(given).__name__}."
             )
         _check_finite(value, f"custom_variables[{name!r}]", place)
-    return dict(variables)
+        checked[name] = value
+    return checked
+
+
+def _single(value: Any) -> Any:
+    """Return a date, UUID or decimal in its JSON form, and other values unchanged."""
+    return json_form(value) if isinstance(value, (date, UUID, Decimal)) else value
 
 
 def _check_finite(value: Any, name: str, place: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
 
+from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules import quality_gate
@@ -54,17 +53,7 @@ def _analysis(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def _links(value: Any, name: str) -> tuple[str, ...]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        # A template renders a list to its Python literal.
-        with suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value.strip())
-    if (
-        isinstance(value, str)
-        or not isinstance(value, Sequence)
-        or not all(isinstance(each, str) for each in value)
-    ):
-        raise ValueError(f"{name} must be a list of URLs, got {shown(value)}.")
-    return tuple(value)
+    return tuple(as_type(value, FieldType.STRINGS, name))
 
 
 def _subject(analysis: Mapping[str, Any]) -> str:

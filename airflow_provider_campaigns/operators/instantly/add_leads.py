@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow_provider_campaigns.api.instantly import (
-    ADD_LEADS_FLAGS,
     ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
     AddedLeads,
@@ -58,6 +57,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     policy_argument,
     push_result,
+    refuse_without_check_gate,
     status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
@@ -97,16 +97,9 @@ def _columns(value: Any, name: str) -> Mapping[str, str | None]:
 
 
 def _options(value: Any, name: str) -> dict[str, Any]:
-    """Return options in which the flags that a template rendered to strings are booleans."""
-    words = {"true": True, "false": False}
-    options = {
-        key: words.get(each.strip().lower(), each)
-        if isinstance(each, str) and key in ADD_LEADS_FLAGS
-        else each
-        for key, each in mapping(value, name).items()
-    }
+    options = mapping(value, name)
     check_add_options(options)
-    return options
+    return dict(options)
 
 
 def _bad_rows(leads: Leads) -> dict[str, Any]:
@@ -212,17 +205,13 @@ class InstantlyAddLeadsOperator(RenderedTask):
         options: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
-        max_status_age: timedelta | float | None = None,
+        max_status_age: timedelta | float | str | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if (leads is None) == (leads_path is None):
             raise ValueError("Set either leads or leads_path.")
-        if columns is not None and leads is not None:
-            raise ValueError("columns is for leads_path with a .csv file.")
-        if policy is not None and not check_gate:
-            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.leads = leads
         self.leads_path = leads_path
@@ -236,7 +225,10 @@ class InstantlyAddLeadsOperator(RenderedTask):
         self.max_status_age: Any = max_status_age
         self.instantly_conn_id = instantly_conn_id
         self.check_no_comment()
+        refuse_without_check_gate(self)
         check_at_parse(self)
+        if not is_templated(self.leads_path, self):
+            self._file_format()
         if leads is not None and on_bad_row == "fail" and not is_templated(leads, self):
             check_leads(from_sequence(leads, "leads"))
 
@@ -313,13 +305,20 @@ class InstantlyAddLeadsOperator(RenderedTask):
             time.sleep(pause)
 
     def _source(self) -> LeadSource:
-        if self.leads_path is None:
+        file_format, source = self._file_format(), str(self.leads_path)
+        if file_format is None:
             return from_sequence(self.leads or ())
-        source = str(self.leads_path)
-        file_format = format_of(source, "leads_path")
-        if self.columns is not None and file_format != "csv":
-            raise ValueError("columns is for leads_path with a .csv file.")
         return from_file(lambda: opened_text(source), hide_url_secrets(source), file_format, self.columns)
+
+    def _file_format(self) -> str | None:
+        """Return the format of the file of leads; None for a list.
+
+        :raises ValueError: it has no columns, although ``columns`` is set.
+        """
+        found = None if self.leads_path is None else format_of(str(self.leads_path), "leads_path")
+        if self.columns is not None and found != "csv":
+            raise ValueError("columns is for leads_path with a .csv file.")
+        return found
 
     def _progress(self, state: TaskState, leads: Leads) -> UploadProgress:
         """Return how far an earlier try came with the same leads for the same campaign."""

@@ -7,8 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_campaigns.api.instantly import CAMPAIGN_FIELDS
-from airflow_provider_campaigns.api.values import check_names
+from airflow_provider_campaigns.api.instantly import CAMPAIGN_FIELDS, check_campaign_fields
 from airflow_provider_campaigns.exceptions import NotUpdatedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
@@ -42,6 +41,7 @@ from airflow_provider_campaigns.tasks.gate import (
     check_gate,
     gate_policy,
     policy_argument,
+    refuse_without_check_gate,
     status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 def _fields(value: Any, name: str) -> dict[str, Any]:
     fields = mapping(value, name)
     _check_no_sequences(fields)
-    check_names(fields, CAMPAIGN_FIELDS, name)
+    check_campaign_fields(fields)
     return dict(fields)
 
 
@@ -98,7 +98,8 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
     :param variant: the variant of the step: an index from 0, or ``"A"`` as Instantly shows it (templated).
     :param enable_variant: also enable the variant if it is disabled, which else is an error (templated).
     :param subject: a new subject for that variant (templated).
-    :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated).
+    :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated). Text
+        such as ``"50"`` becomes the type that the vendor documents.
     :param check_gate: write only while no mail goes out.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
     :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds, or None for
@@ -162,7 +163,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         fields: Mapping[str, Any] | None = None,
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
-        max_status_age: timedelta | float | None = None,
+        max_status_age: timedelta | float | str | None = None,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -171,8 +172,6 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
             raise ValueError("Set html or html_path, not both.")
         if html is None and html_path is None and subject is None and not fields:
             raise ValueError("Nothing to update: set html, html_path, subject or fields.")
-        if policy is not None and not check_gate:
-            raise ValueError("policy is for check_gate=True.")
         self.campaign_id = campaign_id
         self.html = html
         self.html_path = html_path
@@ -187,6 +186,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         self.instantly_conn_id = instantly_conn_id
         _check_no_sequences(fields)
         self.check_no_comment()
+        refuse_without_check_gate(self)
         check_at_parse(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -195,7 +195,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         save_instantly_link(context, self.campaign_id)
         copy = self._copy()
         before = self._hook.get_campaign(self.campaign_id)
-        wanted = check_names(self.fields or {}, CAMPAIGN_FIELDS, "fields")
+        wanted = check_campaign_fields(self.fields or {})
         if copy:
             wanted["sequences"], name = change_variant(
                 before, self.step, self.variant, copy, enable=self.enable_variant

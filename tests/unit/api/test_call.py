@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from airflow_provider_campaigns.api import instantly
 from airflow_provider_campaigns.api.call import Call
+
+ID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 
 
 def call(**fields: Any) -> Call[Any]:
@@ -22,10 +28,15 @@ class TestQuery:
     def test_list_is_a_repeated_parameter(self) -> None:
         params = {"ids": ["a", None, 2, True], "none": [], "status": ()}
         assert call(params=params).target == "/x?ids=a&ids=2&ids=true"
+        assert call(params={"ids": {"b", "a"}}).target == "/x?ids=a&ids=b"
+
+    def test_uuid_and_date_are_text(self) -> None:
+        params = {"id": [uuid.UUID(ID)], "start_date": date(2026, 11, 30)}
+        assert call(params=params).target == f"/x?id={ID}&start_date=2026-11-30"
 
     @pytest.mark.parametrize(
         "params",
-        [{"a": {"b": 1}}, {"a": [["b"]]}, {"a": ["b", {}]}, {"a": {"b"}}, {"a": b"b"}, {"a": object()}],
+        [{"a": {"b": 1}}, {"a": [["b"]]}, {"a": ["b", {}]}, {"a": b"b"}, {"a": object()}],
     )
     def test_nested_value_is_refused(self, params: dict) -> None:
         with pytest.raises(ValueError, match="parameter"):
@@ -45,10 +56,19 @@ def test_headers_follow_body_and_binary(fields: dict, headers: dict) -> None:
 
 
 class TestBody:
-    @pytest.mark.parametrize("body", [{"a": float("nan")}, {"a": object()}, {"a": {1, 2}}])
+    @pytest.mark.parametrize("body", [{"a": float("nan")}, {"a": object()}, {"a": b"b"}])
     def test_value_outside_json_is_refused(self, body: Any) -> None:
         with pytest.raises(ValueError, match="JSON"):
             call(body=body).encoded_body()
+
+    def test_what_databases_return_is_json(self) -> None:
+        body = {"ids": {ID, "a"}, "id": uuid.UUID(ID), "on": date(2026, 11, 30), "limit": Decimal("50.0")}
+        assert json.loads(call(body=body).encoded_body() or b"") == {
+            "ids": [ID, "a"],
+            "id": ID,
+            "on": "2026-11-30",
+            "limit": 50,
+        }
 
     def test_repr_does_not_show_it(self) -> None:
         assert "hunter2" not in repr(call(body={"a": "hunter2"}))

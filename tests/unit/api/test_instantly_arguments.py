@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from airflow_provider_campaigns.api import instantly as api
+from airflow_provider_campaigns.api.field_types import FieldType
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox.seed import ALWAYS
+from tests.support import openapi
 
 ID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 JOB = "675266e304a8e55b17f0228b"
@@ -157,6 +162,75 @@ class TestCampaignFields:
     def test_campaign_without_name_or_schedule_is_refused(self, arguments: dict, named: str) -> None:
         with pytest.raises(ValueError, match=named):
             api.create_campaign(**{"name": "N", "campaign_schedule": ALWAYS, **arguments})
+
+    @pytest.mark.parametrize(
+        ("field", "given", "sent"),
+        [
+            ("daily_limit", "50", 50),
+            ("daily_limit", Decimal("50"), 50),
+            ("email_gap", " 2.5 ", 2.5),
+            ("daily_max_leads", 20.0, 20),
+            ("open_tracking", "false", False),
+            ("text_only", " True ", True),
+            ("email_list", '["a@b.com"]', ["a@b.com"]),
+            ("email_list", "['a@b.com']", ["a@b.com"]),
+            ("email_list", ("a@b.com",), ["a@b.com"]),
+            ("cc_list", {"d@e.f", "a@b.c"}, ["a@b.c", "d@e.f"]),
+            ("email_tag_list", [uuid.UUID(ID)], [ID]),
+            ("owned_by", uuid.UUID(ID), ID),
+            ("name", "50", "50"),
+            ("campaign_schedule", {"start_date": date(2026, 11, 30)}, {"start_date": "2026-11-30"}),
+            ("campaign_schedule", '{"start_date": null}', {"start_date": None}),
+            ("provider_routing_rules", [{"action": "send"}], [{"action": "send"}]),
+            ("daily_limit", None, None),
+        ],
+    )
+    def test_field_is_sent_in_its_documented_type(self, field: str, given: Any, sent: Any) -> None:
+        body = api.update_campaign(ID, **{field: given}).body
+        assert json.dumps(body) == json.dumps({field: sent})
+
+    @pytest.mark.parametrize(
+        ("field", "given", "wanted"),
+        [
+            ("daily_limit", "many", "a number"),
+            ("daily_limit", "1e999", "a number"),
+            ("daily_limit", True, "a number"),
+            ("daily_limit", "", "a number"),
+            ("daily_limit", ["50"], "a number"),
+            ("daily_max_leads", 2.5, "an integer"),
+            ("daily_max_leads", "-1", "an integer"),
+            ("text_only", "yes", "True or False"),
+            ("text_only", 1, "True or False"),
+            ("email_list", "a@b.com", "a list of strings"),
+            ("email_list", [{}], "a list of strings"),
+            ("campaign_schedule", "daily", "a mapping"),
+            ("sequences", {}, "a list of mappings"),
+            ("name", 2026, "a string"),
+            ("name", b"N", "sent as JSON: bytes is not a JSON type"),
+        ],
+    )
+    def test_field_of_another_type_is_refused(self, field: str, given: Any, wanted: str) -> None:
+        with pytest.raises(ValueError, match=rf"^fields\['{field}'\] .*{wanted}"):
+            api.update_campaign(ID, **{field: given})
+
+    @openapi.needs_description
+    def test_types_are_those_of_the_vendor(self) -> None:
+        body = openapi.description()["paths"]["/api/v2/campaigns"]["post"]["requestBody"]
+        documented = body["content"]["application/json"]["schema"]["properties"]
+        assert documented.keys() == api.CAMPAIGN_FIELDS.keys()
+        types_of = {
+            FieldType.STRING: ["string"],
+            FieldType.FLAG: ["boolean"],
+            FieldType.INTEGER: ["integer"],
+            FieldType.NUMBER: ["number"],
+            FieldType.STRINGS: ["array", "string"],
+            FieldType.MAPPING: ["object"],
+            FieldType.MAPPINGS: ["array", "object"],
+        }
+        for name, schema in documented.items():
+            levels = [each["type"] for each in (schema, schema.get("items")) if each]
+            types = [each if isinstance(each, str) else each[0] for each in levels]
+            assert types_of[api.CAMPAIGN_FIELDS[name]] == types, name
 
     def test_update_without_a_field_is_refused(self) -> None:
         with pytest.raises(ValueError, match="at least one field"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import uuid
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -59,7 +61,10 @@ class TestLead:
             ({"email": "a@b.c", "custom_variables": ["x"]},
              "rows.csv, line 3: custom_variables must be a mapping"),
             ({"email": "a@b.c", "custom_variables": {"x": [1]}},
-             r"line 3: custom_variables\['x'\] must be a string"),
+             r"line 3: custom_variables\['x'\] must be a string.* got list"),
+            ({"email": "a@b.c", "custom_variables": {"x": Decimal("NaN")}},
+             r"cannot be sent as JSON: custom_variables\['x'\]"),
+            ({"email": "a@b.c", "phone": Decimal(5)}, "line 3: phone must be a string"),
             ({"email": "a@b.c", "since": datetime(2026, 5, 11, tzinfo=timezone.utc)},
              "rows.csv, line 3: 'since' is not a field of a lead"),
             ({"email": "a@b.c", "lt_interest_status": float("inf")},
@@ -69,6 +74,16 @@ class TestLead:
     def test_invalid_lead_is_refused_with_its_place(self, lead: Any, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             api.check_lead(lead, "rows.csv, line 3")
+
+    def test_values_of_a_database_are_those_of_json(self) -> None:
+        given = {"email": "a@b.c", "assigned_to": uuid.UUID(ID), "lt_interest_status": Decimal(1)}
+        variables = {"price": Decimal("19.90"), "since": date(2026, 5, 11), "id": uuid.UUID(ID)}
+        assert api.check_lead({**given, "custom_variables": variables}, "leads[0]") == {
+            "email": "a@b.c",
+            "assigned_to": ID,
+            "lt_interest_status": 1,
+            "custom_variables": {"price": "19.90", "since": "2026-05-11", "id": ID},
+        }
 
     def test_valid_lead_is_returned_as_a_copy(self) -> None:
         given = {"email": "a@b.c", "custom_variables": {"s": "x", "n": 1.5, "b": True, "none": None}}

@@ -154,6 +154,15 @@ class TestChange:
         assert result == {"campaign_id": UUID, "updated": ["daily_limit", "email_list"]}
         assert campaign.changes == [{"daily_limit": 50, "email_list": ["d@e.f"]}]
 
+    def test_rendered_fields_are_sent_in_their_types(self, connections: FakeServer) -> None:
+        campaign = Campaign(connections)
+        task = update(fields=dict.fromkeys(("daily_limit", "text_only", "email_list"), "{{ params.x }}"))
+        task.fields = {"daily_limit": "50", "text_only": "True", "email_list": "['a@b.com']"}
+        TaskRunner().run(task)
+        assert campaign.changes == [{"daily_limit": 50, "text_only": True, "email_list": ["a@b.com"]}]
+        TaskRunner().run(task)  # it shows all of it
+        assert len(campaign.changes) == 1
+
     def test_copy_and_other_fields_change_in_one_request(self, connections: FakeServer) -> None:
         campaign = Campaign(connections)
         result = TaskRunner().run(update_html(fields={"daily_limit": 50, "name": "Spring"}))
@@ -201,7 +210,7 @@ class TestGate:
         assert TaskRunner().run(update_html(check_gate=True))["updated"] == []
 
     def test_policy_without_check_gate_fails_dag_parsing(self) -> None:
-        with pytest.raises(ValueError, match="policy is for check_gate=True"):
+        with pytest.raises(ValueError, match="policy has an effect only with check_gate=True"):
             update_html(policy={"healthy": "open"})
 
 
@@ -459,6 +468,7 @@ class TestArguments:
             ("fields", "daily_limit", "fields must be a mapping"),
             ("fields", "{'daily_limt': 5}", "daily_limit"),
             ("fields", {"sequences": []}, "fields must not contain sequences"),
+            ("fields", {"daily_limit": "fifty"}, r"fields\['daily_limit'\] must be a number, got 'fifty'"),
             ("campaign_id", "None", "campaign_id"),
         ],
     )

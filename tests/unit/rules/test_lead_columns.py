@@ -270,6 +270,14 @@ class TestPlan:
         assert str(found) == "5 columns -> email, first_name, company_name; custom: city, plan"
         assert str(plan("email,,note,", {"note": None})) == "2 columns -> email; left out: note"
 
+    def test_second_email_column_is_named(self) -> None:
+        found = str(plan("professionalEmail,email,city"))  # as Phantombuster exports
+        assert found.endswith(
+            "; custom: professionalEmail, city; the address is from email, not from professionalEmail"
+        )
+        chosen = str(plan("professionalEmail,email", {"professionalEmail": "email"}))
+        assert chosen == "2 columns -> email; left out: email"
+
     @pytest.mark.parametrize(
         ("header", "misses"),
         [
@@ -291,3 +299,13 @@ class TestPlan:
             "custom_variables": {"plan": "pro"},
         }
         assert build(["a@b.c", "", " ", "", "", ""]) == {"email": "a@b.c"}
+
+    def test_name_that_means_no_value_is_left_out(self) -> None:
+        build = plan("email,first_name,last_name,company_name,note").builder()
+        for first, last, company in (("#N/A", "NULL", "N/A"), ("nan", "-", " NaN ")):
+            assert build(["a@b.c", first, last, company, "-"]) == {
+                "email": "a@b.c",
+                "custom_variables": {"note": "-"},
+            }
+        named = build(["a@b.c", "Nan", "Null", "Na/N", ""])
+        assert list(named.values()) == ["a@b.c", "Nan", "Null", "Na/N"]

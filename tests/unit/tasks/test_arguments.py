@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,13 @@ from airflow_provider_campaigns.tasks import arguments as checks
 from airflow_provider_campaigns.tasks.arguments import check_rendered, rendered_fields, restore
 from tests.support.airflow_versions import BAD_ARGUMENT
 from tests.support.responses import UUID
+from tests.support.task_arguments import EXCLUDES, PARTNERS
 
 # A check, values that it accepts and what it makes of them, values that it refuses.
 CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
-    "text": (checks.text, [("a", "a"), (2026, "2026"), (1.5, "1.5")],
+    "text": (checks.text,
+             [("a", "a"), (2026, "2026"), (1.5, "1.5"), (uuid.UUID(UUID), UUID), (Decimal("1.50"), "1.50"),
+              (date(2026, 11, 30), "2026-11-30")],
              ["", " ", "None", "null", "undefined", None, True, ["a"], {}]),
     "any_text": (checks.any_text, [("", ""), ("a", "a"), (5, "5")], [None, False, ["a"], b"a"]),
     "flag": (checks.flag, [(True, True), (False, False), ("True", True), (" false ", False)],
@@ -40,9 +44,12 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
     "choice": (checks.choice("fail", "wait"), [("wait", "wait")], ["Wait", "", None, 1, ["wait"]]),
     "duration": (checks.duration,
                  [(0, 0.0), (1.5, 1.5), (timedelta(minutes=2), 120.0), ("90", 90.0),
-                  (316_224_000, 3.16224e8)],
+                  (316_224_000, 3.16224e8), (Decimal("1.5"), 1.5), ("01:00:00", 3600.0), ("PT1H30M", 5400.0),
+                  ("P1D", 86_400.0), ("0:00:01.5", 1.5), ("36:00:00", 129_600.0), (" PT90S ", 90.0),
+                  *((str(each), each.total_seconds()) for each in (timedelta(1), timedelta(2, 1.5)))],
                  [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True,
-                  None, "1h", "", "9" * 400, "nan"]),
+                  None, "1h", "", "9" * 400, "nan", "01:30", "01:60:00", "-01:00:00", "P1M", "P1Y", "PT", "P",
+                  "PT-1H", "P1D/P2D", "P11Y", "99999999:00:00", "now", "2026-11-30", Decimal("NaN")]),
     "count": (checks.count, [(1, 1), (1000, 1000), ("5", 5), (2.0, 2)],
               [0, -1, True, 1.5, None, "", "five", math.inf, "9" * 400]),
     "limit": (checks.limit, [(0, 0.0), (0.5, 0.5), ("3", 3.0)],
@@ -56,8 +63,9 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
                 [({"a": 1}, {"a": 1}), ('{"a": true}', {"a": True}), ("{'a': None}", {"a": None})],
                 [None, "", "a", "[1]", [1], {1: 2}, "{1: 2}", "{" * 9999]),
     "uuid": (checks.uuid, [(UUID, UUID), (uuid.UUID(UUID), UUID)], ["", "None", None, 5, f"{UUID}/../x"]),
-    "opaque_id": (checks.opaque_id, [("a.b", "a.b"), (17, "17"), (uuid.UUID(UUID), UUID)],
-                  ["", "None", None, True, "two words", 1.5]),
+    "opaque_id": (checks.opaque_id,
+                  [("a.b", "a.b"), (17, "17"), (uuid.UUID(UUID), UUID), (Decimal(17), "17")],
+                  ["", "None", None, True, "two words", 1.5, Decimal("17.0"), ("a",), {"a"}]),
     "path_id": (checks.path_id, [("a-b_1", "a-b_1"), (17, "17"), (uuid.UUID(UUID), UUID)],
                 ["", "None", None, True, "a/b", "a.b"]),
 }  # fmt: skip
@@ -124,6 +132,14 @@ class TestRendered:
             ("/out/{{ params.x }}_clean.html", "/out/None_clean.html"),
             ("s3://b/dt={{ ds }}/spring-{{ params.x }}.html", "s3://b/dt=2026-11-30/spring-None.html"),
             ("{{ ti.xcom_pull('path') }}", "/out/None-clean.html"),  # an f-string of another task
+            ("{{ ti.xcom_pull('path') }}", "/out/.html"),
+            ("{{ params.x }}.html", ".html"),
+            ("/{{ params.x }}.html", "/.html"),
+            ("/out/{{ params.x }}", "/out/"),
+            ("{{ params.x }}/a.html", "/a.html"),
+            ("/out/{{ params.x }}/a.html", "/out//a.html"),
+            ("s3://{{ params.x }}/a.html", "s3:///a.html"),
+            ("/out/{{ params.x }}/a.html", "/out/None/a.html"),
         ],
     )
     def test_missing_part_of_a_file_name_is_refused(self, template: str, rendered: str) -> None:
@@ -140,6 +156,11 @@ class TestRendered:
             ("/out/None_{{ params.x }}.html", "/out/None_spring.html"),
             ("/out/None_spring.html", "/out/None_spring.html"),
             ("{{ ti.xcom_pull('path') }}", "/Nones/None of the above.html"),
+            ("{{ params.x }}/a.html", "s3://bucket/dir//a.html"),  # the value ends in a slash
+            ("{{ params.x }}/a.html", "./a.html"),
+            ("{{ params.x }}/.report", "/out/.report"),
+            ("/out//{{ params.x }}.html", "/out//a.html"),
+            ("{{ params.x }}", "/out/.a.html"),
         ],
     )
     def test_name_that_begins_like_none_is_accepted(self, template: str, rendered: str) -> None:
@@ -234,14 +255,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "CampaignCleanerInboxTestSensor": {"job_id": ID, "timeout": 60},
     "InstantlyBackgroundJobSensor": {"job_id": ID},
 }
-# What an argument replaces, or needs besides.
-INSTEAD_OF = {
-    "html_path": ("campaign_html", "html"),
-    "subsequence_id": ("campaign_id",),
-    "leads_path": ("leads",),
-    "columns": ("leads",),
-}
-BESIDES = {"policy": {"check_gate": True}, "columns": {"leads_path": "leads.csv"}}
 # Arguments without an entry in the table: the sensor checks them first, because deferrable follows from them.
 ELSEWHERE = {"start_from_trigger", "end_from_trigger"}
 NOTHING = [None, "None", "", " ", "null"]
@@ -275,17 +288,26 @@ EVERY = [
 
 
 def built(task: type[BaseOperator], **arguments: Any) -> Any:
-    replaced = [each for name in arguments for each in INSTEAD_OF.get(name, ())]
+    replaced = [each for name in arguments for each in EXCLUDES.get(name, ())]
     needed = {name: value for name, value in NEEDED[task.__name__].items() if name not in replaced}
     takes = own_arguments(task)
     besides = {
-        key: value for name in arguments for key, value in BESIDES.get(name, {}).items() if key in takes
+        key: value for name in arguments for key, value in PARTNERS.get(name, {}).items() if key in takes
     }
     return task(**{"task_id": "a_task", **needed, **besides, **arguments})
 
 
 class TestEveryTask:
     """A new argument without a check fails here."""
+
+    @pytest.mark.parametrize(("task", "name", "annotation"), EVERY)
+    def test_duration_is_also_a_string(self, task: Any, name: str, annotation: str) -> None:
+        if "timedelta" not in annotation:
+            return
+        for written in ("5400", "01:30:00", "PT1H30M"):
+            assert getattr(built(task, **{name: written}), name) == 5400
+        with pytest.raises(BAD_ARGUMENT, match=rf"^{name} must be .*'90', '01:30:00' or 'PT1H30M'; got '1h'"):
+            built(task, **{name: "1h"})
 
     def test_every_task_is_in_the_table(self) -> None:
         assert {each.__name__ for each in TASKS} == NEEDED.keys()

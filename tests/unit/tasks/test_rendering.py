@@ -6,11 +6,16 @@ import inspect
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
-from airflow_provider_campaigns.operators.instantly import InstantlyAddLeadsOperator
-from tests.support.airflow_versions import AIRFLOW, first_of, needs
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyAddLeadsOperator,
+    InstantlySendGateOperator,
+    SendGateTimeoutError,
+)
+from tests.support.airflow_versions import AIRFLOW, DEFERRAL_TIMEOUT_MESSAGE, first_of, needs
 from tests.support.responses import UUID
 
 needs_a_choice_per_task = needs(
@@ -19,14 +24,14 @@ needs_a_choice_per_task = needs(
 )
 
 
-def resumed_with(**arguments: Any) -> Any:
+def resumed_with(next_method: str = "execute_complete", **arguments: Any) -> Any:
     """Return the context of a task that resumes with arguments, in the form in which Airflow stores them."""
     if AIRFLOW.major < 3:
-        return {"ti": SimpleNamespace(next_method="execute_complete", next_kwargs=arguments)}
+        return {"ti": SimpleNamespace(next_method=next_method, next_kwargs=arguments)}
     serialize = first_of("airflow.sdk.serde.serialize")
     if serialize is None:
         serialize = first_of("airflow.serialization.serialized_objects.BaseSerialization").serialize
-    state = SimpleNamespace(next_method="execute_complete", next_kwargs=serialize(arguments))
+    state = SimpleNamespace(next_method=next_method, next_kwargs=serialize(arguments))
     return {"ti": SimpleNamespace(_ti_context_from_server=state)}
 
 
@@ -38,6 +43,17 @@ def test_resumed_task_has_the_arguments_of_its_wait() -> None:
     rendered = {"campaign_id": "a", "output_path": "/out/a.html", "poke_interval": 2.5}
     task.render_template_fields(resumed_with(event={"target": {"campaign_id": "a"}}, rendered=rendered))
     assert (task.campaign_id, task.output_path, task.poke_interval) == ("a", "/out/a.html", 2.5)
+
+
+def test_task_whose_wait_airflow_ended_fails_for_that() -> None:
+    task = InstantlySendGateOperator(
+        task_id="gate", campaign_id="{{ var.value.deleted }}", instantly_conn_id="{{ params.conn }}"
+    )
+    error = {"error": DEFERRAL_TIMEOUT_MESSAGE}
+    task.render_template_fields({**resumed_with("__fail__", **error), "params": {"conn": "mine"}})
+    assert (task.campaign_id, task.instantly_conn_id) == ("{{ var.value.deleted }}", "mine")
+    with pytest.raises(SendGateTimeoutError, match="the triggerer did not end the wait"):
+        task.resume_execution("__fail__", error, {})
 
 
 @needs_a_choice_per_task
