@@ -23,7 +23,8 @@ from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
-from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
+from airflow_provider_campaigns.waits.shared_poller import shared_poller
+from airflow_provider_campaigns.waits.status_query import StatusQuery
 from airflow_provider_campaigns.waits.subscription import Subscription
 
 T = TypeVar("T")

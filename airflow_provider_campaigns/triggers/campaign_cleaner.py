@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 from airflow_provider_campaigns.api import campaign_cleaner as api
@@ -18,10 +19,14 @@ from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._many_campaigns import wait_for_campaigns
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log
 from airflow_provider_campaigns.waits.events import PollResult
-from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
+from airflow_provider_campaigns.waits.shared_poller import shared_poller
+from airflow_provider_campaigns.waits.status_query import StatusQuery
 
 CAMPAIGN_STATUS = StatusQuery(
-    "campaigns", fetch_one=api.get_campaign_status, fetch_all=api.get_campaign_states
+    "campaigns",
+    fetch_one=api.get_campaign_status,
+    fetch_all=api.get_campaign_states,
+    fetch_details=partial(api.get_campaign_states, details=True),
 )
 INBOX_TEST = StatusQuery("inbox tests", fetch_one=api.get_inbox_test_results)
 

@@ -24,10 +24,9 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import Context
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_campaigns import metrics
@@ -44,6 +43,7 @@ from airflow_provider_campaigns.transport.rate_limit import rate_limiter_for
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.waits.due_queue import DueQueue
 from airflow_provider_campaigns.waits.events import WaitOutcome
+from airflow_provider_campaigns.waits.status_query import ALL, StatusQuery, Target
 from airflow_provider_campaigns.waits.subscription import Subscription
 
 T = TypeVar("T")
@@ -73,33 +73,8 @@ _ABOUT_EITHER = (RejectedError, MalformedResponseError)
 # How many waits get a result before other tasks may use the event loop.
 _PUBLISH_BATCH = 200
 
-
-@dataclass(frozen=True)
-class StatusQuery(Generic[T]):
-    """A kind of status query.
-
-    :param kind: its name, in logs and to tell it from other kinds.
-    :param fetch_one: returns the call that fetches one target.
-    :param fetch_all: returns the call that fetches all targets, by id in lower case, where the service has
-        one.
-    :param expected_errors: errors that count as a response.
-    """
-
-    kind: str
-    fetch_one: Callable[[str], Call[T]]
-    fetch_all: Callable[[], Call[Mapping[str, T]]] | None = None
-    expected_errors: tuple[type[ApiError], ...] = ()
-
-
-@dataclass(eq=False, slots=True)
-class _Target(Generic[T]):
-    """An object that is waited for, with all its waits."""
-
-    key: str
-    subscriptions: set[Subscription[T]] = field(default_factory=set)
-    call: Call[T] | None = None
-    in_flight: bool = False
-    missing_from_list: bool = False
+# Targets, each with the waits that existed when a request was sent.
+_Waiting: TypeAlias = "list[tuple[Target[T], list[Subscription[T]]]]"
 
 
 class SharedPoller(Generic[T]):
@@ -115,8 +90,8 @@ class SharedPoller(Generic[T]):
         self._metrics = metrics.in_triggerer(account.service.name, account.conn_id)
         self._loop = asyncio.get_running_loop()
         self._users = 0
-        self._targets: dict[str, _Target[T]] = {}
-        self._queue: DueQueue[_Target[T]] = DueQueue()
+        self._targets: dict[str, Target[T]] = {}
+        self._queue: DueQueue[Target[T]] = DueQueue()
         self._wake_up = asyncio.Event()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._requests: set[asyncio.Task[ApiError | None]] = set()
@@ -207,7 +182,7 @@ class SharedPoller(Generic[T]):
         subscription.on_end = on_end
         target = self._targets.get(subscription.key)
         if target is None:
-            target = self._targets[subscription.key] = _Target(subscription.key)
+            target = self._targets[subscription.key] = Target(subscription.key)
         target.subscriptions.add(subscription)
         subscription.due = self._first_due(subscription, target)
         if subscription.due < self._queue.due_of(target):
@@ -223,7 +198,7 @@ class SharedPoller(Generic[T]):
             del self._targets[target.key]
             self._queue.remove(target)
 
-    def _first_due(self, subscription: Subscription[T], target: _Target[T]) -> float:
+    def _first_due(self, subscription: Subscription[T], target: Target[T]) -> float:
         """Return when to poll first: at once for a single wait, a little later for one of many."""
         now = self._loop.time()
         if subscription.first_poll_at is not None:
@@ -240,7 +215,7 @@ class SharedPoller(Generic[T]):
         left = subscription.polling.deadline - time.time()
         return left + LAST_POLL_SECONDS if left > 0 else self._account.timeout
 
-    def _schedule(self, target: _Target[T], due: float) -> None:
+    def _schedule(self, target: Target[T], due: float) -> None:
         if target.in_flight:
             return
         self._queue.schedule(target, due)
@@ -257,7 +232,7 @@ class SharedPoller(Generic[T]):
     async def _poll_forever(self) -> None:
         while True:
             target = await self._next_due()
-            if self._uses_list() and not target.missing_from_list:
+            if target.key == ALL or (self._uses_list() and not target.missing_from_list):
                 await self._fetch_list(target)
             else:
                 target.in_flight = True
@@ -266,7 +241,7 @@ class SharedPoller(Generic[T]):
                 self._requests.add(request)
                 request.add_done_callback(self._requests.discard)
 
-    async def _next_due(self) -> _Target[T]:
+    async def _next_due(self) -> Target[T]:
         """Wait until a target is due, and return the one that has been due longest."""
         while True:
             target = self._queue.pop_due(self._loop.time())
@@ -280,7 +255,7 @@ class SharedPoller(Generic[T]):
             if timer is not None:
                 timer.cancel()
 
-    async def _fetch_one(self, target: _Target[T]) -> ApiError | None:
+    async def _fetch_one(self, target: Target[T]) -> ApiError | None:
         """Fetch one target, publish the result, and return the error if the fetch failed."""
         subscriptions = list(target.subscriptions)
         target.call = target.call or self._query.fetch_one(target.key)
@@ -290,20 +265,21 @@ class SharedPoller(Generic[T]):
         await self._publish(target, subscriptions, result, jitter=random.random())
         return result if isinstance(result, ApiError) and self._is_failure(result) else None
 
-    async def _fetch_list(self, due: _Target[T]) -> None:
+    async def _fetch_list(self, due: Target[T]) -> None:
         """Fetch all targets in one call, and publish the results to the waits that existed before."""
-        assert self._query.fetch_all is not None  # noqa: S101 - checked by _uses_list
+        fetch = self._query.fetch_details if ALL in self._targets else self._query.fetch_all
+        assert fetch is not None  # noqa: S101 - a query that has no list is not fetched as a list
         waiting = [
             (target, list(target.subscriptions)) for target in self._targets.values() if not target.in_flight
         ]
         self._listed_at = self._loop.time()
-        result = await self._send(self._query.fetch_all())
+        result = await self._send(fetch())
         if isinstance(result, ApiError):
-            await self._diagnose_list_error(due, waiting, result)
+            await self._publish_list_error(due, waiting, result)
             return
         self._log_health(result)
         for number, (target, subscriptions) in enumerate(waiting, 1):
-            response = result.get(target.key.lower())
+            response: Any = result if target.key == ALL else result.get(target.key.lower())
             target.missing_from_list = response is None
             if response is not None:
                 await self._publish(target, subscriptions, response, jitter=0.0)
@@ -312,9 +288,18 @@ class SharedPoller(Generic[T]):
             if not number % _PUBLISH_BATCH:
                 await asyncio.sleep(0)
 
-    async def _diagnose_list_error(
-        self, due: _Target[T], waiting: list[tuple[_Target[T], list[Subscription[T]]]], error: ApiError
-    ) -> None:
+    async def _publish_list_error(self, due: Target[T], waiting: _Waiting[T], error: ApiError) -> None:
+        """Publish the failure of the list itself, and find out what it means for single targets."""
+        for target, subscriptions in waiting:
+            if target.key == ALL:
+                await self._publish(target, subscriptions, error, jitter=random.random())
+        single = [each for each in waiting if each[0].key != ALL and not each[0].in_flight]
+        if single:
+            await self._diagnose_list_error(due if due.key != ALL else single[0][0], single, error)
+        else:
+            self._log_health(error)
+
+    async def _diagnose_list_error(self, due: Target[T], waiting: _Waiting[T], error: ApiError) -> None:
         """Find out, by fetching one target, whether only the list call fails or the whole service."""
         failure = await self._probe(due)
         if isinstance(failure, _ABOUT_EITHER):
@@ -336,7 +321,7 @@ class SharedPoller(Generic[T]):
             if not number % _PUBLISH_BATCH:
                 await asyncio.sleep(0)
 
-    async def _probe(self, target: _Target[T]) -> ApiError | None:
+    async def _probe(self, target: Target[T]) -> ApiError | None:
         target.in_flight = True
         self._queue.remove(target)
         await self._slots.acquire()
@@ -372,7 +357,7 @@ class SharedPoller(Generic[T]):
         return isinstance(result, ApiError) and not isinstance(result, self._query.expected_errors)
 
     async def _publish(
-        self, target: _Target[T], subscriptions: list[Subscription[T]], result: T | ApiError, *, jitter: float
+        self, target: Target[T], subscriptions: list[Subscription[T]], result: T | ApiError, *, jitter: float
     ) -> None:
         """Pass a result to the waits that existed when the request was sent, and schedule the next poll."""
         now = self._loop.time()
@@ -388,7 +373,7 @@ class SharedPoller(Generic[T]):
         self._schedule(target, _earliest_due(target))
 
 
-def _earliest_due(target: _Target[Any]) -> float:
+def _earliest_due(target: Target[Any]) -> float:
     return min((each.due for each in target.subscriptions), default=math.inf)
 
 

@@ -3,6 +3,7 @@
 from airflow_provider_campaigns.api.campaign_cleaner.base import MAX_STATUS_BYTES, MAX_STATUS_LENGTH, SERVICE
 from airflow_provider_campaigns.api.campaign_cleaner.campaign_list import (
     MAX_STATES_BYTES,
+    CampaignStates,
     find_campaign,
     get_campaign_ids,
     get_campaign_list,
@@ -42,6 +43,7 @@ __all__ = [
     "Campaign",
     "CampaignSettings",
     "CampaignState",
+    "CampaignStates",
     "CampaignStatus",
     "InboxTest",
     "InboxTestResults",

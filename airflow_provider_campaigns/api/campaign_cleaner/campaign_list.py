@@ -9,7 +9,8 @@ from typing import Any
 from airflow_provider_campaigns.api.call import Call
 from airflow_provider_campaigns.api.campaign_cleaner.base import MAX_STATUS_LENGTH, get_call
 from airflow_provider_campaigns.api.campaign_cleaner.campaign_status import CampaignStatus, status_in
-from airflow_provider_campaigns.api.values import can_be_a_status, check_opaque_id
+from airflow_provider_campaigns.api.response import text_or_none
+from airflow_provider_campaigns.api.values import can_be_a_status, check_opaque_id, parse_instant
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 
 MAX_STATES_BYTES = 4 * 1024 * 1024
@@ -36,7 +37,7 @@ def _parse_list(response: Mapping[str, Any]) -> list[CampaignStatus]:
     return [status for status in statuses if status is not None]
 
 
-def get_campaign_states() -> Call[Mapping[str, CampaignStatus]]:
+def get_campaign_states(*, details: bool = False) -> Call[Mapping[str, CampaignStatus]]:
     """List the states of the account's campaigns, by id in lower case, for an event loop that polls them.
 
     Each campaign is reduced to its id and state while the response is decoded. 20,000 campaigns (3 MB) take
@@ -45,9 +46,11 @@ def get_campaign_states() -> Call[Mapping[str, CampaignStatus]]:
 
     No object per campaign is left for Python's garbage collector to traverse. A response of more than 4 MiB,
     some 25,000 campaigns, is refused, because parsing it would block the event loop for too long.
+
+    :param details: whether to keep the name and the date, too, which takes 1.6 times as long.
     """
-    call = get_call("get_campaign_list", _States.from_response)
-    return replace(call, max_bytes=MAX_STATES_BYTES, object_hook=_id_and_state)
+    call = get_call("get_campaign_list", CampaignStates.from_response)
+    return replace(call, max_bytes=MAX_STATES_BYTES, object_hook=_with_details if details else _id_and_state)
 
 
 def _id_and_state(item: dict[str, Any]) -> Any:
@@ -59,24 +62,42 @@ def _id_and_state(item: dict[str, Any]) -> Any:
     return (str(campaign_id).lower(), state.lower()) if can_be_a_status(state, MAX_STATUS_LENGTH) else item
 
 
-class _States(Mapping[str, CampaignStatus]):
+def _with_details(item: dict[str, Any]) -> Any:
+    reduced = _id_and_state(item)
+    if reduced is item:
+        return item
+    campaign_id, state = reduced
+    return campaign_id, (state, text_or_none(item.get("campaign_name")), text_or_none(item.get("date_added")))
+
+
+class CampaignStates(Mapping[str, CampaignStatus]):
     """Campaign statuses by id; each is created when it is accessed."""
 
-    def __init__(self, states: dict[str, str]) -> None:
-        self._states = states
+    def __init__(self, fields: dict[str, str | tuple[str, str | None, str | None]]) -> None:
+        self._fields = fields
 
     @classmethod
     def from_response(cls, response: Mapping[str, Any]) -> Mapping[str, CampaignStatus]:
+        """Return the campaigns of a decoded response."""
         return cls(dict(item for item in _items(response) if isinstance(item, tuple)))
 
+    def changed_since(self, earlier: CampaignStates | None) -> Iterator[CampaignStatus]:
+        """Yield the campaigns that are new or differ from an earlier list; all of them without one."""
+        known = earlier._fields if earlier is not None else {}
+        for campaign_id, fields in self._fields.items():
+            if known.get(campaign_id) != fields:
+                yield self[campaign_id]
+
     def __getitem__(self, campaign_id: str) -> CampaignStatus:
-        return CampaignStatus(campaign_id, self._states[campaign_id])
+        fields = self._fields[campaign_id]
+        state, name, added = (fields, None, None) if isinstance(fields, str) else fields
+        return CampaignStatus(campaign_id, state, name, parse_instant(added))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._states)
+        return iter(self._fields)
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._fields)
 
 
 def find_campaign(word: str) -> Call[str | None]:
