@@ -26,7 +26,17 @@ from airflow_provider_campaigns.rules.gate_details import (
 from airflow_provider_campaigns.rules.gate_policy import Policy
 from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, RULES, Disposition, Intent
 
-__all__ = ["CLOCK_SKEW", "RULES", "Disposition", "Intent", "Policy", "Verdict", "gone", "judge"]
+__all__ = [
+    "CLOCK_SKEW",
+    "RULES",
+    "Disposition",
+    "Intent",
+    "Policy",
+    "Verdict",
+    "gone",
+    "judge",
+    "staleness",
+]
 
 # Instantly is reported to refuse the sending status of a draft with 400. For these intents that may be one.
 REFUSED_DRAFT_INTENTS = (Intent.ACTIVATE, Intent.EDIT)
@@ -176,7 +186,7 @@ def _decide_open(
 ) -> _Decision:
     """Decide about a code that the policy accepts: it opens the gate only if it is fresh or confirmed."""
     if code not in LIFECYCLE_CODES:
-        stale = _staleness(status.last_updated, policy, now)
+        stale = staleness(status.last_updated, policy, now)
         if stale and not (policy.campaign_confirms and _is_past(status.last_updated, now)):
             return _Decision(Disposition.WAIT, stale)
         needs_campaign = bool(stale) or end_date_matters(code, policy)
@@ -221,7 +231,7 @@ def _number(status: Any) -> int | None:
     return status if isinstance(status, int) and not isinstance(status, bool) else None
 
 
-def _staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:
+def staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:
     """Return why the data is not fresh enough to open the gate; None where it is."""
     if last_updated is None:
         return "last_updated is missing or invalid, so freshness cannot be checked."

@@ -34,11 +34,13 @@ class SharedResults(Generic[T]):
         loop = asyncio.get_running_loop()
         results = self._loops.setdefault(loop, {})
         task, asked_at = results.get(name, (None, 0.0))
-        if task is None or (task.done() and _is_outdated(task, loop.time() - asked_at > max_age, rejected)):
+        if task is None or (
+            task.done() and (loop.time() - asked_at > max_age or _is_useless(task, rejected))
+        ):
             task = loop.create_task(fetch())
             results[name] = task, loop.time()
         return await asyncio.shield(task)
 
 
-def _is_outdated(task: asyncio.Task[T], is_old: bool, rejected: T | None) -> bool:
-    return is_old or task.cancelled() or task.exception() is not None or task.result() is rejected
+def _is_useless(task: asyncio.Task[T], rejected: T | None) -> bool:
+    return task.cancelled() or task.exception() is not None or task.result() is rejected

@@ -1,19 +1,14 @@
-"""What has happened since the last poll: campaigns completed, or their health changed.
-
-Each watcher keeps a position. It is stored with the asset, so it is small, plain JSON, and says all that a later
-process has to know. A first poll only takes the position. A change has an ``event_id`` that is the same however
-often it is reported.
-"""
+"""Which campaigns of Campaign Cleaner have completed since the last poll."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from typing import Any
 
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStatus
-from airflow_provider_campaigns.api.response import printable
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStates, CampaignStatus
+from airflow_provider_campaigns.rules.changes import Change, shown_name
 
 # A campaign that is listed this much later than newer ones still counts as a new one.
 LATE_LISTING = timedelta(hours=1)
@@ -22,85 +17,48 @@ CLOCK_SKEW = timedelta(days=1)
 # How many campaigns that have not ended a position remembers after they left the list.
 MAX_UNLISTED = 10_000
 _VERSION = 1
-_MAX_NAME = 200
-
-
-@dataclass(frozen=True)
-class Change:
-    """Something that happened to a campaign.
-
-    :param event_id: identifies the change; a repeated event has the same one.
-    :param campaign_id: the campaign.
-    :param name: its name; None where the service does not say.
-    :param before: the state before; None where there was none.
-    :param after: the state now.
-    :param at: when it was seen.
-    :param message: the same for a person.
-    :param details: further fields of the event.
-    """
-
-    event_id: str
-    campaign_id: str
-    name: str | None
-    before: str | None
-    after: str
-    at: datetime
-    message: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_payload(self, *, may_repeat: bool) -> dict[str, Any]:
-        """Return the payload of the event: small, and plain JSON.
-
-        :param may_repeat: whether the event may have been reported before.
-        """
-        return {
-            "event_id": self.event_id,
-            "campaign_id": self.campaign_id,
-            "name": self.name,
-            "from": self.before,
-            "to": self.after,
-            "at": self.at.isoformat(timespec="seconds"),
-            "message": self.message,
-            "may_repeat": may_repeat,
-            **self.details,
-        }
 
 
 class Completions:
     """Which campaigns of Campaign Cleaner have completed.
 
-    A campaign is new if it was added after ``floor`` and is not ``recent``. One that is not completed is *open*:
-    it is reported when it completes, whatever its date. So a campaign that leaves the list and comes back is not
-    reported again, and one that is processed again is.
+    A campaign is new if it was added after ``floor`` and is not ``recent``. One that is not completed is
+    *open*: it is reported when it completes, whatever its date. So a campaign that leaves the list and comes
+    back is not reported again, and one that is processed again is.
+
+    :param name_pattern: only report campaigns with such a name; upper and lower case are the same.
+    :param fire_existing: report what is completed in the first list.
 
     :ivar floor: new campaigns have a later date, or the same.
     :ivar recent: the campaigns since then, with their dates.
     :ivar open: the campaigns that have not completed, each with the number of its next event.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, name_pattern: str | None = None, fire_existing: bool = False) -> None:
+        self._name_pattern = name_pattern
+        self._fires = fire_existing
+        self._listed: CampaignStates | None = None
         self.floor: datetime | None = None
         self.recent: dict[str, datetime] = {}
         self.open: dict[str, int] = {}
 
-    @classmethod
-    def from_json(cls, stored: Any) -> Completions | None:
-        """Return a stored position; None where there is none.
+    def load(self, stored: Any) -> None:
+        """Take over a stored position; None where there is none.
 
         :raises ValueError: it cannot be read.
         """
         if stored is None:
-            return None
+            return
         try:
             if stored["v"] != _VERSION:
                 raise ValueError(f"version {stored['v']!r} is not known")
-            position = cls()
-            position.floor = _instant(stored["floor"])
-            position.recent = {each: _instant(added) for each, added in stored["recent"].items()}
-            position.open = {each: int(number) for each, number in stored["open"].items()}
+            floor = _instant(stored["floor"])
+            recent = {each: _instant(added) for each, added in stored["recent"].items()}
+            unfinished = {each: int(number) for each, number in stored["open"].items()}
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
-        return position
+        self.floor, self.recent, self.open = floor, recent, unfinished
+        self._fires = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the position as plain JSON."""
@@ -111,8 +69,18 @@ class Completions:
             "open": dict(self.open),
         }
 
-    def update(self, changed: Iterable[CampaignStatus], now: datetime) -> list[Change]:
-        """Take campaigns that are new in the list or have changed, and return those that have completed."""
+    def update(self, listed: CampaignStates, now: datetime) -> list[Change]:
+        """Take a list, and return the campaigns that have completed."""
+        completed = self._completed_in(listed.changed_since(self._listed), now)
+        self._listed = listed
+        self._forget_unlisted(listed)
+        fires, self._fires = self._fires, True
+        return [change for change in completed if fires and self._matches(change.name)]
+
+    def _matches(self, name: str | None) -> bool:
+        return self._name_pattern is None or fnmatchcase((name or "").lower(), self._name_pattern.lower())
+
+    def _completed_in(self, changed: Iterable[CampaignStatus], now: datetime) -> list[Change]:
         changes = []
         newest = self.floor
         for campaign in changed:
@@ -136,7 +104,7 @@ class Completions:
         self._advance(newest, now)
         return changes
 
-    def forget_unlisted(self, listed: Mapping[str, Any]) -> None:
+    def _forget_unlisted(self, listed: Mapping[str, Any]) -> None:
         """Forget the oldest of the open campaigns that are not listed any more, where they are very many."""
         unlisted = [each for each in self.open if each not in listed]
         for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
@@ -157,20 +125,16 @@ class Completions:
 
 
 def _completed(campaign: CampaignStatus, number: int, now: datetime) -> Change:
-    name = _shown(campaign.campaign_name)
+    name = shown_name(campaign.campaign_name)
     return Change(
         event_id=f"{campaign.id}:{number}",
         campaign_id=campaign.id,
         name=name,
         before=CampaignState.PROCESSING.value,
         after=CampaignState.COMPLETED.value,
-        at=now,
+        at=now.isoformat(timespec="seconds"),
         message=f"Campaign {campaign.id}{f' ({name})' if name else ''} is completed.",
     )
-
-
-def _shown(name: str | None) -> str | None:
-    return printable(name)[:_MAX_NAME] if name else None
 
 
 def _instant(text: str | None) -> Any:

@@ -1,0 +1,198 @@
+"""How the health of Instantly's campaigns has changed since the last poll."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.rules.changes import Change, shown_name
+from airflow_provider_campaigns.rules.gate_policy import Policy
+from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, Disposition
+from airflow_provider_campaigns.rules.send_gate import judge, staleness
+
+ON_CHOICES = ("disposition", "code")
+# How many campaigns a position remembers beside those that are listed.
+MAX_UNLISTED = 10_000
+_VERSION = 1
+_CODES: Mapping[Any, SendingCode] = {
+    LifecycleStatus.RUNNING_SUBSEQUENCES: SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES,
+    **{status: code for code, status in LIFECYCLE_CODES.items()},
+}
+
+
+class Reading(NamedTuple):
+    """What is known about a campaign's health at a moment.
+
+    :param code: its sending code.
+    :param disposition: what the code means to the policy.
+    :param message: the same for a person.
+    """
+
+    code: str
+    disposition: str
+    message: str
+
+
+def has_sending_status(campaign: Mapping[str, Any]) -> bool:
+    """Return whether a campaign's health is in its sending status; else its own status says it."""
+    return campaign.get("status") == LifecycleStatus.ACTIVE
+
+
+def read_health(
+    campaign: Mapping[str, Any], response: SendingStatus | ApiError | None, policy: Policy, now: datetime
+) -> Reading | None:
+    """Return a campaign's health; None where nothing is known for certain.
+
+    An active campaign needs a fresh sending status with a code that does not contradict it.
+
+    :param campaign: the campaign as Instantly lists it.
+    :param response: its sending status, for an active campaign.
+    """
+    if has_sending_status(campaign):
+        if not isinstance(response, SendingStatus) or staleness(response.last_updated, policy, now):
+            return None
+        if response.status in LIFECYCLE_CODES:
+            return None
+    else:
+        code = _CODES.get(campaign.get("status"))
+        if code is None:
+            return None
+        response = SendingStatus(code.value)
+    verdict = judge(response, policy, now, campaign)
+    try:
+        code = SendingCode(verdict.code)
+    except ValueError:
+        return None
+    return Reading(code.value, verdict.disposition.value, verdict.message)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The health of a campaign as it was last reported; a code of None is not known yet.
+
+    :param since: when it was seen first, in ISO 8601.
+    :param number: how many changes have been reported.
+    """
+
+    code: str | None
+    disposition: str | None
+    since: str
+    number: int = 0
+
+
+class Workspace(NamedTuple):
+    """The campaigns of a workspace at a moment.
+
+    :param campaigns: the campaigns as Instantly lists them, by id in lower case.
+    :param statuses: the sending status of each active campaign that has responded since the last poll.
+    """
+
+    campaigns: Mapping[str, Mapping[str, Any]]
+    statuses: Mapping[str, SendingStatus | ApiError]
+
+
+class Health:
+    """The health of all campaigns of a workspace.
+
+    A campaign that appears after the first poll counts as a draft, as every campaign begins.
+
+    :param policy: what each code means.
+    :param on: what has to change: the ``"disposition"`` or the ``"code"``.
+    :param stable_for: how many polls in a row a change has to last.
+    """
+
+    def __init__(self, policy: Policy, *, on: str, stable_for: int) -> None:
+        self._policy = policy
+        self._on = on
+        self._stable_for = stable_for
+        self._pending: dict[str, tuple[str, int]] = {}
+        self.known: dict[str, Known] = {}
+        self.is_first = True
+
+    def load(self, stored: Any) -> None:
+        """Take over a stored position; None where there is none.
+
+        :raises ValueError: it cannot be read.
+        """
+        if stored is None:
+            return
+        try:
+            if stored["v"] != _VERSION:
+                raise ValueError(f"version {stored['v']!r} is not known")
+            self.known = {each: Known(*fields) for each, fields in stored["campaigns"].items()}
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        self.is_first = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the position as plain JSON."""
+        known = self.known.items()
+        return {
+            "v": _VERSION,
+            "campaigns": {each: [it.code, it.disposition, it.since, it.number] for each, it in known},
+        }
+
+    def update(self, found: Workspace, now: datetime) -> list[Change]:
+        """Take the campaigns and their statuses, and return whose health has changed."""
+        changes = []
+        for campaign_id, campaign in found.campaigns.items():
+            known = self.known.get(campaign_id)
+            latest = known or self._new(now)
+            reading = read_health(campaign, found.statuses.get(campaign_id), self._policy, now)
+            if reading is not None:
+                latest = self._after(campaign_id, latest, reading, now)
+                if latest.number > (known.number if known else 0):
+                    changes.append(self._change(campaign, known, latest, reading))
+            self.known[campaign_id] = latest
+        self.is_first = False
+        self._forget_unlisted(found.campaigns)
+        return changes
+
+    def _new(self, now: datetime) -> Known:
+        code = None if self.is_first else SendingCode.CAMPAIGN_DRAFT.value
+        return Known(code, None, now.isoformat(timespec="seconds"))
+
+    def _after(self, campaign_id: str, known: Known, reading: Reading, now: datetime) -> Known:
+        """Return what is known after a reading; a higher number makes it a change."""
+        value = getattr(reading, self._on)
+        same = replace(known, code=reading.code, disposition=reading.disposition)
+        still_draft = known.code == reading.code == SendingCode.CAMPAIGN_DRAFT
+        if known.code is None or still_draft or value == getattr(known, self._on):
+            self._pending.pop(campaign_id, None)
+            return same
+        pending, polls = self._pending.get(campaign_id, (value, 0))
+        polls = polls + 1 if pending == value else 1
+        if polls < self._stable_for:
+            self._pending[campaign_id] = value, polls
+            return known
+        self._pending.pop(campaign_id, None)
+        return replace(same, since=now.isoformat(timespec="seconds"), number=known.number + 1)
+
+    def _change(
+        self, campaign: Mapping[str, Any], before: Known | None, latest: Known, reading: Reading
+    ) -> Change:
+        name = shown_name(campaign.get("name"))
+        campaign_id = str(campaign["id"]).lower()
+        shown = f"Campaign {campaign_id}{f' ({name})' if name else ''}"
+        return Change(
+            event_id=f"{campaign_id}:{latest.number}",
+            campaign_id=campaign_id,
+            name=name,
+            before=getattr(before, self._on) if before else None,
+            after=getattr(latest, self._on),
+            at=latest.since,
+            message=f"{shown}: {reading.code}. {reading.message}",
+            details={
+                "code": reading.code,
+                "needs_person": reading.disposition == Disposition.CLOSED.value,
+            },
+        )
+
+    def _forget_unlisted(self, listed: Mapping[str, Any]) -> None:
+        unlisted = [each for each in self.known if each not in listed]
+        for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
+            del self.known[campaign_id]
