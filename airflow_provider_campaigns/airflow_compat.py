@@ -59,6 +59,7 @@ __all__ = [
     "is_mapped",
     "line_reader",
     "mapped_arguments",
+    "needs_airflow",
     "process_needs_worker",
     "resumed_with",
     "save_link",
@@ -78,6 +79,13 @@ TRIGGERER_RENDERS_TEMPLATES = hasattr(BaseTrigger, "render_template_fields")
 
 # Whether a trigger knows when Airflow has stored its events: Airflow 3.3 and later.
 HAS_WATCHERS = hasattr(BaseEventTrigger, "create_shared_stream_producer")
+
+
+def needs_airflow(what: str, version: str) -> str:
+    """Return the message that something needs a later version of Airflow."""
+    from airflow import __version__
+
+    return f"{what} needs Airflow {version} or later; this is {__version__}."
 
 
 class AssetState:

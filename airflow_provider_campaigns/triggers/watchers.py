@@ -135,17 +135,16 @@ class WatcherTrigger(BaseEventTrigger):
 
     async def polls(self) -> AsyncIterator[Any]:
         """Yield what the account has, also with a new key of the connection."""
-        rejected: Account | None = None
+        account = await shared_account(self.hook())
         while True:
-            account = await shared_account(self.hook(), rejected)
             try:
                 async with aclosing(self.follow(account)) as found:  # type: ignore[type-var]
                     async for each in found:
                         yield each
-            except AuthenticationError:
-                if rejected is not None and rejected.identity == account.identity:
+            except AuthenticationError:  # noqa: PERF203 - once in a long time
+                rejected, account = account, await shared_account(self.hook(), rejected=account)
+                if account.identity == rejected.identity:
                     raise
-                rejected = account
 
 
 class CampaignCleanerCompletedTrigger(WatcherTrigger):

@@ -1,0 +1,153 @@
+"""Assets that something happening at a service updates: ``schedule=[campaign_cleaner_completed("news")]``.
+
+They need Airflow 3.3 or later. Each event is fired at least once; one that comes again has the same
+``event_id``. The functions check their arguments when the Dag is parsed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
+
+from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS, needs_airflow
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.rules.gate_policy import policy_as_json
+from airflow_provider_campaigns.rules.health import ON_CHOICES
+from airflow_provider_campaigns.rules.many_campaigns import one_or_many
+from airflow_provider_campaigns.tasks.arguments import (
+    choice,
+    count,
+    duration,
+    mapping,
+    strict_flag,
+    text,
+    uuid,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
+    from airflow_provider_campaigns.triggers.watchers import WatcherTrigger
+
+__all__ = ["campaign_cleaner_completed", "instantly_health_changed"]
+
+MIN_INTERVAL = 5.0
+
+# The assets of this process, to find a name that two of them have.
+_assets: WeakValueDictionary[str, Asset] = WeakValueDictionary()
+
+
+def campaign_cleaner_completed(
+    name: str,
+    *,
+    campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+    name_pattern: str | None = None,
+    poke_interval: timedelta | float | str = 60,
+    fire_existing: bool = False,
+) -> Asset:
+    """Return an asset that is updated whenever a campaign of a Campaign Cleaner account is completed.
+
+    The payload of an event has ``event_id``, ``campaign_id``, ``name``, ``from``, ``to``, ``at``, ``message``
+    and ``may_repeat``.
+
+    https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-list
+
+    :param name: the name of the asset.
+    :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner``.
+    :param name_pattern: only campaigns whose name fits, such as ``newsletter-*``; upper and lower case are
+        the same.
+    :param poke_interval: how often to poll; at least 5 seconds. All waits and watchers of an account share
+        the requests.
+    :param fire_existing: also fire for the campaigns that are completed at the first poll.
+    :raises ValueError: an argument is not valid, or Airflow is older than 3.3.
+    """
+    from airflow_provider_campaigns.triggers.watchers import CampaignCleanerCompletedTrigger
+
+    return _asset(
+        CampaignCleanerCompletedTrigger,
+        name,
+        conn_id=text(campaign_cleaner_conn_id, "campaign_cleaner_conn_id"),
+        poke_interval=poke_interval,
+        name_pattern=None if name_pattern is None else text(name_pattern, "name_pattern"),
+        fire_existing=strict_flag(fire_existing, "fire_existing"),
+    )
+
+
+def instantly_health_changed(
+    name: str,
+    *,
+    campaign_ids: Sequence[str] | None = None,
+    instantly_conn_id: str = InstantlyHook.default_conn_name,
+    on: Literal["disposition", "code"] = "disposition",
+    stable_for: int = 1,
+    poke_interval: timedelta | float | str = 300,
+    policy: Mapping[str, str] | None = None,
+) -> Asset:
+    """Return an asset that is updated whenever the health of a campaign in Instantly changes.
+
+    The payload of an event has the fields of :func:`campaign_cleaner_completed`, and ``code`` and
+    ``needs_person``. A poll costs one request for 50 campaigns and one for each active campaign.
+
+    https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
+
+    :param name: the name of the asset.
+    :param campaign_ids: the campaigns; by default all of the workspace, those to come included.
+    :param instantly_conn_id: connection of type ``instantly``.
+    :param on: what has to change: the ``"code"``, or the ``"disposition"``, which is what the code means to a
+        send gate (*open*, *wait*, *closed*, *finished*).
+    :param stable_for: how many polls in a row a change has to last; more than 1 for campaigns whose health
+        changes all the time.
+    :param poke_interval: how often to poll; at least 5 seconds.
+    :param policy: sending codes, and what they mean instead, as for the send gate.
+    :raises ValueError: an argument is not valid, or Airflow is older than 3.3.
+    """
+    from airflow_provider_campaigns.triggers.watchers import InstantlyHealthChangedTrigger
+
+    return _asset(
+        InstantlyHealthChangedTrigger,
+        name,
+        conn_id=text(instantly_conn_id, "instantly_conn_id"),
+        poke_interval=poke_interval,
+        campaign_ids=_ids(campaign_ids),
+        on=choice(*ON_CHOICES)(on, "on"),
+        stable_for=count(stable_for, "stable_for"),
+        policy=None if policy is None else dict(sorted(policy_as_json(mapping(policy, "policy")).items())),
+    )
+
+
+def _ids(campaign_ids: Any) -> list[str] | None:
+    if campaign_ids is None:
+        return None
+    if isinstance(campaign_ids, str):
+        campaign_ids = [campaign_ids]
+    listed = one_or_many(list(campaign_ids), "campaign_ids", uuid, lambda _: None)
+    return sorted(each.lower() for each in listed)
+
+
+def _asset(trigger: type[WatcherTrigger], name: str, *, poke_interval: Any, **arguments: Any) -> Asset:
+    if not HAS_WATCHERS:
+        raise ValueError(needs_airflow("A watcher", "3.3"))
+    from airflow.sdk import Asset, AssetWatcher
+
+    name, interval = text(name, "name"), duration(poke_interval, "poke_interval")
+    if interval < MIN_INTERVAL:
+        raise ValueError(f"poke_interval must be at least {MIN_INTERVAL:g} seconds, got {interval:g}.")
+    watching = trigger(asset=name, poke_interval=interval, **arguments)
+    if _is_taken(name, watching):
+        gc.collect()  # the other one may be of an earlier parse
+        if _is_taken(name, watching):
+            raise ValueError(
+                f"name: another watcher updates the asset {name!r} already; choose another name."
+            )
+    asset = Asset(name, watchers=[AssetWatcher(name=name, trigger=watching)])
+    _assets.setdefault(name, asset)
+    return asset
+
+
+def _is_taken(name: str, watching: WatcherTrigger) -> bool:
+    known = _assets.get(name)
+    return known is not None and known.watchers[0].trigger.serialize() != watching.serialize()

@@ -1,0 +1,538 @@
+"""Watchers over a fake server, on the shared streams of a real Airflow: what they fire, store and request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.watchers import campaign_cleaner_completed, instantly_health_changed
+from tests.conftest import set_connection
+from tests.support.airflow_versions import AIRFLOW
+from tests.support.fake_server import FakeServer, Reply, Request
+from tests.support.responses import UUID
+
+if not HAS_WATCHERS:
+    pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
+
+from tests.support.fake_watching import Watching
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+INTERVAL = 60.0
+LIST = "/v1/get_campaign_list"
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Cleaner:
+    """Campaign Cleaner with campaigns that have a state, a name and a date."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.campaigns: dict[str, dict[str, Any]] = {}
+        server.respond(Reply(self._list), path=LIST)
+
+    def add(
+        self, campaign_id: str, status: str = "processing", *, age: float = 0, name: str = "Spring"
+    ) -> None:
+        added = (now() - timedelta(seconds=age)).isoformat()
+        self.campaigns[campaign_id] = {
+            "id": campaign_id,
+            "campaign_name": name,
+            "status": status,
+            "date_added": added,
+        }
+
+    def complete(self, *campaign_ids: str) -> None:
+        for campaign_id in campaign_ids:
+            self.campaigns[campaign_id]["status"] = "completed"
+
+    def _list(self, _: Request) -> dict[str, Any]:
+        return {"campaign_list": list(self.campaigns.values())}
+
+    def requests(self) -> int:
+        return sum(request.path == LIST for request in self.server.requests)
+
+
+@pytest.fixture
+def cleaner(connections: FakeServer) -> Cleaner:
+    return Cleaner(connections)
+
+
+async def polls(number: int = 1) -> None:
+    await asyncio.sleep(number * INTERVAL + 1)
+
+
+def completed(name: str = "newsletters", **arguments: Any) -> Any:
+    return campaign_cleaner_completed(name, **{"poke_interval": INTERVAL, **arguments})
+
+
+class TestCompletions:
+    async def test_each_campaign_that_completes_fires_once(self, cleaner: Cleaner) -> None:
+        cleaner.add("old", "completed", age=90_000)
+        cleaner.add("a", name="Spring news")
+        async with Watching(completed()) as watching:
+            await polls(2)
+            assert watching.stored == []
+            cleaner.complete("a")
+            cleaner.add("b", "completed")
+            await polls(3)
+        assert watching.event_ids == ["a:1", "b:1"]
+        event = watching.stored[0]
+        assert abs(datetime.fromisoformat(event.pop("at")) - now()) < timedelta(minutes=5)
+        assert event == {
+            "event_id": "a:1",
+            "campaign_id": "a",
+            "name": "Spring news",
+            "from": "processing",
+            "to": "completed",
+            "message": "Campaign a (Spring news) is completed.",
+            "may_repeat": False,
+        }
+
+    async def test_existing_campaigns_fire_if_wanted(self, cleaner: Cleaner) -> None:
+        cleaner.add("old", "completed", age=90_000)
+        watching = Watching(completed(fire_existing=True))
+        for _ in range(2):
+            async with watching:
+                await polls(2)
+        assert watching.event_ids == ["old:1"]
+
+    async def test_only_campaigns_with_a_fitting_name_fire(self, cleaner: Cleaner) -> None:
+        async with Watching(completed(name_pattern="newsletter-*")) as watching:
+            await polls()
+            cleaner.add("a", "completed", name="Newsletter-5")
+            cleaner.add("b", "completed", name="Spring")
+            await polls()
+        assert watching.event_ids == ["a:1"]
+
+    async def test_campaign_that_is_processed_again_fires_again(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls()
+            cleaner.complete("a")
+            await polls()
+            cleaner.campaigns["a"]["status"] = "processing"
+            await polls()
+            cleaner.complete("a")
+            await polls()
+        assert [event["campaign_id"] for event in watching.stored] == ["a", "a"]
+        assert len(set(watching.event_ids)) == 2
+
+    async def test_what_completes_while_no_triggerer_runs_fires_later(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        watching = Watching(completed())
+        async with watching:
+            await polls()
+        cleaner.complete("a")
+        cleaner.add("b", "completed")
+        async with watching:
+            await polls(2)
+        assert watching.event_ids == ["a:1", "b:1"]
+        assert not any(event["may_repeat"] for event in watching.stored)
+
+    async def test_event_that_was_not_stored_comes_again_with_its_id(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        watching = Watching(completed(), stores=False)
+        async with watching:
+            await polls()
+            cleaner.complete("a")
+            await polls()
+        assert watching.stored == []
+        watching.stores = True
+        async with watching:
+            await polls()
+        assert [(event["event_id"], event["may_repeat"]) for event in watching.stored] == [("a:1", True)]
+        async with watching:
+            cleaner.add("b", "completed")
+            await polls()
+        assert [(event["event_id"], event["may_repeat"]) for event in watching.stored[1:]] == [("b:1", False)]
+
+    async def test_events_before_an_unconfirmed_one_do_not_hide_it(self, cleaner: Cleaner) -> None:
+        """The position of a later poll is not stored while the events of an earlier one are not."""
+        cleaner.add("a")
+        watching = Watching(completed(), stores=False)
+        async with watching:
+            await polls()
+            cleaner.complete("a")
+            await polls()
+            cleaner.add("b")
+            await polls(3)
+        watching.stores = True
+        async with watching:
+            await polls()
+        assert watching.event_ids == ["a:1"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda campaigns: campaigns.clear(),
+            lambda campaigns: campaigns.update(dict(reversed(list(campaigns.items())))),
+            lambda campaigns: [campaigns.pop(each) for each in list(campaigns)[::2]],
+        ],
+        ids=["empty", "reversed", "half of it"],
+    )
+    async def test_list_that_shrinks_and_returns_fires_nothing(self, cleaner: Cleaner, change: Any) -> None:
+        for number in range(20):
+            cleaner.add(f"c{number}", "completed", age=number * 600)
+        cleaner.add("a", age=50_000)
+        before = dict(cleaner.campaigns)
+        watching = Watching(completed())
+        async with watching:
+            await polls()
+            change(cleaner.campaigns)
+            await polls()
+        async with watching:
+            await polls()
+            cleaner.campaigns.clear()
+            cleaner.campaigns.update(before)
+            await polls()
+            assert watching.stored == []
+            cleaner.complete("a")
+            await polls()
+        assert watching.event_ids == ["a:1"]
+
+    @pytest.mark.parametrize("date", [None, "", "yesterday", 5, "2026-01-01", "9999-12-31T00:00:00+00:00"])
+    async def test_campaign_without_a_usable_date_fires_if_it_was_seen_before(
+        self, cleaner: Cleaner, date: Any
+    ) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls()
+            for campaign_id, status in (("b", "processing"), ("c", "completed")):
+                cleaner.add(campaign_id, status)
+                cleaner.campaigns[campaign_id]["date_added"] = date
+            await polls()
+            cleaner.complete("a", "b")
+            cleaner.add("d", "completed")
+            await polls()
+        assert {event["campaign_id"] for event in watching.stored} == {"a", "b", "d"}
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            Reply(b"<html>"),
+            Reply([]),
+            Reply({"campaign_list": {"id": "a", "status": "completed"}}),
+            Reply({"campaign_list": [{"id": None, "status": "completed"}, "a", {"id": "a"}]}),
+            Reply({"error": "no"}),
+            Reply({}, status=503),
+            Reply({}, status=429, headers={"Retry-After": "30"}),
+        ],
+        ids=["HTML", "a list", "one campaign", "no ids", "an error", "503", "429"],
+    )
+    async def test_hostile_response_changes_no_position(self, cleaner: Cleaner, reply: Reply) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls()
+            before = dict(watching.states["newsletters"].values)
+            cleaner.server.respond(reply, path=LIST)
+            await polls(3)
+            assert watching.states["newsletters"].values == before
+            cleaner.server.respond(Reply(cleaner._list), path=LIST)
+            cleaner.complete("a")
+            await polls(20)
+        assert watching.event_ids == ["a:1"]
+        assert watching.ended == []
+
+
+class TestRequests:
+    async def test_watchers_and_waits_of_an_account_share_their_requests(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        assets = [completed(f"asset {number}") for number in range(5)]
+        async with Watching(*assets) as watching:
+            await polls(2)
+            before = cleaner.requests()
+            await asyncio.sleep(10 * INTERVAL)
+            assert 10 <= cleaner.requests() - before <= 12
+            cleaner.complete("a")
+            await polls()
+        assert watching.event_ids == ["a:1"] * 5
+
+    async def test_unchanged_account_writes_no_state(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls(2)
+            writes = watching.states["newsletters"].writes
+            await polls(20)
+            assert watching.states["newsletters"].writes == writes
+
+    async def test_bad_key_is_tried_every_ten_minutes_and_logged_once(
+        self, cleaner: Cleaner, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cleaner.add("a")
+        cleaner.server.respond(Reply({}, status=401), path=LIST)
+        async with Watching(completed()) as watching:
+            await asyncio.sleep(3600)
+            assert cleaner.requests() <= 7
+            errors = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert len(errors) == 1
+            cleaner.server.respond(Reply(cleaner._list), path=LIST)
+            await asyncio.sleep(700)
+            cleaner.complete("a")
+            await polls()
+        assert watching.event_ids == ["a:1"]
+        assert watching.ended == []
+
+    async def test_changed_key_is_used_at_once(
+        self, cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with Watching(completed()):
+            await polls(2)
+            set_connection(monkeypatch, "campaign_cleaner", host=cleaner.server.url, password="new-key")
+            cleaner.server.respond(Reply({}, status=401), Reply(cleaner._list), path=LIST)
+            await polls(2)
+            assert cleaner.server.requests[-1].headers["X-CC-API-Key"] == "new-key"
+
+    async def test_missing_connection_does_not_end_the_watcher(
+        self, cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with Watching(completed(campaign_cleaner_conn_id="later")) as watching:
+            await polls(2)
+            set_connection(monkeypatch, "campaign_cleaner", host=cleaner.server.url, conn_id="later")
+            await asyncio.sleep(700)
+            cleaner.add("a", "completed")
+            await polls()
+        assert watching.event_ids == ["a:1"]
+
+
+class TestStore:
+    async def test_store_that_fails_loses_nothing(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        watching = Watching(completed())
+        watching.states["newsletters"].failures = 3
+        async with watching:
+            await polls(2)
+            cleaner.complete("a")
+            watching.states["newsletters"].failures = 2
+            await polls(2)
+        async with watching:
+            await polls(2)
+        assert watching.event_ids == ["a:1"]
+
+    async def test_state_that_cannot_be_read_begins_anew(self, cleaner: Cleaner) -> None:
+        cleaner.add("a", "completed")
+        watching = Watching(completed())
+        watching.states["newsletters"].values["position"] = '{"v": 99}'
+        async with watching:
+            await polls()
+            cleaner.add("b", "completed")
+            await polls()
+        assert watching.event_ids == ["b:1"]
+
+
+class Instantly:
+    """Instantly with campaigns; ``codes`` holds what their sending statuses report."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.campaigns: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, str] = {}
+        self.age = 60.0
+        server.respond(Reply(self._page), path="/api/v2/campaigns?")
+        server.respond(Reply(self._status), path="/api/v2/campaigns/")
+
+    def add(self, number: int, code: str | None = "healthy", *, status: int = 1) -> str:
+        campaign_id = f"019e18e2-a52f-78e7-96f2-{number:012d}"
+        self.campaigns[campaign_id] = {"id": campaign_id, "name": f"Campaign {number}", "status": status}
+        if code is not None:
+            self.codes[campaign_id] = code
+        return campaign_id
+
+    def _page(self, request: Request) -> dict[str, Any]:
+        query = parse_qs(urlsplit(request.path).query)
+        ids = sorted(self.campaigns)
+        start = query.get("starting_after", [""])[0]
+        page = [each for each in ids if each > start][: int(query["limit"][0])]
+        more = bool(page) and page[-1] != ids[-1]
+        items = [{**self.campaigns[each], "sequences": [{"body": "x" * 100}]} for each in page]
+        return {"items": items, **({"next_starting_after": page[-1]} if more else {})}
+
+    def _status(self, request: Request) -> dict[str, Any]:
+        campaign_id = request.path.split("/")[4]
+        updated = (now() - timedelta(seconds=self.age)).isoformat()
+        diagnostics = {"status": self.codes.get(campaign_id), "last_updated": updated}
+        return {"campaign_id": campaign_id, "diagnostics": diagnostics, "summary": None}
+
+    def requests(self) -> Counter[str]:
+        return Counter(
+            "list" if "?" in request.path and "sending-status" not in request.path else "status"
+            for request in self.server.requests
+        )
+
+
+@pytest.fixture
+def instantly(connections: FakeServer) -> Instantly:
+    return Instantly(connections)
+
+
+def health(name: str = "health", **arguments: Any) -> Any:
+    return instantly_health_changed(name, **{"poke_interval": INTERVAL, **arguments})
+
+
+class TestHealth:
+    async def test_change_of_a_code_fires_once(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2, "out_of_schedule")
+        async with Watching(health(on="code")) as watching:
+            await polls(3)
+            assert watching.stored == []
+            instantly.codes[a] = "all_accounts_unhealthy"
+            await polls(4)
+        event = watching.stored[0]
+        assert (len(watching.stored), event["campaign_id"]) == (1, a)
+        assert (event["from"], event["to"], event["code"]) == ("healthy",) + ("all_accounts_unhealthy",) * 2
+        assert (event["event_id"], event["name"], event["needs_person"]) == (f"{a}:1", "Campaign 1", True)
+        assert "Every sending account is in error" in event["message"]
+        assert b in json.loads(watching.states["health"].values["position"])["campaigns"]
+
+    async def test_change_of_a_code_within_a_disposition_fires_only_for_codes(
+        self, instantly: Instantly
+    ) -> None:
+        a = instantly.add(1, "out_of_schedule")
+        by_code, by_disposition = health("codes", on="code"), health("dispositions")
+        async with Watching(by_code, by_disposition) as watching:
+            await polls(2)
+            instantly.codes[a] = "daily_limit_met"
+            await polls(2)
+            assert [event["to"] for event in watching.stored] == ["daily_limit_met"]
+            instantly.codes[a] = "healthy"
+            await polls(2)
+        assert sorted(event["to"] for event in watching.stored[1:]) == ["healthy", "open"]
+
+    async def test_policy_says_what_a_code_means(self, instantly: Instantly) -> None:
+        a = instantly.add(1)
+        async with Watching(health(policy={"out_of_schedule": "open"})) as watching:
+            await polls(2)
+            instantly.codes[a] = "out_of_schedule"
+            await polls(2)
+        assert watching.stored == []
+
+    async def test_own_status_of_a_campaign_counts(self, instantly: Instantly) -> None:
+        a = instantly.add(1)
+        async with Watching(health(on="code")) as watching:
+            await polls(2)
+            instantly.campaigns[a]["status"] = -2
+            await polls(2)
+        assert [(event["to"], event["needs_person"]) for event in watching.stored] == [
+            ("campaign_bounce_protect", True)
+        ]
+
+    async def test_campaign_that_appears_later_counts_as_a_draft(self, instantly: Instantly) -> None:
+        instantly.add(1)
+        async with Watching(health(on="code")) as watching:
+            await polls(2)
+            instantly.add(2, None, status=0)
+            ill = instantly.add(3, "all_accounts_unhealthy")
+            await polls(2)
+        assert [(event["campaign_id"], event["to"]) for event in watching.stored] == [
+            (ill, "all_accounts_unhealthy")
+        ]
+
+    async def test_flapping_campaign_fires_once_it_is_stable(self, instantly: Instantly) -> None:
+        a = instantly.add(1)
+        async with Watching(health(on="code", stable_for=3)) as watching:
+            await polls(2)
+            for code in ("no_accounts_available", "healthy") * 4:
+                instantly.codes[a] = code
+                await polls()
+            assert watching.stored == []
+            instantly.codes[a] = "no_accounts_available"
+            await polls(5)
+        assert [event["to"] for event in watching.stored] == ["no_accounts_available"]
+
+    async def test_only_the_chosen_campaigns_fire(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2)
+        async with Watching(health(on="code", campaign_ids=[a.upper()])) as watching:
+            await polls(2)
+            instantly.codes[a] = instantly.codes[b] = "waiting_for_leads"
+            await polls(2)
+        assert [event["campaign_id"] for event in watching.stored] == [a]
+
+    async def test_old_data_and_contradictions_fire_nothing(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2)
+        async with Watching(health(on="code")) as watching:
+            await polls(2)
+            instantly.codes |= {a: "campaign_paused", b: "a_new_code"}  # of active campaigns
+            await polls(3)
+            instantly.age = 7200
+            instantly.codes |= {a: "all_accounts_unhealthy", b: "all_accounts_unhealthy"}
+            await polls(3)
+        assert watching.stored == []
+
+    async def test_gone_campaign_and_failing_one_do_not_end_the_watcher(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2)
+        async with Watching(health(on="code")) as watching:
+            await polls(2)
+            instantly.server.respond(Reply({}, status=404), path=f"/api/v2/campaigns/{a}/")
+            await polls(2)
+            del instantly.campaigns[a]
+            instantly.codes[b] = "waiting_for_leads"
+            await polls(3)
+        assert [event["campaign_id"] for event in watching.stored] == [b]
+        assert watching.ended == []
+
+    async def test_list_that_fails_or_shrinks_fires_nothing(self, instantly: Instantly) -> None:
+        for number in range(120):
+            instantly.add(number)
+        everything = dict(instantly.campaigns)
+        async with Watching(health(on="code")) as watching:
+            await polls(3)
+            for reply in (Reply({}, status=503), Reply({"items": []}), Reply({"items": [{"id": 5}, "x"]})):
+                instantly.server.respond(reply, path="/api/v2/campaigns?")
+                await polls(3)
+            instantly.server.respond(Reply(instantly._page), path="/api/v2/campaigns?")
+            instantly.campaigns = dict(list(everything.items())[:10])
+            await polls(2)
+            instantly.campaigns = everything
+            await polls(3)
+        assert watching.stored == []
+        assert len(json.loads(watching.states["health"].values["position"])["campaigns"]) == 120
+
+    async def test_watchers_of_a_workspace_share_their_requests(self, instantly: Instantly) -> None:
+        for number in range(60):
+            instantly.add(number, status=1 if number < 10 else 3)
+        async with Watching(health("a"), health("b")):
+            await polls(2)
+            before = instantly.requests()
+            await asyncio.sleep(10 * INTERVAL)
+            requests = instantly.requests() - before
+        assert requests["list"] <= 2 * 11
+        assert 90 <= requests["status"] <= 10 * 12
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("watcher", "arguments", "named"),
+        [
+            (completed, {"poke_interval": 0}, "poke_interval"),
+            (completed, {"poke_interval": 1}, "poke_interval"),
+            (completed, {"fire_existing": "False"}, "fire_existing"),
+            (completed, {"name_pattern": ""}, "name_pattern"),
+            (completed, {"campaign_cleaner_conn_id": None}, "campaign_cleaner_conn_id"),
+            (completed, {"name": ""}, "name"),
+            (health, {"on": "status"}, "on"),
+            (health, {"policy": {"sick": "open"}}, "policy"),
+            (health, {"policy": {"healthy": "maybe"}}, "policy"),
+            (health, {"stable_for": 0}, "stable_for"),
+            (health, {"campaign_ids": []}, "campaign_ids"),
+            (health, {"campaign_ids": [UUID, "x"]}, r"campaign_ids\[1\]"),
+        ],
+    )
+    def test_bad_argument_is_named(self, watcher: Any, arguments: dict[str, Any], named: str) -> None:
+        with pytest.raises(ValueError, match=named):
+            watcher(**arguments)
+
+    def test_name_of_another_watcher_is_refused(self) -> None:
+        first = completed("taken")
+        assert completed("taken") == first
+        with pytest.raises(ValueError, match="taken"):
+            health("taken")
