@@ -29,7 +29,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks", "campaign_cleaner", "instantly"),
         "operators": _modules("operators", "campaign_cleaner", "instantly"),
         "sensors": _modules("sensors", "campaign_cleaner", "instantly"),
-        "triggers": _modules("triggers", "campaign_cleaner", "instantly"),
+        "triggers": _modules("triggers", "campaign_cleaner", "instantly", "watchers"),
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",
@@ -53,7 +53,12 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-_INTEGRATIONS = {"campaign_cleaner": "Campaign Cleaner", "instantly": "Instantly"}
+# A module belongs to one integration; that of the watchers has triggers for both.
+_INTEGRATIONS = {
+    "campaign_cleaner": "Campaign Cleaner",
+    "instantly": "Instantly",
+    "watchers": "Instantly",
+}
 
 _LIMITS: dict[str, Any] = {
     "timeout": {

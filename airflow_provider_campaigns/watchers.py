@@ -31,8 +31,6 @@ from airflow_provider_campaigns.tasks.arguments import (
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-    from airflow_provider_campaigns.triggers.watchers import WatcherTrigger
-
 __all__ = ["campaign_cleaner_completed", "instantly_health_changed"]
 
 MIN_INTERVAL = 5.0
@@ -128,7 +126,7 @@ def _ids(campaign_ids: Any) -> list[str] | None:
     return sorted(each.lower() for each in listed)
 
 
-def _asset(trigger: type[WatcherTrigger], name: str, *, poke_interval: Any, **arguments: Any) -> Asset:
+def _asset(trigger: type[Any], name: str, *, poke_interval: Any, **arguments: Any) -> Asset:
     if not HAS_WATCHERS:
         raise ValueError(needs_airflow("A watcher", "3.3"))
     from airflow.sdk import Asset, AssetWatcher
@@ -148,6 +146,6 @@ def _asset(trigger: type[WatcherTrigger], name: str, *, poke_interval: Any, **ar
     return asset
 
 
-def _is_taken(name: str, watching: WatcherTrigger) -> bool:
+def _is_taken(name: str, watching: Any) -> bool:
     known = _assets.get(name)
     return known is not None and known.watchers[0].trigger.serialize() != watching.serialize()

@@ -30,6 +30,7 @@ from airflow_provider_campaigns.transport.account import (
     check_key,
 )
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
+from airflow_provider_campaigns.transport.shared_result import SharedResults
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTION_TEST_TIMEOUT = 10.0
+# How long a wait may begin with an account that another wait looked up. A changed connection counts after it.
+ACCOUNT_MAX_AGE = 60.0
 _MIN_SETTING = 0.001
+_accounts: SharedResults[Account] = SharedResults()
 
 
 class ServiceHook(BaseHook):
@@ -132,6 +136,15 @@ class ServiceHook(BaseHook):
         if self._account is None:
             self._account = self._account_of(await get_async_connection(self.conn_id, hook=self))
         return self._account
+
+    async def shared_account(self, rejected: Account | None = None) -> Account:
+        """Return the account of the connection, looked up at most a minute ago by any wait of the loop.
+
+        :param rejected: an account that this method returned, and whose key the service does not accept any
+            more: look the connection up again, if no other wait has done so.
+        """
+        name = (self.conn_type, self.conn_id)
+        return await _accounts.get(name, self.aaccount, max_age=ACCOUNT_MAX_AGE, rejected=rejected)
 
     def _account_of(self, connection: Connection) -> Account:
         extra = self._extra_of(connection)

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError, CampaignsError
-from airflow_provider_campaigns.hooks.accounts import shared_account
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.transport.account import Account
@@ -136,12 +135,12 @@ class WaitTrigger(BaseTrigger, Generic[T]):
 
     async def _wait(self) -> dict[str, Any]:
         """Wait, also with another key where the connection got one, and return the event's payload."""
-        account, rejected = await shared_account(self.hook()), None
+        account, rejected = await self.hook().shared_account(), None
         while rejected is None or account.identity != rejected.identity:
             payload = await self._wait_on(account)
             if (payload["error"] or {}).get("class") != AuthenticationError.__name__:
                 return payload
-            rejected, account = account, await shared_account(self.hook(), rejected=account)
+            rejected, account = account, await self.hook().shared_account(rejected=account)
         return payload
 
     async def _wait_on(self, account: Account) -> dict[str, Any]:

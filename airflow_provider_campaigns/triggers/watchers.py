@@ -28,7 +28,6 @@ from airflow_provider_campaigns.airflow_compat import (
 )
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.exceptions import AuthenticationError
-from airflow_provider_campaigns.hooks.accounts import shared_account
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -53,7 +52,7 @@ POSITION, PENDING = "position", "pending"
 STORE_RETRY_SECONDS = 10.0
 
 
-class Position(Protocol):
+class _Position(Protocol):
     """What a watcher has reported; see :mod:`airflow_provider_campaigns.rules.changes`."""
 
     def load(self, stored: Any) -> None:
@@ -66,7 +65,7 @@ class Position(Protocol):
         """Return the position as plain JSON."""
 
 
-class WatcherTrigger(BaseEventTrigger):
+class _WatcherTrigger(BaseEventTrigger):
     """Watches an account for one asset.
 
     :param asset: the name of the asset, which also tells this trigger from those of other assets.
@@ -92,7 +91,7 @@ class WatcherTrigger(BaseEventTrigger):
         """Return a hook of the connection."""
 
     @abstractmethod
-    def position(self) -> Position:
+    def position(self) -> _Position:
         """Return a position that knows nothing yet."""
 
     @abstractmethod
@@ -135,19 +134,19 @@ class WatcherTrigger(BaseEventTrigger):
 
     async def polls(self) -> AsyncIterator[Any]:
         """Yield what the account has, also with a new key of the connection."""
-        account = await shared_account(self.hook())
+        account = await self.hook().shared_account()
         while True:
             try:
                 async with aclosing(self.follow(account)) as found:  # type: ignore[type-var]
                     async for each in found:
                         yield each
             except AuthenticationError:  # noqa: PERF203 - once in a long time
-                rejected, account = account, await shared_account(self.hook(), rejected=account)
+                rejected, account = account, await self.hook().shared_account(rejected=account)
                 if account.identity == rejected.identity:
                     raise
 
 
-class CampaignCleanerCompletedTrigger(WatcherTrigger):
+class CampaignCleanerCompletedTrigger(_WatcherTrigger):
     """Reports each campaign of an account that is completed.
 
     :param name_pattern: only campaigns with such a name, as in ``newsletter-*``; None for all.
@@ -191,7 +190,7 @@ class CampaignCleanerCompletedTrigger(WatcherTrigger):
                 yield each
 
 
-class InstantlyHealthChangedTrigger(WatcherTrigger):
+class InstantlyHealthChangedTrigger(_WatcherTrigger):
     """Reports each change of health of the campaigns of a workspace.
 
     :param campaign_ids: the campaigns; None for all, new ones included.
@@ -261,7 +260,7 @@ class _Poll:
 class _Producer(SharedStreamProducer):
     """Polls for one watcher; what it yields is its own receipt."""
 
-    def __init__(self, trigger: WatcherTrigger) -> None:
+    def __init__(self, trigger: _WatcherTrigger) -> None:
         self._trigger = trigger
 
     async def open_stream(self) -> AsyncIterator[tuple[_Poll, _Poll]]:
@@ -291,7 +290,7 @@ class _State:
         self._pending: set[str] = set()
         self.unconfirmed: frozenset[str] = frozenset()
 
-    async def load(self, position: Position) -> None:
+    async def load(self, position: _Position) -> None:
         """Load the position, however long Airflow's store takes to respond."""
         while True:
             try:

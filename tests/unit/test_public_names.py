@@ -85,7 +85,10 @@ def triggers() -> list[type[BaseTrigger]]:
         value
         for module in modules
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, BaseTrigger) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, BaseTrigger)
+        and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
     ]
 
 

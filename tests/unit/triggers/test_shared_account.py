@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaigns.hooks import base
-from airflow_provider_campaigns.hooks.accounts import MAX_AGE_SECONDS
+from airflow_provider_campaigns.hooks.base import ACCOUNT_MAX_AGE
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from tests.conftest import KEY, set_connection
 from tests.support.fake_airflow import event_of
@@ -91,7 +91,7 @@ async def test_changed_connection_counts_after_a_minute(
     change_key(monkeypatch, cleaner)
     await start("c2")
     assert key_of_last_request(cleaner) == KEY
-    await asyncio.sleep(MAX_AGE_SECONDS + 1)
+    await asyncio.sleep(ACCOUNT_MAX_AGE + 1)
     await start("c3")
     assert key_of_last_request(cleaner) == NEW_KEY
     assert len(lookups) == 2

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.hooks.accounts import MAX_AGE_SECONDS
+from airflow_provider_campaigns.hooks.base import ACCOUNT_MAX_AGE
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.transport import aio
@@ -500,7 +500,7 @@ class TestRateLimit:
             set_connection(monkeypatch, "instantly", host=connections.url, extra=extra)
             waits += start(gate_trigger(number, poke_interval=1))
             await all_waiting(number + 1)
-            await asyncio.sleep(MAX_AGE_SECONDS + 1)
+            await asyncio.sleep(ACCOUNT_MAX_AGE + 1)
         # With the first limit, there would be one in ten seconds.
         assert len(connections.requests) >= 60
         await cancel(waits)
