@@ -101,9 +101,8 @@ class InstantlyHealthReportOperator(RenderedTask):
         "instantly_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {"policy": POLICY_CODES}
-    template_fields_renderers = {"campaign_ids": "json"}  # noqa: RUF012
     operator_extra_links = (InstantlyCampaignLink(),)
-    ui_color = "#ffe2b8"
+    ui_color = "#c9dcfa"
 
     def __init__(
         self,
