@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.chart import Bar, Panel, draw
 from benchmarks.contenders import CONTENDERS, REQUESTS_PER_SECOND
+from benchmarks.health import TITLES as CHECK_TITLES
+from benchmarks.health import Check
 from benchmarks.imports import Import
 from benchmarks.leads import TITLES, Upload
 from benchmarks.system import Cost, Load
@@ -23,6 +25,7 @@ class Results:
     :param machine: the description of the machine.
     :param waits: each plan with its measurements, or with the error.
     :param uploads: files of leads.
+    :param checks: reports on a workspace.
     :param modules: imports of modules.
     :param files: Dag files.
     :param load: the work of the whole Airflow; None if it was not measured.
@@ -34,6 +37,7 @@ class Results:
     machine: dict[str, str]
     waits: list[tuple[Plan, Measurements | str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
     load: Load | None = None
@@ -57,10 +61,11 @@ def markdown(results: Results) -> str:
         "# Benchmark\n",
         "A short run: its values are not exact.\n" if results.quick else "",
         _table(("", ""), list(results.machine.items())),
-        _limits(results) if results.waits or results.modules else "",
+        _limits(results) if results.waits or results.checks or results.modules else "",
         _waits(results.waits) if results.waits else "",
         _system(results) if results.load else "",
         _uploads(results.uploads) if results.uploads else "",
+        _checks(results.checks) if results.checks else "",
         _imports(results) if results.modules else "",
     ]
     return "\n".join(part for part in parts if part)
@@ -204,6 +209,14 @@ def _other_limits(results: Results) -> list[Limit]:
     if many := results.find("campaign_cleaner", 10_000, tls=False):
         lag = 1000 * many[1].lag_worst_ever
         limits.append(Limit.at_most("Campaign Cleaner, 10,000 waits: worst loop lag", 200, lag, " ms"))
+    if results.checks:
+        ours, plain = results.checks
+        name = f"Health report, {ours.campaigns:,} campaigns"
+        percent = 100 * _ratio(ours.cpu_seconds, plain.cpu_seconds)
+        limits += [
+            Limit.at_most(f"{name}: connections", 20, ours.connections),
+            Limit.at_most(f"{name}: CPU, of the plain task's", 75, percent, " %"),
+        ]
     parsed = [module.fresh for module in results.modules if module.ours and module.fresh is not None]
     if parsed:
         limits.append(Limit.at_most("Import of a sensor or operator module, slowest", 60, max(parsed), " ms"))
@@ -320,6 +333,30 @@ def _uploads(uploads: Sequence[Upload]) -> str:
             """A CSV file with five columns, sent in batches of 1,000. Each row is a fresh process; memory
 is the largest growth of its resident set. Our operator reads the file twice: every row is checked before
 the first one is sent.\n""",
+            _table(heads, rows),
+        ]
+    )
+
+
+def _checks(checks: Sequence[Check]) -> str:
+    heads = ("campaigns", "", "requests", "connections", "CPU", "wall time")
+    rows = [
+        (
+            f"{check.campaigns:,}",
+            CHECK_TITLES[check.contender],
+            f"{check.requests:,}",
+            f"{check.connections}",
+            f"{check.cpu_seconds:.1f} s",
+            f"{check.wall_seconds:.1f} s",
+        )
+        for check in checks
+    ]
+    return "\n".join(
+        [
+            "## A report on a workspace\n",
+            f"""All campaigns are listed, and the sending status of each is fetched. Each row is a fresh
+process. The rate limit of our account is set to {REQUESTS_PER_SECOND:,} requests per second, so that it does
+not limit the result.\n""",
             _table(heads, rows),
         ]
     )

@@ -1,9 +1,9 @@
 """The service that all contenders poll, in its own process, so that its work is not measured.
 
-It serves Campaign Cleaner's status and list, Instantly's sending status, a dbt Cloud job run, and a path that
-is 404 until it is 200. Each wait has a number, which is part of its id. The measuring process sets the time
-at which waits are done, over a second port whose requests are not counted. A third port uses TLS with a
-certificate that this process creates.
+It serves Campaign Cleaner's status and list, Instantly's campaigns and sending status, a dbt Cloud job run,
+and a path that is 404 until it is 200. Each wait has a number, which is part of its id. The measuring process
+sets the time at which waits are done, over a second port whose requests are not counted. A third port uses
+TLS with a certificate that this process creates.
 
 `python -m benchmarks.server` prints its ports as one line of JSON, and stops at the end of its standard
 input.
@@ -28,12 +28,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-from airflow_provider_campaigns.sandbox.instantly.sending import sending_status
+from airflow_provider_campaigns.sandbox.instantly.sending import Snapshot, sending_status
 
 HOST = "127.0.0.1"
 # The wait with which a contender warms up: not done at the first poll, done at the second.
 WARM_UP = 99_999_999
+# Instantly's, of a list.
+PAGE_SIZE = 100
 _GOLDEN = 0.6180339887498949
 
 _UUID_HEAD = "00000000-0000-4000-8000-"
@@ -101,6 +104,9 @@ class Service:
 
     def answer(self, method: bytes, path: bytes, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911
         """Return status and body of the response to a request."""
+        path, _, query = path.partition(b"?")
+        if path == b"/api/v2/campaigns":
+            return self._campaigns(query)
         if path.startswith(b"/api/v2/campaigns/"):
             return self._sending_status(path)
         if path == b"/api/v2/leads/add":
@@ -165,6 +171,20 @@ class Service:
             _TIME_PLACEHOLDER.encode(), now
         )
 
+    def _campaigns(self, query: bytes) -> tuple[int, bytes]:
+        """Return the page of Instantly's campaigns after the cursor in the query."""
+        self.counts.requests["instantly.campaigns"] += 1
+        cursor = parse_qs(query.decode()).get("starting_after", [""])[0]
+        first = int(cursor[-12:]) + 1 if cursor else 0
+        numbers = range(first, min(first + PAGE_SIZE, self.waits))
+        body = "<p>" + 2000 * "x"
+        items = [
+            {"id": instantly_id(each), "name": f"Campaign {each}", "status": 1, "sequences": [body]}
+            for each in numbers
+        ]
+        more = {"next_starting_after": instantly_id(numbers[-1])} if len(items) == PAGE_SIZE else {}
+        return 200, json.dumps({"items": items, **more}).encode()
+
     def _add_leads(self, body: bytes) -> tuple[int, bytes]:
         self.counts.requests["instantly.add_leads"] += 1
         added = len(json.loads(body)["leads"])
@@ -194,7 +214,8 @@ def _campaign(campaign_id: str, status: str) -> bytes:
 def _sending_template(code: str) -> bytes:
     """Return the sandbox's response for a code, with placeholders for the id and the time."""
     moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
-    response = sending_status({"campaign_id": _UUID_PLACEHOLDER}, code, moment)
+    snapshot = Snapshot(code, code, moment, senders=1)
+    response = sending_status({"campaign_id": _UUID_PLACEHOLDER}, snapshot, (), {}, with_ai_summary=False)
     response["diagnostics"]["last_updated"] = _TIME_PLACEHOLDER
     return json.dumps(response).encode()
 
@@ -235,7 +256,7 @@ class _Http(asyncio.Protocol):
             body = self._buffer[end + 4 : end + 4 + length]
             self._buffer = self._buffer[end + 4 + length :]
             method, path, _ = head.split(b" ", 2)
-            self._transport.write(_response(*self._answer(method, path.partition(b"?")[0], body)))
+            self._transport.write(_response(*self._answer(method, path, body)))
 
     def _answer(self, method: bytes, path: bytes, body: bytes) -> tuple[int, bytes]:
         return self._service.answer(method, path, body)

@@ -29,6 +29,7 @@ from airflow_provider_campaigns.transport.account import (
     check_base_url,
     check_key,
 )
+from airflow_provider_campaigns.transport.observer import Observer
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 from airflow_provider_campaigns.transport.shared_result import SharedResults
 
@@ -97,11 +98,15 @@ class ServiceHook(BaseHook):
             self._client = None
 
     @asynccontextmanager
-    async def aclient(self) -> AsyncIterator[AioClient]:
-        """Yield the asynchronous client, with one session for several calls from an event loop."""
+    async def aclient(self, observer: Observer | None = None) -> AsyncIterator[AioClient]:
+        """Yield the asynchronous client, with one session for several calls from an event loop.
+
+        :param observer: counts the requests; by default as the triggerer's.
+        """
         from airflow_provider_campaigns.transport import aio
 
-        async with aio.client(await self.aaccount(), observer=self.triggerer_metrics) as client:
+        observer = self.triggerer_metrics if observer is None else observer
+        async with aio.client(await self.aaccount(), observer=observer) as client:
             yield client
 
     def send(self, call: Call[T], retry: Retry | None = None) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -17,7 +17,10 @@ from airflow_provider_campaigns.api.instantly import (
     Page,
     SendingStatus,
 )
-from airflow_provider_campaigns.hooks._verdicts import VerdictSource
+from airflow_provider_campaigns.api.values import check_uuid
+from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.hooks._many_verdicts import PATIENT, verdicts_on
+from airflow_provider_campaigns.hooks._verdicts import verdict_on
 from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict
 from airflow_provider_campaigns.transport.retry import Retry
@@ -98,16 +101,40 @@ class InstantlyHook(ServiceHook):
             raise ValueError("Set either campaign_id or subsequence_id.")
         if check_senders and campaign_id is None:
             raise ValueError("check_senders is for campaign_id: a subsequence has no senders of its own.")
-        if max_status_age is not None and not isinstance(max_status_age, timedelta):
-            raise ValueError(f"max_status_age must be a timedelta, got {max_status_age!r}.")
-        if not isinstance(policy, Policy):
-            policy = Policy.of(policy, max_status_age, intent)
-        elif max_status_age is not None or intent not in (Intent.SEND, policy.intent):
-            raise ValueError("Set intent and max_status_age in the Policy, or pass the policy as a mapping.")
-        source = VerdictSource(self, campaign_id, subsequence_id, retry)
-        verdict = source.verdict(policy, check_senders=check_senders)
+        verdict = verdict_on(
+            self,
+            campaign_id,
+            subsequence_id,
+            _policy(intent, policy, max_status_age),
+            check_senders=check_senders,
+            retry=retry,
+        )
         self.metrics.verdict(verdict)
         return verdict
+
+    def get_verdicts(
+        self,
+        campaign_ids: Iterable[str],
+        *,
+        intent: str = Intent.SEND,
+        policy: Mapping[str, str] | Policy | None = None,
+        max_status_age: timedelta | None = None,
+        retry: Retry | None = None,
+    ) -> Generator[tuple[str, Verdict | ApiError], None, None]:
+        """Fetch the verdicts on many campaigns at the same time, over at most 20 connections.
+
+        The other arguments are those of :meth:`get_verdict`. A bad key, a rate limit of more than five
+        minutes, and 20 campaigns in a row without a response end the iterator; other errors concern one
+        campaign.
+
+        :param retry: how often each request is sent; by default up to five times, also after five minutes.
+        :returns: an iterator over each id and its verdict, or the error of a campaign that could not be
+            checked, as they arrive.
+        :raises ValueError: an argument is not valid; nothing was sent.
+        :raises ApiError: an error that concerns all campaigns.
+        """
+        ids = [check_uuid(each, f"campaign_ids[{at}]") for at, each in enumerate(campaign_ids)]
+        return verdicts_on(self, ids, _policy(intent, policy, max_status_age), retry or PATIENT)
 
     def get_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Fetch a campaign. Scope: ``campaigns:read``."""
@@ -382,3 +409,15 @@ class InstantlyHook(ServiceHook):
                 f"Connection {self.conn_id!r}: the extra 'workspace_id' must be the id of a workspace."
             )
         return {api.WORKSPACE_HEADER: workspace_id}
+
+
+def _policy(
+    intent: str, policy: Mapping[str, str] | Policy | None, max_status_age: timedelta | None
+) -> Policy:
+    if max_status_age is not None and not isinstance(max_status_age, timedelta):
+        raise ValueError(f"max_status_age must be a timedelta, got {max_status_age!r}.")
+    if not isinstance(policy, Policy):
+        return Policy.of(policy, max_status_age, intent)
+    if max_status_age is not None or intent not in (Intent.SEND, policy.intent):
+        raise ValueError("Set intent and max_status_age in the Policy, or pass the policy as a mapping.")
+    return policy

@@ -79,7 +79,7 @@ def check_rendered(task: BaseOperator) -> None:
             value = rendered_value(templates[name], value, task, name, nested_fields.get(name))
             if isinstance(templates[name], str):
                 value = _as_text(value, arguments[name], name)
-            if name.endswith("_path") and has_missing_part(templates[name], value):
+            if name.endswith("path") and has_missing_part(templates[name], value):
                 raise _missing_part(value, name)
         setattr(task, name, arguments[name](value, name))
 

@@ -98,11 +98,11 @@ def check_gate(hook: InstantlyHook, campaign_id: str, policy: Policy, consequenc
     raise error_class(f"Campaign {campaign_id}: {verdict} {consequence}")
 
 
-def push_result(context: Context, result: dict[str, Any]) -> None:
-    """Push the XCom of a task that is about to fail or be skipped, unless the user wants none."""
+def push_result(context: Context, result: dict[str, Any], key: str = "return_value") -> None:
+    """Push an XCom of a task, such as one that is about to fail or be skipped, unless the user wants none."""
     # Both are absent where execute() is called by hand.
     if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
-        context["ti"].xcom_push(key="return_value", value=result)
+        context["ti"].xcom_push(key=key, value=result)
 
 
 def check_downstream_waits(context: Context) -> None:

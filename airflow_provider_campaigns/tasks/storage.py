@@ -45,6 +45,21 @@ def write_file(path: str, content: IO[bytes]) -> str:
         return str(target)
 
 
+def check_writable(path: str) -> None:
+    """Create an empty file where there is none, so that a path that cannot be written fails before the work.
+
+    :raises OSError: it cannot be written; names the path.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    with _named_errors("write", path):
+        target: Any = ObjectStoragePath(path)
+        if target.is_dir():
+            raise IsADirectoryError("it is a folder")
+        if not target.exists():
+            write(path, b"")
+
+
 def read_text(path: str) -> str:
     """Return the content of a UTF-8 file, without a byte order mark.
 

@@ -3,8 +3,8 @@
 - A request is sent again only after an error that may pass, and only if its call is idempotent or the service
   cannot have received it.
 - The pause doubles with every attempt; a random factor from 0.5 to 1 spreads clients that failed together.
-  ``Retry-After`` is a lower bound. If it is longer than :data:`MAX_BACKOFF`, the request is not sent again
-  here: a wait or a retry of Airflow has the time.
+  ``Retry-After`` is a lower bound. If it is longer than :data:`MAX_BACKOFF`, the request is usually not sent
+  again here: a wait or a retry of Airflow has the time.
 
 Nothing here sleeps or reads a clock. A wait makes one attempt per poll; see
 :mod:`airflow_provider_campaigns.rules.polling`.
@@ -25,11 +25,13 @@ class Retry:
     """How often a request is sent.
 
     :param attempts: requests in all, the first one included.
+    :param max_retry_after: the longest ``Retry-After``, in seconds, after which the request is sent again.
     :param not_received: errors after which the service cannot have acted on the request, so that even a call
         that is not idempotent is sent again.
     """
 
     attempts: int = 5
+    max_retry_after: float = MAX_BACKOFF
     not_received: tuple[type[ApiError], ...] = (ConnectError,)
 
     def after_failure(
@@ -45,7 +47,7 @@ class Retry:
         is_safe = idempotent or isinstance(error, self.not_received)
         if not (is_safe and error.retryable) or attempt >= self.attempts:
             return None
-        if error.retry_after is not None and error.retry_after > MAX_BACKOFF:
+        if error.retry_after is not None and error.retry_after > self.max_retry_after:
             return None
         pause = min(INITIAL_BACKOFF * 2.0 ** min(attempt - 1, 16), MAX_BACKOFF) * (0.5 + 0.5 * jitter)
         return float(max(pause, error.retry_after or 0.0))

@@ -28,6 +28,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
     InstantlyAddLeadsOperator,
+    InstantlyHealthReportOperator,
     InstantlyPauseCampaignOperator,
     InstantlySendGateOperator,
     InstantlyUpdateCampaignOperator,
@@ -145,6 +146,9 @@ TASK_OF: dict[str, Callable[[Path], Any]] = {
     ),
     "activate": lambda _: InstantlyActivateCampaignOperator(
         task_id="t", campaign_id=UUID, wait_timeout=100, **DEFERRED, **WAIT
+    ),
+    "health report": lambda folder: InstantlyHealthReportOperator(
+        task_id="t", campaign_ids=[UUID], path=f"{folder}/report.jsonl"
     ),
     "pause": lambda _: InstantlyPauseCampaignOperator(task_id="t", campaign_id=UUID),
     "update": lambda _: InstantlyUpdateCampaignOperator(task_id="t", campaign_id=UUID, html="<p>new"),

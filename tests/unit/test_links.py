@@ -22,6 +22,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
     InstantlyAddLeadsOperator,
+    InstantlyHealthReportOperator,
     InstantlyPauseCampaignOperator,
     InstantlySendGateOperator,
     InstantlyUpdateCampaignOperator,
@@ -84,6 +85,7 @@ class TestSaving:
                 InstantlyAddLeadsOperator(task_id="t", campaign_id=UUID, leads=[{"email": "a@b.c"}]),
                 INSTANTLY_LINK,
             ),
+            (InstantlyHealthReportOperator(task_id="t"), LIST_LINK),
             (InstantlyBackgroundJobSensor(task_id="t", job_id=UUID), LIST_LINK),
         ],
         ids=lambda value: type(value).__name__ if isinstance(value, BaseOperator) else "",

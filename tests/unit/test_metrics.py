@@ -25,6 +25,7 @@ from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerGetCampaignOperator
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyActivateCampaignOperator,
+    InstantlyHealthReportOperator,
     InstantlySendGateOperator,
     SendGateClosedError,
     SendGateTimeoutError,
@@ -288,6 +289,17 @@ class TestNames:
         with pytest.raises(SendGateTimeoutError):
             TaskRunner().run(gate())
         assert backend.of("verdicts") == {"unknown": 1}
+
+    def test_health_report_counts_verdicts_and_no_gate(
+        self, backend: Backend, connections: FakeServer
+    ) -> None:
+        connections.respond({"items": [{"id": UUID}]}, path="/api/v2/campaigns")
+        connections.respond(Reply(status=503), sending_status("healthy"), path=f"/api/v2/campaigns/{UUID}")
+        TaskRunner().run(InstantlyHealthReportOperator(task_id="report"))
+        assert backend.of("verdicts") == {"healthy": 1}
+        assert backend.of("requests") == {"ok": 2, "service_unavailable_error": 1}
+        assert backend.counts["instantly.retries"] == 1
+        assert not backend.of("gates")
 
     def test_response_without_code_counts_as_none(self, backend: Backend, connections: FakeServer) -> None:
         connections.respond(sending_status(None))

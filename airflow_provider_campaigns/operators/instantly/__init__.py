@@ -2,6 +2,7 @@
 
 from airflow_provider_campaigns.operators.instantly.activate_campaign import InstantlyActivateCampaignOperator
 from airflow_provider_campaigns.operators.instantly.add_leads import InstantlyAddLeadsOperator
+from airflow_provider_campaigns.operators.instantly.health_report import InstantlyHealthReportOperator
 from airflow_provider_campaigns.operators.instantly.pause_campaign import InstantlyPauseCampaignOperator
 from airflow_provider_campaigns.operators.instantly.send_gate import InstantlySendGateOperator
 from airflow_provider_campaigns.operators.instantly.update_campaign import InstantlyUpdateCampaignOperator
@@ -10,6 +11,7 @@ from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateT
 __all__ = [
     "InstantlyActivateCampaignOperator",
     "InstantlyAddLeadsOperator",
+    "InstantlyHealthReportOperator",
     "InstantlyPauseCampaignOperator",
     "InstantlySendGateOperator",
     "InstantlyUpdateCampaignOperator",

@@ -32,6 +32,7 @@ def test_every_call_and_every_method_has_a_row() -> None:
     assert ONE_OF_EACH.keys() == calls_of(api) - {"request"}
     composed = {
         "get_verdict",
+        "get_verdicts",
         "add_leads_in_batches",
         "aget_sending_status",
         "aget_subsequence_sending_status",

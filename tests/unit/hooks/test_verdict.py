@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 
 from airflow_provider_campaigns.exceptions import NotFoundError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
-from airflow_provider_campaigns.rules.send_gate import Policy
-from tests.support.fake_server import FakeServer, Reply
-from tests.support.responses import UUID, paths, sending_status
+from airflow_provider_campaigns.rules.send_gate import Policy, Verdict
+from tests.support.fake_server import FakeServer, Reply, Request
+from tests.support.responses import UUID, paths, sending_status, sending_status_body
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,36 @@ def test_error_of_the_service_is_raised(connections: FakeServer) -> None:
     connections.respond(Reply({"message": "no"}, status=404))
     with pytest.raises(NotFoundError):
         InstantlyHook().get_verdict(UUID)
+
+
+def test_verdicts_arrive_while_one_campaign_hangs(connections: FakeServer) -> None:
+    others = [f"019e18e2-a52f-78e7-96f2-{number:012d}" for number in range(50)]
+    connections.respond(Reply(lambda request: sending_status_body("healthy", campaign_id=id_in(request))))
+    connections.respond(Reply({}, status=404, delay=1), path=f"/api/v2/campaigns/{UUID}/")
+    results = list(InstantlyHook().get_verdicts([UUID, *others]))
+    assert {each for each, _ in results[:-1]} == set(others)
+    assert all(isinstance(verdict, Verdict) and verdict.open for _, verdict in results[:-1])
+    assert (results[-1][0], type(results[-1][1])) == (UUID, NotFoundError)
+
+
+def id_in(request: Request) -> str:
+    return request.path.split("/")[4]
+
+
+def test_verdicts_that_nobody_reads_send_nothing_more(connections: FakeServer) -> None:
+    connections.respond(Reply(sending_status_body("healthy"), delay=0.05))
+    results = InstantlyHook().get_verdicts([UUID] * 1000)
+    next(results)
+    results.close()
+    sent = len(connections.requests)
+    time.sleep(0.3)
+    assert len(connections.requests) == sent < 100
+
+
+def test_invalid_id_of_many_sends_nothing(connections: FakeServer) -> None:
+    with pytest.raises(ValueError, match=r"campaign_ids\[1\] must be a UUID"):
+        InstantlyHook().get_verdicts([UUID, "x"])
+    assert connections.requests == []
 
 
 @pytest.mark.parametrize(

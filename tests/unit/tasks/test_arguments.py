@@ -250,6 +250,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "InstantlyAddLeadsOperator": {"campaign_id": UUID, "leads": [{"email": "a@example.com"}]},
     "InstantlyUpdateCampaignOperator": {"campaign_id": UUID, "html": "<p>Hi</p>"},
     "InstantlyActivateCampaignOperator": {"campaign_id": UUID},
+    "InstantlyHealthReportOperator": {},
     "InstantlyPauseCampaignOperator": {"campaign_id": UUID},
     "CampaignCleanerCampaignSensor": {"campaign_id": ID},
     "CampaignCleanerInboxTestSensor": {"job_id": ID, "timeout": 60},
