@@ -84,12 +84,8 @@ with DAG("native_invalid_ids", **native):
     CampaignCleanerDeleteCampaignOperator(task_id="by_output", campaign_id=number)
     CampaignCleanerDeleteCampaignOperator(task_id="by_template", campaign_id=CHOSEN) << number
     listed = choose.override(task_id="choose_list")(["a"])
-    (
-        CampaignCleanerCampaignSensor(
-            task_id="of_a_list", campaign_id="{{ ti.xcom_pull(task_ids='choose_list') }}"
-        )
-        << listed
-    )
+    ids = "{{ ti.xcom_pull(task_ids='choose_list') }}"
+    CampaignCleanerDeleteCampaignOperator(task_id="of_a_list", campaign_id=ids) << listed
 
 # Mapped arguments that the Dag contains are rendered.
 mapped: dict[str, Any] = {"schedule": None, "params": {"given": "Ada"}}
