@@ -60,14 +60,14 @@ def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
     # A cleaner may store images elsewhere.
     if not fold or new.images.total() < old.images.total():
         lost += _lost_urls("image", old.images, new.images)
-    before, after = (each.folded_words if fold else each.symbols for each in (old, new))
-    if missing := list(Counter(before) - Counter(after)):
+    words, words_now = (each.folded_words if fold else each.symbols for each in (old, new))
+    if missing := list(Counter(words) - Counter(words_now)):
         more = f" and {len(missing) - _MAX_NAMED} more words" if len(missing) > _MAX_NAMED else ""
         lost.append(Loss("text", _words(missing) + more))
     elif moved:
         lost = [*moved, *lost]
-    elif (at := _first_moved(before, after)) is not None:
-        lost.append(Loss("text", _words(before[at:]), note="in another order now"))
+    elif (at := _first_moved(words, words_now)) is not None:
+        lost.append(Loss("text", _words(words[at:]), note="in another order now"))
     return lost
 
 

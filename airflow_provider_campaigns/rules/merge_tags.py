@@ -196,7 +196,8 @@ def is_merge_tag(url: str) -> bool:
 
 def plain_tags(text: str) -> str:
     """Return a string with its merge tags in their plain form."""
-    at, pieces = 0, []
+    at = 0
+    pieces: list[str] = []
     for start, end in tag_spans(text):
         pieces += (text[at:start], plain_tag(text[start:end]))
         at = end

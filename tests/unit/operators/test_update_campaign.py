@@ -226,7 +226,7 @@ class TestHtmlFile:
         ("content", "error", "message"),
         [
             (None, OSError, r"Cannot read .*new\.html"),
-            (b"\xff\xfe<p>", OSError, r"Cannot read .*new\.html"),
+            (b"\xff\xfe<p>", ValueError, r"new\.html: the file is not UTF-8"),
             (b" \n", ValueError, r"html_path .*new\.html' must not be empty"),
             (b"no element", ValueError, r"html_path .*new\.html' contains no HTML tag"),
             (b"<html><body></body></html>", ValueError, "new body is empty"),
