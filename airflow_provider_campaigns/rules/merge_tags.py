@@ -103,7 +103,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect(
         "Sendy, MailWizz, Emarsys and others, for common names",
         ("[firstname]", "[unsubscribe]", "%first_name%", "#NAME#", "$FirstName$"),
-        rf"\[{_NAME}\]|%{_NAME}%(?![0-9A-Fa-f])|#(?<![\w#]#){_NAME}#(?![\w#])"
+        rf"\[(?<![\w\]]\[){_NAME}\]|%{_NAME}%(?![0-9A-Fa-f])|#(?<![\w#]#){_NAME}#(?![\w#])"
         rf"|\$(?<![\w$]\$){_NAME}\$(?![\w$])",
     ),
     Dialect(
@@ -124,7 +124,7 @@ DIALECTS: tuple[Dialect, ...] = (
         "Campaign Monitor, MailPoet, Mosaico, phpList",
         ("[firstname,fallback=there]", "[subscriber:firstname]", "[unsubscribe_link]", "[UNSUBSCRIBEURL]"),
         r"\[(?:[A-Za-z]{1,40},\s{0,9}fallback=[^\[\]]{0,100}|[a-z]{1,40}:[^\[\]<>\s][^\[\]<>]{0,100}"
-        r"|[A-Za-z]+(?:_[A-Za-z]+)+|[A-Z]{4,40}URL)\]",
+        r"|(?<![\w\]]\[)[A-Za-z]+(?:_[A-Za-z]+)+|[A-Z]{4,40}URL)\]",
     ),
     Dialect(
         "Campaign Monitor: elements",

@@ -35,6 +35,7 @@ SAME = {
     "case of names": ('<P ALIGN="left">a</P>', '<p align="left">a</p>'),
     "class order": ('<p class="a  b">x</p>', '<p class="b a">x</p>'),
     "empty attributes": ("<p>x</p>", '<p class="" style=" ">x</p>'),
+    "empty declarations": ("<p>x</p>", '<p style="; ;">x</p>'),
     "style order": ('<p style="color:#FFF;margin : 0 auto">x', '<p style="margin: 0 auto; color: #fff;">x'),
     "style quotes": ("""<p style="font-family:'A B'">x</p>""", """<p style='font-family:"A B"'>x</p>"""),
     "white space": ("<div>\r\n  <p>a \t b</p>\n</div>", "<div><p>a b</p></div>"),
@@ -101,6 +102,8 @@ DIFFERENT = {
     "transparent colour": ('<p style="color:rgba(0,0,0,0.1)">', '<p style="color:#000">'),
     "name of a font": ('<p style="font-family:Arial Black">', '<p style="font-family:Arial #000">'),
     "number": ('<p style="margin:10px">', '<p style="margin:1px">'),
+    "zero percent": ('<p style="height:0%">', '<p style="height:0">'),
+    "empty address": ('<a href="">a</a>', "<a>a</a>"),
     "sign": ('<p style="margin:-1px">', '<p style="margin:1px">'),
     "unit": ('<p style="margin:1px">', '<p style="margin:1em">'),
     "side of a box": ('<p style="margin:1px 2px">', '<p style="margin:1px">'),
@@ -143,6 +146,7 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     "text": ("<p>Hi Ann</p>", "<p>Hi</p>", ["text 'Ann'"]),
     "text outside elements": ("Hi <p>there</p>", "<p>there</p>", ["text 'Hi'"]),
     "emoji": ("<p>a 🌷</p>", "<p>a</p>", ["text '🌷'"]),
+    "accent": ("<p>café</p>", "<p>cafe</p>", ["text 'café'"]),
     "link": ('<a href="https://a.b/c">x</a>', "<a>x</a>", ["link https://a.b/c"]),
     "one of two links": (
         '<a href="/c">x</a><a href="/c">y</a>', '<a href="/c">x</a>y', ["link /c (2 before, 1 now)"],
@@ -166,6 +170,10 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     "swapped links beside a new one": (
         '<a href="/a">x</a> <a href="/b">y</a>', '<a href="/c">z</a> <a href="/b">x</a> <a href="/a">y</a>',
         ["link /a ('x' leads to /b now)", "link /b ('y' leads to /a now)"],
+    ),
+    "link beside another one with the same text": (
+        '<a href="/a">x</a> <a href="/b">x</a>', '<a href="/c">y</a> <a href="/a">x</a> <a href="/d">x</a>',
+        ["link /b ('x' leads to /d now)"],
     ),
     "swapped links of images": (
         '<a href="/a"><img src="1" alt="Shop"></a><a href="/b"><img src="2"></a>',

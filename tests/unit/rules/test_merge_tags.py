@@ -97,6 +97,7 @@ class TestMergeTags:
             "[offer] [1] [email protected] [x@y.z]",
             "-x- first-name-last /company-name-change --name-- <!--name--> phone-email-web",
             "%name%20 100%name%25 50% email 10% of %emails%",
+            "?fields[email]=x&lead[0][first_name]=y",
             "#1 #name #email#2 #SALE#NEW# ###",
             "$5$ US$name$x $$name$$ $offer$",
             "&lt;&lt; back &gt;&gt; <<b>> a<<b>>c &lt;&lt;back&gt;&gt;",
