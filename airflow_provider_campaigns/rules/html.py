@@ -109,7 +109,7 @@ class Html:
 
     def _labelled_links(self) -> Iterator[Link]:
         for anchor in self._read.anchors:
-            written = shown_tags("".join(anchor.text)), " ".join(anchor.images)
+            written = shown_tags("".join(anchor.text)), shown_tags(" ".join(anchor.images))
             text = next((each for each in written if _WORD.search(each)), written[0]).strip()
             if label := " ".join(map(_fold, _WORD.findall(text))) or text:
                 yield Link(label, plain_url(anchor.url), anchor.url, " ".join(text.split())[:_MAX_LABEL])

@@ -180,6 +180,10 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         '<a href="/b"><img src="1" alt="Shop"></a><a href="/a"><img src="2"></a>',
         ["link /a ('Shop' leads to /b now)", "link /b ('2' leads to /a now)"],
     ),
+    "link of an image with a tag": (
+        '<a href="/a"><img src="{{b}}/c"></a>', '<a href="/d"><img src="{{b}}/c"></a>',
+        ["link /a ('{{b}}/c' leads to /d now)"],
+    ),
     "link swapped with a tag": (
         '<a href="/a">x</a><a href="{{u}}">y</a>', '<a href="{{u}}">x</a><a href="/a">y</a>',
         ["link /a ('x' leads to {{u}} now)", "link {{u}} ('y' leads to /a now)"],
