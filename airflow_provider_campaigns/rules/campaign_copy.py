@@ -7,13 +7,15 @@ Bodies are compared by meaning (:mod:`~airflow_provider_campaigns.rules.html`), 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_campaigns.api.values import shown
-from airflow_provider_campaigns.rules.html import EMPTY_BODY, Loss, losses, same_meaning
+from airflow_provider_campaigns.rules.html import same_meaning
+from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, losses
 
 _MAX_NAMED = 5
 _LETTERS = 26
@@ -121,7 +123,7 @@ def _problems(found: Any, wanted: Any, place: str) -> Iterator[tuple[str, bool]]
     elif _HTML_PLACE.fullmatch(place) and isinstance(wanted, str) and isinstance(found, str):
         yield from _html_problems(found, wanted, place)
     elif isinstance(wanted, str) and isinstance(found, str):
-        if found.split() != wanted.split():
+        if _words(found) != _words(wanted):
             yield _readable(place), True
     elif not (found == wanted or (found is None and wanted == [])):
         yield _readable(place), True
@@ -156,7 +158,7 @@ def _html_problems(found: str, wanted: str, place: str) -> Iterator[tuple[str, b
     if lost:
         hint = (
             " (Instantly drops text outside of elements)"
-            if lost[-1].kind == "text" and lost[0] != EMPTY_BODY
+            if lost[-1].kind == "text" and not lost[-1].note and lost[0] != EMPTY_BODY
             else ""
         )
         yield f"{_readable(place)}: lost {_named(lost)}{hint}", True
@@ -192,7 +194,11 @@ def _is_list(value: Any) -> bool:
 
 
 def _as_set(values: Sequence[Any]) -> set[str]:
-    return {str(each).strip().casefold() for each in values}
+    return {" ".join(_words(str(each))).casefold() for each in values}
+
+
+def _words(text: str) -> list[str]:
+    return unicodedata.normalize("NFC", text).split()
 
 
 def _index(value: Any, name: str, also: str) -> int:

@@ -10,20 +10,16 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, NamedTuple
 
-from airflow_provider_campaigns.rules.html_reader import INVISIBLE, Reader, plain_url
+from airflow_provider_campaigns.rules.html_attributes import plain_url
+from airflow_provider_campaigns.rules.html_reader import INVISIBLE, Reader
 from airflow_provider_campaigns.rules.merge_tag_places import (
-    COMMENT,
-    HIDDEN,
     HIDDEN_TAG,
     TEXT,
     PlacedTag,
@@ -31,7 +27,7 @@ from airflow_provider_campaigns.rules.merge_tag_places import (
     is_control,
     shown_tags,
 )
-from airflow_provider_campaigns.rules.merge_tags import MERGE_TAG, merge_tags
+from airflow_provider_campaigns.rules.merge_tags import is_merge_tag
 
 _WORD = re.compile(r"\w+")
 _HIDDEN_OR_WORD = re.compile(rf"{HIDDEN_TAG.pattern}|\w+")
@@ -42,37 +38,22 @@ _PLAIN_LETTERS = str.maketrans({
     "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d",
     "Đ": "D", "\u0131": "i",
 })  # fmt: skip
-_MAX_NAMED = 5
-_MAX_PLACES = 2
-_MAX_DEPTH = 20
+_MAX_LABEL = 40
 
 
-@dataclass(frozen=True)
-class Loss:
-    """Something that an HTML no longer holds.
+class Link(NamedTuple):
+    """A link that a reader can tell from others.
 
-    :param kind: ``"the whole"`` (body), ``"merge tag"``, ``"link"``, ``"image"`` or ``"text"``.
-    :param value: the merge tag, the URL or the words.
-    :param before: how often it was there.
-    :param after: how often it still is.
-    :param note: where it was and what happened to it, where that is known.
-    :param is_serious: whether the mail must not be sent like that: a lost merge tag, or an empty body.
+    :param label: what it is recognised by: its words, or what its images show.
+    :param plain: its URL in plain form.
+    :param url: its URL as it is written.
+    :param text: its label as it is written, shortened.
     """
 
-    kind: str
-    value: str
-    before: int = 1
-    after: int = 0
-    note: str = ""
-    is_serious: bool = False
-
-    def __str__(self) -> str:
-        count = f"{self.before} before, {self.after} now" if self.after else ""
-        notes = "; ".join(filter(None, (self.note, count)))
-        return f"{self.kind} {self.value}{f' ({notes})' if notes else ''}"
-
-
-EMPTY_BODY = Loss("the whole", "body", note="it is empty now", is_serious=True)
+    label: str
+    plain: str
+    url: str
+    text: str
 
 
 class Html:
@@ -106,25 +87,37 @@ class Html:
         return self._hidden[1]
 
     @cached_property
-    def words(self) -> Counter[str]:
-        """How often each visible word occurs."""
-        return Counter(_WORD.findall(self._text))
+    def folded_words(self) -> list[str]:
+        """The visible words in order, without accents and case."""
+        return list(map(_fold, _WORD.findall(self._text)))
 
     @cached_property
-    def symbols(self) -> Counter[str]:
-        """How often each visible word, punctuation mark and other character occurs."""
-        found = Counter(_WORD_OR_SYMBOL.findall(self._text.translate(_QUOTES)))
-        return Counter({each: n for each, n in found.items() if len(each) > 1 or _is_visible(each)})
+    def symbols(self) -> list[str]:
+        """The visible words, punctuation marks and other characters in order."""
+        found = _WORD_OR_SYMBOL.findall(self._text.translate(_QUOTES))
+        return [each for each in found if len(each) > 1 or _is_visible(each)]
 
     @cached_property
     def links(self) -> Counter[str]:
         """How often each URL is linked; a link that consists of a merge tag is not one of them."""
-        return Counter(url for url in self._read.links if not MERGE_TAG.fullmatch(url))
+        return Counter(url for url in self._read.links if not is_merge_tag(url))
+
+    @cached_property
+    def labelled_links(self) -> list[Link]:
+        """The links that have a label, in order."""
+        return list(self._labelled_links())
+
+    def _labelled_links(self) -> Iterator[Link]:
+        for anchor in self._read.anchors:
+            written = shown_tags("".join(anchor.text)), shown_tags(" ".join(anchor.images))
+            text = next((each for each in written if _WORD.search(each)), written[0]).strip()
+            if label := " ".join(map(_fold, _WORD.findall(text))) or text:
+                yield Link(label, plain_url(anchor.url), anchor.url, " ".join(text.split())[:_MAX_LABEL])
 
     @cached_property
     def images(self) -> Counter[str]:
         """How often each image is shown."""
-        return Counter(url for url in self._read.images if not MERGE_TAG.fullmatch(url))
+        return Counter(url for url in self._read.images if not is_merge_tag(url))
 
     @cached_property
     def passages(self) -> list[tuple[str, Counter[str]]]:
@@ -179,119 +172,9 @@ def same_meaning(one: str, other: str) -> bool:
     return first.merge_tags == second.merge_tags and first.canonical == second.canonical
 
 
-def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
-    """Return what the second version no longer holds of the first, the most serious first.
-
-    :param fold: compare words without accents and ignore other characters, for a cleaner that replaces them.
-    """
-    old, new = Html(before), Html(after)
-    lost = [EMPTY_BODY] if new.is_empty and not old.is_empty else []
-    lost += _lost_tags(old, new)
-    moved = [] if lost else _moved_tags(old, new)
-    lost += _lost_links(old.links, new.links)
-    if new.images.total() < old.images.total():
-        lost += [
-            Loss("image", url, count, new.images[url]) for url, count in (old.images - new.images).items()
-        ]
-    missing = _folded(old.words) - _folded(new.words) if fold else old.symbols - new.symbols
-    if missing:
-        words = list(missing)
-        more = f" and {len(words) - _MAX_NAMED} more words" if len(words) > _MAX_NAMED else ""
-        lost.append(Loss("text", " ".join(map(repr, words[:_MAX_NAMED])) + more))
-    else:
-        lost = [*moved, *lost]
-    return lost
-
-
-def damage(original: str, cleaned: str) -> list[Loss]:
-    """Return what cleaning lost of the original: merge tags, links, images and visible text."""
-    return losses(original, cleaned, fold=True)
-
-
-def encoded_tags(source: str) -> list[str]:
-    """Return the merge tags that are URL-encoded, so that the sending program does not replace them."""
-    return list(merge_tags(unquote(source)) - merge_tags(source)) if "%" in source else []
-
-
-def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
-    before, after = _by_plain(old), _by_plain(new)
-    encoded = entities = Counter[str]()
-    if old.merge_tags - new.merge_tags:
-        encoded = merge_tags(unquote(unquote(new.source)))
-        entities = merge_tags(html.unescape(new.source))
-    for plain, tags in before.items():
-        left = after.get(plain, [])
-        was, now = (Counter(tag.zone for tag in each) for each in (tags, left))
-        gone = was - now
-        if not gone or (not gone[TEXT] and len(left) >= len(tags)):
-            continue
-        notes = [_places(tags, left)]
-        if encoded[plain] > len(left):
-            notes.append("URL-encoded now")
-        elif entities[plain] > len(left):
-            notes.append("its braces are written as entities now")
-        is_serious = bool(
-            gone[TEXT] or (gone[COMMENT] and is_control(plain)) or not (left or set(was) == {HIDDEN})
-        )
-        yield Loss(
-            "merge tag", tags[0].written, len(tags), len(left), "; ".join(filter(None, notes)), is_serious
-        )
-
-
-def _by_plain(version: Html) -> dict[str, list[PlacedTag]]:
-    found: dict[str, list[PlacedTag]] = {}
-    for tag in version.tags:
-        found.setdefault(tag.plain, []).append(tag)
-    return found
-
-
-def _places(before: Sequence[PlacedTag], after: Sequence[PlacedTag]) -> str:
-    """Return the places where a merge tag is missing, in words."""
-    places = list(Counter(tag.place for tag in before) - Counter(tag.place for tag in after))
-    more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
-    return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
-
-
-def _moved_tags(old: Html, new: Html) -> list[Loss]:
-    """Return conditions and loops that hold something else now: some parsers move them out of tables."""
-    if not any(tag.is_control for tag in old.tags) or len(old.passages) != len(new.passages):
-        return []
-    written = {tag.plain: tag.written for tag in old.tags}
-    return [
-        Loss("merge tag", written[tag], note="it is elsewhere now", is_serious=True)
-        for (tag, before), (other, after) in zip(old.passages, new.passages, strict=True)
-        if tag and (tag != other or before - after)
-    ]
-
-
-def _lost_links(old: Counter[str], new: Counter[str]) -> Iterator[Loss]:
-    before, after = _by_plain_url(old), _by_plain_url(new)
-    shown = {plain_url(url): url for url in reversed(old)}
-    paths = {f"/{path}" for url in after for path in _paths(url)}
-    for plain, count in (before - after).items():
-        is_relative = ":" not in plain.partition("/")[0] and not after[plain]
-        if not (is_relative and "/" + plain.lstrip("./") in paths):
-            yield Loss("link", shown[plain], before[plain], before[plain] - count)
-
-
-def _paths(url: str) -> Iterator[str]:
-    """Yield what a URL may have been before it was resolved against a base URL."""
-    parts = url.partition("://")[2].split("/")[1:]
-    return ("/".join(parts[at:]) for at in range(min(len(parts), _MAX_DEPTH)))
-
-
-def _by_plain_url(urls: Counter[str]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for url, count in urls.items():
-        found[plain_url(url)] += count
-    return found
-
-
-def _folded(words: Counter[str]) -> Counter[str]:
-    folded: Counter[str] = Counter()
-    for word, count in words.items():
-        folded[_fold(word)] += count
-    return folded
+@lru_cache(maxsize=4096)
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] != "C"
 
 
 @lru_cache(maxsize=4096)
@@ -301,7 +184,3 @@ def _fold(word: str) -> str:
         return word.casefold()
     plain = unicodedata.normalize("NFKD", word.translate(_PLAIN_LETTERS)).encode("ascii", "ignore").decode()
     return (plain or word).casefold()
-
-
-def _is_visible(character: str) -> bool:
-    return unicodedata.category(character)[0] != "C"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, NamedTuple
 
+from airflow_provider_campaigns.rules.html_attributes import plain_attributes
 from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TAG, shown_tags
 
 # What the content of an element is, where it is not displayed text.
@@ -22,14 +22,24 @@ _INLINE = frozenset({
     "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr",
 })  # fmt: skip
 _INLINE_CONTENT = frozenset({"img", "input"})
-_URLS = frozenset({"href", "src", "background", "action"})
 _SPACE = re.compile(r"\s+")
 INVISIBLE = re.compile("[\u200b-\u200f\u034f\u2060\ufeff\xad]+")
 _CONDITIONAL_COMMENT = re.compile(r"\s*(?:<!\s*)?\[(?:if|endif)", re.IGNORECASE)
-_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_DECLARATION_SPACE = re.compile(r"\s*([:,!()])\s*")
-_HEX_COLOUR = re.compile(r"#[0-9A-Fa-f]{3,8}(?![\w-])")
-_NO_ATTRIBUTES: frozenset[Any] = frozenset()
+# Elements that are displayed as another one is.
+_DISPLAYED_AS = {"strong": "b", "em": "i", "strike": "s", "del": "s", "ins": "u"}
+
+
+class Anchor(NamedTuple):
+    """A link with its content.
+
+    :param url: where it leads.
+    :param text: the pieces of its text.
+    :param images: the alternative text of each image in it, or else the image's URL.
+    """
+
+    url: str
+    text: list[str]
+    images: list[str]
 
 
 class Reader:
@@ -39,6 +49,7 @@ class Reader:
         display.
     :ivar text: the pieces of visible text, and the hidden merge tags of comments.
     :ivar links: the URLs of links in order.
+    :ivar anchors: the links that have a content, in order.
     :ivar images: the URLs of images in order.
     :ivar has_background: whether an element shows a background image.
     """
@@ -47,10 +58,12 @@ class Reader:
         self.tokens: list[Any] = []
         self.text: list[str] = []
         self.links: list[str] = []
+        self.anchors: list[Anchor] = []
         self.images: list[str] = []
         self.has_background = False
         self._buffer: list[str] = []
         self._raw: str | None = None
+        self._anchor: Anchor | None = None
         self._after_space = True
         self._last_text = -1
 
@@ -63,16 +76,19 @@ class Reader:
             self._break_line()
         elif tag in _INLINE_CONTENT:
             self._after_space, self._last_text = False, -1
-        found = _plain_attributes(attributes) if attributes else _NO_ATTRIBUTES
+        found = plain_attributes(tag, attributes)
         if tag in {"a", "area"}:
             self._add_url(self.links, attributes.get("href"))
+            self._begin_anchor(tag, attributes.get("href"))
         elif tag == "img":
             self._add_url(self.images, attributes.get("src"))
+            if self._anchor is not None:
+                self._anchor.images.append(attributes.get("alt") or attributes.get("src") or "")
         if attributes.get("background") or "url(" in (attributes.get("style") or ""):
             self.has_background = True
         is_encoding = tag == "meta" and ("charset" in attributes or "http-equiv" in attributes)
         if not is_encoding and (found or tag not in _SHELL):
-            self.tokens.append((tag, found))
+            self.tokens.append((_DISPLAYED_AS.get(tag, tag), found))
 
     def data(self, text: str) -> None:
         """Receive a piece of text."""
@@ -83,10 +99,12 @@ class Reader:
         self._flush()
         if tag == self._raw:
             self._raw = None
+        if tag == "a":
+            self._anchor = None
         if tag not in _INLINE:
             self._break_line()
         if tag not in _SHELL and tag not in _VOID:
-            self.tokens.append(("/", tag))
+            self.tokens.append(("/", _DISPLAYED_AS.get(tag, tag)))
 
     def comment(self, text: str) -> None:
         """Receive a comment; only a conditional one, and a merge tag in it, changes the display."""
@@ -107,13 +125,15 @@ class Reader:
     def _flush(self) -> None:
         if not self._buffer:
             return
-        text = "".join(self._buffer)
+        text = unicodedata.normalize("NFC", "".join(self._buffer))
         self._buffer.clear()
         if self._raw is not None:
             if self._raw != "title" and not text.isspace():
                 self.tokens.append(" ".join(text.split()))
             return
         self.text.append(text)
+        if self._anchor is not None:
+            self._anchor.text.append(text)
         text = _SPACE.sub(" ", text if text.isascii() else INVISIBLE.sub("", text))
         if self._after_space and text[:1] == " ":
             text = text[1:]
@@ -134,40 +154,12 @@ class Reader:
             self.text.append("\n")
         self._after_space, self._last_text = True, -1
 
+    def _begin_anchor(self, tag: str, url: str | None) -> None:
+        self._anchor = None
+        if tag == "a" and url and (stripped := url.strip()):
+            self._anchor = Anchor(shown_tags(stripped), [], [])
+            self.anchors.append(self._anchor)
+
     def _add_url(self, urls: list[str], url: str | None) -> None:
         if url and (stripped := url.strip()):
             urls.append(shown_tags(stripped))
-
-
-@lru_cache(maxsize=4096)
-def plain_url(url: str) -> str:
-    """Return a URL in a form that is the same however its characters are escaped."""
-    plain = unquote(url).strip().rstrip("/")
-    host = _HOST.match(plain)
-    return host.group().lower() + plain[host.end() :] if host else plain
-
-
-def _plain_attributes(attributes: Mapping[str, str | None]) -> frozenset[Any]:
-    return frozenset(
-        plain
-        for name, value in attributes.items()
-        if (plain := _plain_attribute(name, value or "")) is not None
-    )
-
-
-@lru_cache(maxsize=4096)
-def _plain_attribute(name: str, value: str) -> tuple[str, Any] | None:
-    """Return an attribute in a form in which equal values are equal; None if it says nothing."""
-    if name == "style":
-        declarations = frozenset(map(_plain_declaration, filter(str.strip, value.split(";"))))
-        return (name, declarations) if declarations else None
-    if name == "class":
-        classes = frozenset(value.split())
-        return (name, classes) if classes else None
-    return name, plain_url(value) if name in _URLS else " ".join(value.split())
-
-
-def _plain_declaration(declaration: str) -> str:
-    name, colon, value = " ".join(declaration.split()).partition(":")
-    value = _DECLARATION_SPACE.sub(r"\1", value.strip().replace('"', "'"))
-    return name.strip().lower() + colon + _HEX_COLOUR.sub(lambda match: match.group().lower(), value)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from airflow_provider_campaigns.rules.merge_tags import MERGE_TAG, MERGE_TAG_IN_CSS, plain_tag
+from airflow_provider_campaigns.rules.merge_tags import plain_tag, tag_spans
 
 # Characters that no mail uses.
 _OPEN, _CLOSE = "\U000f4a00", "\U000f4a01"
@@ -68,13 +68,12 @@ def hide_tags(source: str) -> tuple[str, list[PlacedTag]]:
     pieces: list[str] = []
     found: list[tuple[str, str | None]] = []
     for raw, text in _segments(_RESERVED.sub("", source)):
-        pattern = MERGE_TAG if raw in (None, "title") else MERGE_TAG_IN_CSS
         at = 0
-        for match in pattern.finditer(text):
-            found.append((match.group(), raw))
-            plain = plain_tag(match.group()).translate(_ESCAPES)
-            pieces += (text[at : match.start()], _OPEN, plain, _CLOSE)
-            at = match.end()
+        for start, end in tag_spans(text, is_css=raw not in (None, "title")):
+            found.append((text[start:end], raw))
+            plain = plain_tag(text[start:end]).translate(_ESCAPES)
+            pieces += (text[at:start], _OPEN, plain, _CLOSE)
+            at = end
         pieces.append(text[at:])
     hidden = "".join(pieces)
     return hidden, list(_placed(hidden, found)) if found else []

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
+# Common names of the fields of a lead and of the links of a mail. Where the marks around a name are usual in
+# text, only these make it a merge tag.
+_NAME = (
+    r"(?i:(?:(?:contact|customer|lead|my|recipient|sender|subscriber|user|your)[ _.-]?)?(?:"
+    r"(?:(?:company|first|full|last|middle|nick|sur)[ _.-]?)?name|[fl]name|e-?mail(?:[ _.-]?address)?|company"
+    r"|job[ _.-]?title|phone(?:[ _.-]?number)?|city|website|signature)"
+    r"|unsub(?:scribe)?(?:[ _.-]?(?:here|link|url))?|opt[ _.-]?out(?:[ _.-]?(?:link|url))?"
+    r"|web[ _.-]?(?:version|view)|view[ _.-]?in[ _.-]?browser|(?:update[ _.-]?)?preferences)"
+)
 _BRACED = r"[^{}]*(?:\{[^{}]*\}[^{}]*|\{\{[^{}]*\}\}[^{}]*)*"
 _CHOICE = r"(?:[^{}|<>]|\{\{[^{}]{0,100}\}\}){0,500}"
 
@@ -66,6 +77,14 @@ DIALECTS: tuple[Dialect, ...] = (
         in_css=True,
     ),
     Dialect(
+        "Power Automate, Thymeleaf", ("@{email}",), r"@(?<!\w@)\{[A-Za-z_][\w. /-]{0,80}\}(?!\})"
+    ),
+    Dialect(
+        "Mautic",
+        ("{contactfield=firstname}", "{pagelink=3}"),
+        r"\{[a-z]{1,20}(?:field|link|content)=[^{}|<>]{1,100}\}",
+    ),
+    Dialect(
         "Instantly (links), Sailthru, GMass, MailerLite",
         ("{unsubscribe_link}", "{First Name}", "{$name}"),
         r"\{(?<![{$]\{)\$?[A-Za-z_][\w. -]{0,80}\}(?!\})",
@@ -82,6 +101,20 @@ DIALECTS: tuple[Dialect, ...] = (
         r"%(?<![%\w]%)[A-Z][A-Z0-9_-]{2,80}%(?![%0-9A-Fa-f])",
     ),
     Dialect(
+        "Sendy, MailWizz, Emarsys and others, for common names",
+        ("[firstname]", "[unsubscribe]", "%first_name%", "#NAME#", "$FirstName$"),
+        rf"\[(?<![\w\]]\[){_NAME}\]|%{_NAME}%(?![0-9A-Fa-f])|#(?<![\w#]#){_NAME}#(?![\w#])"
+        rf"|\$(?<![\w$]\$){_NAME}\$(?![\w$])",
+    ),
+    Dialect(
+        "SendGrid (substitutions), Zoho", ("-name-", "-unsub-"), rf"-(?<![\w-]-){_NAME}-(?![\w-])"
+    ),
+    Dialect(
+        "Autocrat, documents for mail merge",
+        ("<<First Name>>", "&lt;&lt;Email&gt;&gt;"),
+        rf"(?:<<|&lt;&lt;)(?:{_NAME}|[A-Z][A-Za-z]{{1,40}}(?:[ _][A-Za-z]{{1,40}}){{0,5}})(?:>>|&gt;&gt;)",
+    ),
+    Dialect(
         "Mailgun",
         ("%recipient.name%", "%unsubscribe_url%"),
         r"%(?:recipient[._][\w.-]{1,60}|(?:tag_|mailing_list_)?unsubscribe_(?:url|email))%",
@@ -91,7 +124,7 @@ DIALECTS: tuple[Dialect, ...] = (
         "Campaign Monitor, MailPoet, Mosaico, phpList",
         ("[firstname,fallback=there]", "[subscriber:firstname]", "[unsubscribe_link]", "[UNSUBSCRIBEURL]"),
         r"\[(?:[A-Za-z]{1,40},\s{0,9}fallback=[^\[\]]{0,100}|[a-z]{1,40}:[^\[\]<>\s][^\[\]<>]{0,100}"
-        r"|[A-Za-z]+(?:_[A-Za-z]+)+|[A-Z]{4,40}URL)\]",
+        r"|(?<![\w\]]\[)[A-Za-z]+(?:_[A-Za-z]+)+|[A-Z]{4,40}URL)\]",
     ),
     Dialect(
         "Campaign Monitor: elements",
@@ -105,13 +138,21 @@ DIALECTS: tuple[Dialect, ...] = (
         r"\$\{[A-Za-z_][\w.:\- ]{0,100}\}|\$\[[^\[\]<>]{1,100}\]\$",
     ),
     Dialect("Keap", ("~Contact.FirstName~",), r"~[A-Za-z]{1,40}(?:\.[A-Za-z_]{1,40}){1,9}~"),
-    Dialect("TYPO3", ("###unsubscribe_url###",), r"###[A-Za-z_][\w.-]{0,80}###"),
+    Dialect(
+        "TYPO3 and others",
+        ("###unsubscribe_url###", "##NAME##"),
+        r"##(?:#[A-Za-z_][\w.-]{0,80}#|(?<![\w#]##)[A-Za-z_][\w.-]{1,80})##",
+    ),
     Dialect("Dotdigital", ("@FIRSTNAME@",), r"@[A-Z][A-Z0-9_]{2,40}@"),
 )  # fmt: skip
-MERGE_TAG = re.compile("|".join(each.pattern for each in DIALECTS))
-MERGE_TAG_IN_CSS = re.compile("|".join(each.pattern for each in DIALECTS if each.in_css))
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?://)?/?")
+# A link that consists of one of these is no address, whatever the name.
+_LINK = (
+    r"\[[A-Za-z][\w .:-]{1,60}\]|-[A-Za-z]\w{1,60}-|%[A-Za-z]\w{1,60}%|#[A-Za-z]\w{1,60}#"
+    r"|\$[A-Za-z]\w{1,60}\$"
+)
+_WHOLE_LINK = re.compile(_LINK)
+# What may stand before a merge tag in the host of a URL.
+_HOST_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?:///?)?[^/?#]*|(?i:www\.)|")
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
 _IGNORED = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\xad]+")
 _QUOTES = str.maketrans('"\u2018\u2019\u201c\u201d`', "''''''")  # fmt: skip
@@ -128,7 +169,39 @@ _HTML_ELEMENT = re.compile(
 
 def merge_tags(text: str) -> Counter[str]:
     """Return how often each merge tag occurs in a string, in its plain form (:func:`plain_tag`)."""
-    return Counter(plain_tag(match.group()) for match in MERGE_TAG.finditer(text))
+    return Counter(plain_tag(text[start:end]) for start, end in tag_spans(text))
+
+
+def tag_spans(text: str, *, is_css: bool = False) -> Iterator[tuple[int, int]]:
+    """Yield where the merge tags in a string begin and end, in order.
+
+    :param is_css: whether it is CSS or a script, with braces and brackets of its own.
+    """
+    for match in _pattern(is_css=is_css).finditer(text):
+        yield match.span("link" if match["tag"] is None else "tag")
+
+
+@cache
+def _pattern(*, is_css: bool) -> re.Pattern[str]:
+    # Compiled when it is first used, because Dag parsing imports this module.
+    tags = "|".join(each.pattern for each in DIALECTS if each.in_css or not is_css)
+    link = rf"|(?i:\bhref)\s{{0,9}}=\s{{0,9}}[\"']?\s?(?P<link>{_LINK})(?=[\s\"'>])"
+    return re.compile(f"(?P<tag>{tags}){'' if is_css else link}")
+
+
+def is_merge_tag(url: str) -> bool:
+    """Return whether a whole URL is a merge tag."""
+    return _pattern(is_css=False).fullmatch(url) is not None or _WHOLE_LINK.fullmatch(url) is not None
+
+
+def plain_tags(text: str) -> str:
+    """Return a string with its merge tags in their plain form."""
+    at = 0
+    pieces: list[str] = []
+    for start, end in tag_spans(text):
+        pieces += (text[at:start], plain_tag(text[start:end]))
+        at = end
+    return "".join((*pieces, text[at:]))
 
 
 @lru_cache(maxsize=4096)
@@ -137,28 +210,27 @@ def plain_tag(tag: str) -> str:
 
     Two tags with an equal plain form mean the same.
     """
-    text = html.unescape(tag) if "&" in tag else tag
-    if tag[0] != "<" and "<" in text:
+    text = unicodedata.normalize("NFC", html.unescape(tag) if "&" in tag else tag)
+    if text[0] != "<" and "<" in text:
         text = _MARKUP.sub("", text)
     return _IGNORED.sub("", text).translate(_QUOTES)
 
 
 def is_placeholder(url: str) -> bool:
-    """Return whether a URL has a merge tag in place of its host, such as ``{unsubscribe_link}``.
+    """Return whether a URL has a merge tag in its host or in place of it, such as ``{unsubscribe_link}``.
 
     Such a URL cannot be checked, because it leads nowhere before the mail is sent.
     """
     address = unquote(html.unescape(url)).strip()
-    return MERGE_TAG.match(address) is not None or (
-        (scheme := _SCHEME.match(address)) is not None and MERGE_TAG.match(address, scheme.end()) is not None
-    )
+    tag = _pattern(is_css=False).search(address)
+    return is_merge_tag(address) or (tag is not None and bool(_HOST_START.fullmatch(address, 0, tag.start())))
 
 
 def is_resolved_placeholder(url: str) -> bool:
     """Return whether the path of a URL is a merge tag: a placeholder that was resolved against a base URL."""
     _, separator, rest = unquote(html.unescape(url)).strip().partition("://")
     path = rest.partition("/")[2]
-    return bool(separator) and MERGE_TAG.fullmatch(path) is not None
+    return bool(separator) and is_merge_tag(path)
 
 
 def looks_like_html(text: str) -> bool:

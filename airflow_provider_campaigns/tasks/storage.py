@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from airflow_provider_campaigns.airflow_compat import line_reader
 from airflow_provider_campaigns.api.values import hide_url_secrets
+from airflow_provider_campaigns.rules.file_encoding import not_utf8, utf16_without_mark
 
 # The longest XCom of this provider as JSON, in bytes.
 MAX_XCOM_BYTES = 256 * 1024
@@ -64,9 +65,17 @@ def read_text(path: str) -> str:
     """Return the content of a UTF-8 file, without a byte order mark.
 
     :raises OSError: it cannot be read; names the path.
+    :raises ValueError: it is not UTF-8; names the path and how to convert it.
     """
-    with open_text(path) as file, _named_errors("read", path):
-        return file.read().removeprefix("\ufeff")
+    try:
+        with opened_text(path) as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        # Without the error, which holds the bytes of the file.
+        raise not_utf8(hide_url_secrets(path), error) from None
+    if "\0" in text[:2]:
+        raise utf16_without_mark(hide_url_secrets(path), text)
+    return text.removeprefix("\ufeff")
 
 
 def open_text(path: str) -> IO[str]:

@@ -27,7 +27,8 @@ _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 class NestedFields:
     """The fields of the mappings in an argument.
 
-    :param texts: those that hold text, so that a number of a Dag with native objects becomes text.
+    :param texts: those that hold text, so that a number of a Dag with native objects becomes text, and a
+        part of their template must not render to None.
     :param required: those whose template must not render to nothing; None: all. Another one is left out if
         its template renders to an empty string or None.
     """
@@ -75,9 +76,30 @@ def has_missing_part(template: Any, path: Any) -> bool:
     template = template if isinstance(template, str) else ""
     if _MISSING_START.search(path) and not _MISSING_START.search(template):
         return True
-    literals = map(re.escape, _EXPRESSION.split(template))
-    match = re.fullmatch("(.*?)".join(literals), path, re.DOTALL)
-    return match is not None and "None" in match.groups()
+    return "None" in _parts(template, path, "(.*?)")
+
+
+def is_missing_part(template: Any, text: Any) -> bool:
+    """Return whether an expression in a template rendered to 'None', beyond doubt.
+
+    Which expression rendered to what is not always clear: ``{{ a }} {{ b }}`` and the text ``None such day``.
+
+    :param template: what the user passed.
+    :param text: what it rendered to.
+    """
+    if not isinstance(template, str) or not isinstance(text, str) or "None" not in text:
+        return False
+    readings = zip(_parts(template, text, "(.*?)"), _parts(template, text, "(.*)"), strict=True)
+    return ("None", "None") in readings
+
+
+def _parts(template: str, text: str, any_text: str) -> tuple[str, ...]:
+    """Return what the expressions of a template rendered to; nothing if it also has blocks."""
+    literals = _EXPRESSION.split(template)
+    if not all(each in text for each in literals):  # else a search for them may take long
+        return ()
+    match = re.fullmatch(any_text.join(map(re.escape, literals)), text, re.DOTALL)
+    return match.groups() if match else ()
 
 
 def _has_empty_part(template: Any, path: str) -> bool:
@@ -138,6 +160,11 @@ class _Rendered:
             raise ValueError(
                 f"{place} was set, but it rendered to nothing ({value!r}). If it comes from another task, "
                 f"did that task push it?"
+            )
+        if name in self.fields.texts and is_missing_part(template, value):
+            raise ValueError(
+                f"{place} contains 'None', to which a missing value renders. If a part comes from another "
+                f"task, did that task push it?"
             )
         is_text = name is not None and isinstance(template, str) and not self._keeps_type(value, name)
         return str(value) if is_text else value

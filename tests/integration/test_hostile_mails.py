@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from airflow_provider_campaigns.rules.html import losses, same_meaning
+from airflow_provider_campaigns.rules.html import same_meaning
+from airflow_provider_campaigns.rules.html_losses import losses
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.rules.html import EMPTY_BODY, Html, damage, encoded_tags
+from airflow_provider_campaigns.rules.html import Html
+from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, damage, encoded_tags
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
 from airflow_provider_campaigns.tasks import storage

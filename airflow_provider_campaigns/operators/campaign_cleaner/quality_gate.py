@@ -166,8 +166,9 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         if given is None:
             return self.analysis
         source = path(given, "analysis_path of the analysis")
+        content = storage.read_text(source)
         try:
-            analysis = json.loads(storage.read_text(source))
+            analysis = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{shown(source)} is not an analysis: {error}") from None
         return dict(_analysis(analysis, f"the content of {shown(source)}"))

@@ -226,7 +226,7 @@ class TestAnalysisFile:
             (b"[" * 100_000, ValueError, "is not an analysis"),
             (b"[]", ValueError, "must be the analysis of a campaign"),
             (b"null", ValueError, "must be the analysis of a campaign"),
-            (b"\xff{}", OSError, "utf-8"),
+            (b"\xff{}", ValueError, r"^\S+: the file is not UTF-8"),
             (None, OSError, "Cannot read"),
         ],
     )

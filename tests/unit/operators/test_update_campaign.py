@@ -31,7 +31,13 @@ from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import UUID, sending_status
 
-HTML = "<p>Hi {{firstName}},\r\n  spring is here: ü 🌷</p>\n"
+HTML = (
+    '<p style="color:#fff">Hi {{firstName}},\r\n  spring is here: ü 🌷</p>\n<p><a href="/x"><b>Go</b></a></p>'
+)
+REWRITTEN = (
+    '<p style="color: rgb(255, 255, 255);">Hi {{ firstName }}, spring is here: u\u0308 🌷</p>'
+    '<p><a href="/x" rel="noopener" target="_blank"><strong>Go</strong></a></p>'
+)
 SEQUENCES: list[dict[str, Any]] = [
     {
         "steps": [
@@ -229,7 +235,7 @@ class TestHtmlFile:
         ("content", "error", "message"),
         [
             (None, OSError, r"Cannot read .*new\.html"),
-            (b"\xff\xfe<p>", OSError, r"Cannot read .*new\.html"),
+            (b"\xff\xfe<p>", ValueError, r"new\.html: the file is not UTF-8"),
             (b" \n", ValueError, r"html_path .*new\.html' must not be empty"),
             (b"no element", ValueError, r"html_path .*new\.html' contains no HTML tag"),
             (b"<html><body></body></html>", ValueError, "new body is empty"),
@@ -371,16 +377,28 @@ class TestVerification:
         "store",
         [
             with_variant(body=HTML.replace("\r\n  ", "\n").strip()),
+            with_variant(body=REWRITTEN),
             with_variant(id="a-new-field"),
             lambda changes: {"sequences": [{**each, "id": "x"} for each in changes["sequences"]]},
         ],
-        ids=["white space", "a field of the variant", "a field of the sequence"],
+        ids=["white space", "another spelling", "a field of the variant", "a field of the sequence"],
     )
-    def test_white_space_and_added_fields_are_no_difference(
+    def test_other_spelling_and_added_fields_are_written_once(
         self, connections: FakeServer, store: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> None:
-        Campaign(connections, store=store)
+        campaign = Campaign(connections, store=store)
         assert TaskRunner().run(update_html())["updated"] == ["sequences"]
+        assert TaskRunner().run(update_html())["updated"] == []
+        assert len(campaign.changes) == 1
+
+    def test_swapped_links_are_an_error(self, connections: FakeServer) -> None:
+        html = '<p><a href="https://a.b/buy">Buy</a> <a href="{unsubscribe_link}">Leave</a></p>'
+        swapped = '<p><a href="{unsubscribe_link}">Buy</a> <a href="https://a.b/buy">Leave</a></p>'
+        Campaign(connections, store=with_variant(body=swapped))
+        with pytest.raises(
+            NotUpdatedError, match=r"body: lost link .*'Buy' leads to \{unsubscribe_link\} now"
+        ):
+            TaskRunner().run(update_html(html))
 
     @pytest.mark.parametrize(
         ("response", "error"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_campaigns.rules.html import Html, Loss, damage, encoded_tags, losses, same_meaning
+from airflow_provider_campaigns.rules.html import Html, same_meaning
+from airflow_provider_campaigns.rules.html_losses import Loss, damage, encoded_tags, losses
 
 # Look-alikes of public newsletter templates: Mailchimp's, Foundation's, Ghost's and a cold mail.
 MAILCHIMP = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1.dtd">
@@ -34,6 +35,7 @@ SAME = {
     "case of names": ('<P ALIGN="left">a</P>', '<p align="left">a</p>'),
     "class order": ('<p class="a  b">x</p>', '<p class="b a">x</p>'),
     "empty attributes": ("<p>x</p>", '<p class="" style=" ">x</p>'),
+    "empty declarations": ("<p>x</p>", '<p style="; ;">x</p>'),
     "style order": ('<p style="color:#FFF;margin : 0 auto">x', '<p style="margin: 0 auto; color: #fff;">x'),
     "style quotes": ("""<p style="font-family:'A B'">x</p>""", """<p style='font-family:"A B"'>x</p>"""),
     "white space": ("<div>\r\n  <p>a \t b</p>\n</div>", "<div><p>a b</p></div>"),
@@ -49,6 +51,42 @@ SAME = {
     "space in a tag": ("<p>{{ firstName }}</p>", "<p>{{firstName}}</p>"),
     "quotes in a tag": ("<p>{{a | default: 'b'}}</p>", "<p>{{a|default:&quot;b&quot;}}</p>"),
     "markup in a tag": ("<p>{% if a < b %}x{% endif %}</p>", "<p>{% if a &lt; b %}x{% endif %}</p>"),
+    "entities around a tag": ("<p><<First Name>></p>", "<p>&lt;&lt;First Name&gt;&gt;</p>"),
+    "composed letters": ("<p>cafe\u0301 e&#769;</p>", "<p>café é</p>"),
+    "composed letters in attributes": (
+        '<a href="/cafe\u0301" title="e\u0301">x</a>', '<a href="/caf%C3%A9" title="é">x</a>'
+    ),
+    "composed letters in a tag": ("<p>{{pre\u0301nom}}</p>", "<p>{{prénom}}</p>"),
+    "short colour": (
+        '<p style="color:#fff;background:#AB8F url(A)">',
+        '<p style="color:#FFFFFF;background:#aabb88 url(A)">',
+    ),
+    "rgb colour": (
+        '<p style="color:rgb(255, 255,0);border:1px solid rgba(0,0,0,1.0)">',
+        '<p style="color:#ff0;border:1px solid #000000">',
+    ),
+    "named colour": (
+        '<td bgcolor="White" style="border: 1px solid RED">',
+        '<td bgcolor="#FFF" style="border:1px solid #f00">',
+    ),
+    "zero with a unit": ('<p style="margin:0px 0.0em;top:-0">', '<p style="margin:0;top:0pt">'),
+    "zeros of a number": ('<p style="line-height:1.50;top:-.5em">', '<p style="line-height:1.5;top:-0.5EM">'),
+    "sides of a box": (
+        '<p style="margin:0 auto 0 auto;padding:1px 2px 3px 2px">',
+        '<p style="margin:0 auto;padding:1px 2px 3px">',
+    ),
+    "important": ('<p style="margin:0px 0px !Important">', '<p style="margin:0!important">'),
+    "capitals in a style": (
+        '<p style="DISPLAY:Block;font-family:Arial">', "<p style=\"display:block;font-family:'arial'\">",
+    ),
+    "quotes in a style": ("""<p style="background:URL('a;B.png')">""", '<p style="background:url(a;B.png)">'),
+    "font weight": ('<p style="font-weight:bold">', '<p style="font-weight:700">'),
+    "pixels": ('<td width="600px" align="LEFT">', '<td width="600" align="left">'),
+    "bold and italics": ("<p><strong>a</strong><em>b</em></p>", "<p><b>a</b><i>b</i></p>"),
+    "struck and underlined": ("<p><del>a</del><strike>b</strike><ins>c</ins>", "<p><s>a</s><s>b</s><u>c</u>"),
+    "rel and target": ('<a href="/x">a</a>', '<a href="/x" rel="noopener noreferrer" target="_blank">a</a>'),
+    "empty alternative text": ('<img src="a">', '<img src="a" alt="">'),
+    "boolean attribute": ('<input disabled CHECKED="checked">', '<input disabled="disabled" checked="">'),
 }  # fmt: skip
 DIFFERENT = {
     "text": ("<p>a b</p>", "<p>a c</p>"),
@@ -58,6 +96,22 @@ DIFFERENT = {
     "element": ("<p><b>a</b></p>", "<p>a</p>"),
     "link": ('<a href="https://a.b/X">a</a>', '<a href="https://a.b/x">a</a>'),
     "style": ('<p style="color:red">a</p>', '<p style="color:blue">a</p>'),
+    "case of a style's URL": ('<p style="background:url(A)">', '<p style="background:url(a)">'),
+    "case of a tag in a style": ('<p style="color:{{A}};top:{{a}}">', '<p style="color:{{a}};top:{{A}}">'),
+    "colour of another length": ('<p style="color:#fff">', '<p style="color:#ffffff80">'),
+    "transparent colour": ('<p style="color:rgba(0,0,0,0.1)">', '<p style="color:#000">'),
+    "name of a font": ('<p style="font-family:Arial Black">', '<p style="font-family:Arial #000">'),
+    "number": ('<p style="margin:10px">', '<p style="margin:1px">'),
+    "zero percent": ('<p style="height:0%">', '<p style="height:0">'),
+    "empty address": ('<a href="">a</a>', "<a>a</a>"),
+    "sign": ('<p style="margin:-1px">', '<p style="margin:1px">'),
+    "unit": ('<p style="margin:1px">', '<p style="margin:1em">'),
+    "side of a box": ('<p style="margin:1px 2px">', '<p style="margin:1px">'),
+    "important": ('<p style="margin:0!important">', '<p style="margin:0">'),
+    "alternative text": ('<img src="a" alt="b">', '<img src="a" alt="">'),
+    "boolean attribute": ("<input disabled>", "<input>"),
+    "bold": ("<p><b>a</b></p>", "<p><i>a</i></p>"),
+    "kind of a linked file": ('<link rel="icon" href="a">', '<link rel="stylesheet" href="a">'),
     "stripped style": ('<p style="color:red">a</p>', "<p>a</p>"),
     "CSS": ("<style>a{b:c}</style><p>a</p>", "<style>a{b:d}</style><p>a</p>"),
     "Outlook comment": ("<!--[if mso]>a<![endif]--><p>a</p>", "<!--[if mso]>b<![endif]--><p>a</p>"),
@@ -92,11 +146,56 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     "text": ("<p>Hi Ann</p>", "<p>Hi</p>", ["text 'Ann'"]),
     "text outside elements": ("Hi <p>there</p>", "<p>there</p>", ["text 'Hi'"]),
     "emoji": ("<p>a 🌷</p>", "<p>a</p>", ["text '🌷'"]),
+    "accent": ("<p>café</p>", "<p>cafe</p>", ["text 'café'"]),
     "link": ('<a href="https://a.b/c">x</a>', "<a>x</a>", ["link https://a.b/c"]),
     "one of two links": (
         '<a href="/c">x</a><a href="/c">y</a>', '<a href="/c">x</a>y', ["link /c (2 before, 1 now)"],
     ),
+    "target of a link": (
+        '<a href="/a">Buy <b>it</b></a>', '<a href="/b">Buy it</a>', ["link /a ('Buy it' leads to /b now)"],
+    ),
+    "target of one of two links": (
+        '<a href="/a">x</a><a href="/a">y</a>', '<a href="/a">x</a><a href="/b">y</a>',
+        ["link /a ('y' leads to /b now; 2 before, 1 now)"],
+    ),
+    "swapped links": (
+        '<a href="/a">x</a><a href="/b">y</a>', '<a href="/b">x</a><a href="/a">y</a>',
+        ["link /a ('x' leads to /b now)", "link /b ('y' leads to /a now)"],
+    ),
+    "swapped links with the same text": (
+        '<p>a <a href="/a">more</a></p><p>b <a href="/b">more</a></p>',
+        '<p>a <a href="/b">more</a></p><p>b <a href="/a">more</a></p>',
+        ["link /a ('more' leads to /b now)", "link /b ('more' leads to /a now)"],
+    ),
+    "swapped links beside a new one": (
+        '<a href="/a">x</a> <a href="/b">y</a>', '<a href="/c">z</a> <a href="/b">x</a> <a href="/a">y</a>',
+        ["link /a ('x' leads to /b now)", "link /b ('y' leads to /a now)"],
+    ),
+    "link beside another one with the same text": (
+        '<a href="/a">x</a> <a href="/b">x</a>', '<a href="/c">y</a> <a href="/a">x</a> <a href="/d">x</a>',
+        ["link /b ('x' leads to /d now)"],
+    ),
+    "swapped links of images": (
+        '<a href="/a"><img src="1" alt="Shop"></a><a href="/b"><img src="2"></a>',
+        '<a href="/b"><img src="1" alt="Shop"></a><a href="/a"><img src="2"></a>',
+        ["link /a ('Shop' leads to /b now)", "link /b ('2' leads to /a now)"],
+    ),
+    "link of an image with a tag": (
+        '<a href="/a"><img src="{{b}}/c"></a>', '<a href="/d"><img src="{{b}}/c"></a>',
+        ["link /a ('{{b}}/c' leads to /d now)"],
+    ),
+    "link swapped with a tag": (
+        '<a href="/a">x</a><a href="{{u}}">y</a>', '<a href="{{u}}">x</a><a href="/a">y</a>',
+        ["link /a ('x' leads to {{u}} now)", "link {{u}} ('y' leads to /a now)"],
+    ),
+    "swapped paragraphs": ("<p>a b</p><p>c</p>", "<p>c</p><p>a b</p>", ["text 'c' (in another order now)"]),
+    "swapped tags": ("<p>{{a}} {{b}}</p>", "<p>{{b}} {{a}}</p>", ["merge tag {{b}} (it is elsewhere now)"]),
+    "swapped tags in a condition": (
+        "<p>{% if a %}{{b}} {{c}}{% endif %}</p>", "<p>{% if a %}{{c}} {{b}}{% endif %}</p>",
+        ["merge tag {{c}} (it is elsewhere now)"],
+    ),
     "image": ('<p>x</p><img src="a.png">', "<p>x</p>", ["image a.png"]),
+    "other image": ('<p>x</p><img src="a.png">', '<p>x</p><img src="b.png">', ["image a.png"]),
     "tag in text": ("<p>Hi {{firstName}}</p>", "<p>Hi</p>", ["merge tag {{firstName}} (in text)"]),
     "tag in an attribute": (
         '<a href="{{u}}">x</a>', "<a>x</a>", ["merge tag {{u}} (in href of <a>)"],
@@ -104,6 +203,10 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     "encoded tag": (
         '<a href="{{u}}">x</a>', '<a href="%7B%7Bu%7D%7D">x</a>',
         ["merge tag {{u}} (in href of <a>; URL-encoded now)"],
+    ),
+    "encoded tag with spaces": (
+        '<a href="/{{ u }}">x</a>', '<a href="/{{%20u%20}}">x</a>',
+        ["merge tag {{ u }} (in href of <a>; URL-encoded now)"],
     ),
     "tag encoded in small letters": (
         "<a href={{{u}}}>x</a>", "<a href=%7b%7b%7bu%7d%7d%7d>x</a>",
@@ -118,7 +221,10 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     ),
     "tag encoded twice": (
         '<a href="/?a={{u}}">x</a>', '<a href="/?a=%257B%257Bu%257D%257D">x</a>',
-        ["merge tag {{u}} (in href of <a>; URL-encoded now)", "link /?a={{u}}"],
+        [
+            "merge tag {{u}} (in href of <a>; URL-encoded now)",
+            "link /?a={{u}} ('x' leads to /?a=%257B%257Bu%257D%257D now)",
+        ],
     ),
     "tag as entities": (
         "<p>{{u}}</p>", "<p>&#123;&#123;u&#125;&#125;</p>",
@@ -178,6 +284,11 @@ class TestSeriousness:
             ("<p>a b</p>", "<p>a</p>", False),
             ("<p>{{#if a}}b{{/if}}</p>", "<p>b{{#if a}}{{/if}}</p>", True),
             ("<p>a</p>", "<p> </p>", True),
+            ('<a href="/a">x</a><a href="/b">y</a>', '<a href="/b">x</a><a href="/a">y</a>', False),
+            ('<a href="{{u}}">x</a><a href="/b">y</a>', '<a href="/b">x</a><a href="{{u}}">y</a>', True),
+            ('<a href="{{u}}">x</a>', '<a href="https://a.b/{{u}}">x</a>', False),
+            ("<p>{{a}} {{b}}</p>", "<p>{{b}} {{a}}</p>", True),
+            ("<p>a</p><p>b</p>", "<p>b</p><p>a</p>", False),
         ],
     )
     def test_lost_tag_or_empty_body_is_serious(self, before: str, after: str, is_serious: bool) -> None:
@@ -212,6 +323,13 @@ class TestDamage:
             ('<a href="/about">x</a>', '<a href="https://example.com/about">x</a>'),
             ('<a href="HTTPS://Example.com/">x</a>', '<a href="https://example.com">x</a>'),
             ("<p><b>spr</b>ing</p>", "<p>spring</p>"),
+            (
+                '<a href="/a">More</a><a href="/b">More</a>',
+                '<a href="https://a.b/a">more</a><a href="https://a.b/b">more</a>',
+            ),
+            ('<a href="/a"><img src="1"></a>', '<a href="/a"><img src="https://cdn.example/1.png"></a>'),
+            ('<a href="/a"></a><a href="/b">x</a>', '<a href="/b">x</a><a href="/a"></a>'),
+            ("<p>a b</p>", "<p>preheader b</p><p>a footer b</p>"),
             ('<p class="x" id="y" onclick="z()">a</p><script>b</script>', "<p>a</p>"),
         ],
     )

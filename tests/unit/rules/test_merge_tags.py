@@ -8,20 +8,25 @@ import pytest
 
 from airflow_provider_campaigns.rules.merge_tags import (
     DIALECTS,
-    MERGE_TAG,
+    is_merge_tag,
     is_placeholder,
     is_resolved_placeholder,
     looks_like_html,
     merge_tags,
+    tag_spans,
 )
 
 EXAMPLES = [example for dialect in DIALECTS for example in dialect.examples]
 
 
+def found(text: str) -> list[str]:
+    return [text[start:end] for start, end in tag_spans(text)]
+
+
 class TestMergeTags:
     @pytest.mark.parametrize("tag", EXAMPLES)
     def test_tag_of_every_dialect_is_found_whole(self, tag: str) -> None:
-        assert [match.group() for match in MERGE_TAG.finditer(f"Hi {tag}, bye")] == [tag]
+        assert found(f"Hi {tag}, bye") == [tag]
 
     @pytest.mark.parametrize(
         "tag",
@@ -42,10 +47,34 @@ class TestMergeTags:
             "[[data:firstname:there]]",
             "[link:subscription_unsubscribe_url]",
             "</unsubscribe>",
+            "[FNAME]",
+            "[Your Name]",
+            "[first_name]",
+            "[unsubscribe]",
+            "%firstname%",
+            "%email%",
+            "##first_name##",
+            "#Company#",
+            "$First Name$",
+            "-unsubscribe_link-",
+            "-firstName-",
+            "<<Job Title>>",
+            "<<email>>",
+            "&lt;&lt;Plan_Name&gt;&gt;",
+            "{contactfield=firstname|Friend}",
+            "%%FirstName%%",
+            "@{u}",
         ],
     )
     def test_tag_seen_in_public_mails_is_found_whole(self, tag: str) -> None:
-        assert [match.group() for match in MERGE_TAG.finditer(f'<a href="{tag}">')] == [tag]
+        assert found(f'<a href="{tag}">') == [tag]
+
+    @pytest.mark.parametrize("tag", ["[offer]", "-shop-", "%offer%", "#TOP_DEAL#", "$shop$"])
+    @pytest.mark.parametrize("link", ['<a HREF="{}">', "<a href = '{}' >", "<a href={}>"])
+    def test_tag_of_any_name_is_found_as_a_whole_link(self, tag: str, link: str) -> None:
+        assert found(link.format(tag)) == [tag]
+        assert not merge_tags(f"{tag} <a href='/{tag}'>")
+        assert is_merge_tag(tag)
 
     def test_adjacent_tags_are_counted_individually(self) -> None:
         assert list(merge_tags("*|IFNOT:A|**|LIST:B|**|END:IF|*")) == [
@@ -65,6 +94,16 @@ class TestMergeTags:
             "<!--[if mso]><![endif]-->",
             "[sic] [1] {} {{}} {1}",
             "{{firstName",
+            "[offer] [1] [email protected] [x@y.z]",
+            "-x- first-name-last /company-name-change --name-- <!--name--> phone-email-web",
+            "%name%20 100%name%25 50% email 10% of %emails%",
+            "?fields[email]=x&lead[0][first_name]=y",
+            "#1 #name #email#2 #SALE#NEW# ###",
+            "$5$ US$name$x $$name$$ $offer$",
+            "&lt;&lt; back &gt;&gt; <<b>> a<<b>>c &lt;&lt;back&gt;&gt;",
+            "me@{} {field=x} {a=b}",
+            '<a href="[1]"><a href="#top"><a href="-"><a href="/a-name-b">',
+            "<a href='[offer]/x'><a href=\"-offer-x\">",
         ],
     )
     def test_text_that_only_resembles_a_tag_is_none(self, text: str) -> None:
@@ -77,6 +116,8 @@ class TestMergeTags:
             ("{{a|default:'b'}}", "{{a | default: &quot;b&quot;}}"),
             ("{{RANDOM | <b>Hi</b> | Hey}}", "{{RANDOM | Hi | Hey}}"),
             ("{{first name}}", "{{first\xa0name}}"),
+            ("<<First Name>>", "&lt;&lt;First Name&gt;&gt;"),
+            ("{{pre\u0301nom}}", "{{prénom}}"),
         ],
     )
     def test_spelling_of_a_tag_does_not_count(self, one: str, other: str) -> None:
@@ -99,6 +140,17 @@ class TestMergeTags:
             "{{{a}",
             "[a_",
             "~a.",
+            "@{a",
+            "{field=",
+            "[name",
+            "-unsub",
+            "%your name",
+            "#a#",
+            "$first name",
+            "<<A B ",
+            "&lt;&lt;A_",
+            "##a",
+            "href= [a",
         ]
         source = "\n".join(unit * (5_000_000 // len(units) // len(unit)) for unit in units)
         started = time.process_time()
@@ -120,6 +172,15 @@ class TestPlaceholder:
             "{{base_url}}/path?a=b",
             "mailto:{{email}}",
             " {unsubscribe_link} ",
+            "[unsubscribe]",
+            "-unsub-",
+            "%5Bunsubscribe%5D",
+            "#offer#",
+            "www.{{domain}}.com",
+            "https://www.{{domain}}.com/path",
+            "https://{{company}}-[name].example.com",
+            "mailto:sales@{{domain}}",
+            "https://##DOMAIN##/",
         ],
     )
     def test_url_without_a_known_host_is_a_placeholder(self, url: str) -> None:
@@ -127,7 +188,22 @@ class TestPlaceholder:
 
     @pytest.mark.parametrize(
         "url",
-        ["", "#", "https://example.com/", "https://example.com/{{slug}}?u={{id}}", "mailto:a@b.c", "/{x"],
+        [
+            "",
+            "#",
+            "https://example.com/",
+            "https://example.com/{{slug}}?u={{id}}",
+            "mailto:a@b.c",
+            "/{x",
+            "#top",
+            "[1]",
+            "page-{{id}}.html",
+            "www.example.com/{{slug}}",
+            "https://example.com?u={{id}}",
+            "https://example.com#{{id}}",
+            "/u/[email]",
+            "https://example.com/-unsub-",
+        ],
     )
     def test_url_with_a_host_is_no_placeholder(self, url: str) -> None:
         assert not is_placeholder(url)

@@ -23,6 +23,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
 from airflow_provider_campaigns.operators.instantly import (
     InstantlyAddLeadsOperator,
     InstantlyPauseCampaignOperator,
+    InstantlyUpdateCampaignOperator,
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from airflow_provider_campaigns.tasks import arguments as checks
@@ -168,6 +169,48 @@ class TestRendered:
         task.html_path = rendered
         check_rendered(task)
         assert task.html_path == rendered
+
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("Spring {{ params.x }}", "Spring None"),
+            ("{{ params.x }} sale", "None sale"),
+            ("{{ params.a }}-{{ ti.xcom_pull('b') }}-{{ ds }}", "a-None-2026"),
+        ],
+    )
+    def test_missing_part_of_a_name_is_refused(self, template: str, rendered: str) -> None:
+        task = submit(campaign_name=template)
+        task.campaign_name = rendered
+        with pytest.raises(ValueError, match="campaign_name contains 'None'"):
+            check_rendered(task)
+        nested = InstantlyUpdateCampaignOperator(task_id="u", campaign_id=UUID, fields={"name": template})
+        nested.fields = {"name": rendered}
+        with pytest.raises(ValueError, match=r"^fields\['name'\] contains 'None'"):
+            check_rendered(nested)
+
+    @pytest.mark.parametrize(
+        ("template", "rendered"),
+        [
+            ("Spring {{ params.x }}", "Spring None left"),
+            ("None but {{ params.x }}", "None but Spring"),
+            ("{{ params.a }} {{ params.b }}", "None such day"),
+            ("{% if params.x %}None{% endif %} {{ params.y }}", "None Spring"),
+            ("{{ params.x }}", "Second to None"),
+        ],
+    )
+    def test_name_that_may_hold_none_is_accepted(self, template: str, rendered: str) -> None:
+        task = submit(campaign_name=template, custom_info="parent: {{ params.x }}")
+        task.campaign_name, task.custom_info = rendered, "parent: None"
+        check_rendered(task)
+        assert (task.campaign_name, task.custom_info) == (rendered, "parent: None")
+
+    def test_missing_part_of_a_lead_shows_no_data(self) -> None:
+        lead = {"email": "a@b.c", "personalization": "{{ params.x }} from {{ params.y }}"}
+        task = InstantlyAddLeadsOperator(task_id="add", campaign_id=UUID, leads=[lead])
+        task.leads = [{**lead, "personalization": "s3cret from None"}]
+        with pytest.raises(ValueError, match=r"^leads\[0\]\['personalization'\] contains") as raised:
+            check_rendered(task)
+        assert "s3cret" not in str(raised.value)
 
     def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
         task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})

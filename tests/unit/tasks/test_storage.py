@@ -56,12 +56,38 @@ def test_error_of_a_read_names_the_path(read: Any, path: str) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe<\0p\0>\0", "é".encode("latin-1"), b"<p>" + b"\xc3"])
-def test_error_of_a_file_that_is_not_utf_8_names_the_path(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("<p>s3cret é".encode("latin-1"), "(line 1). It looks like Latin-1 or Windows-1252. Convert it with"),
+        ("<p>\n\né".encode("latin-1"), "(line 3)"),
+        (
+            "<p>é".encode("latin-1"),
+            "`iconv -f WINDOWS-1252 -t UTF-8 old.html > new.html`, or save it as UTF-8 in",
+        ),
+        ("<p>é".encode("utf-16"), "iconv -f UTF-16 "),
+        ("<p>a".encode("utf-16-le"), "iconv -f UTF-16LE "),
+        (
+            '<meta charset="koi8-r">Привет'.encode("koi8-r"),
+            "looks like koi8-r, which it names as its charset",
+        ),
+        ("<meta content='text/html; charset=koi8-r'>Привет".encode("koi8-r"), "iconv -f koi8-r "),
+        ('<meta charset="utf-8">é'.encode("latin-1"), "iconv -f WINDOWS-1252 "),
+        ('<meta charset="iso-8859-1">é'.encode("latin-1"), "iconv -f WINDOWS-1252 "),
+        ('<meta charset="unknown">é'.encode("latin-1"), "iconv -f WINDOWS-1252 "),
+        (b"PK\x03\x04\xff", "looks like a ZIP file"),
+    ],
+)
+def test_file_that_is_not_utf_8_is_refused_with_the_command(
+    tmp_path: Path, content: bytes, named: str
+) -> None:
     path = tmp_path / "spring.html"
     path.write_bytes(content)
-    with pytest.raises(OSError, match=re.escape(f"Cannot read {str(path)!r}: ") + ".*utf-8"):
+    with pytest.raises(ValueError, match=re.escape(f"{path}: the file is not UTF-8")) as raised:
         storage.read_text(str(path))
+    assert named in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+    assert type(raised.value) is ValueError  # UnicodeDecodeError would hold the bytes of the file
 
 
 class BrokenFileSystem(AbstractFileSystem):
