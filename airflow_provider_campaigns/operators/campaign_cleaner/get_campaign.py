@@ -37,6 +37,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.lineage import read_campaign
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
@@ -207,6 +208,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
             raise MalformedResponseError(
                 f"Campaign Cleaner returned campaign {campaign.id} without campaign_html. Is it completed?"
             )
+        read_campaign(self._hook, self.campaign_id)
         lost = self._damage(campaign.html)
         # Downstream tasks read the files that these fields name, so they must never come from the service.
         result = {name: value for name, value in campaign.analysis.items() if name not in _OWN_FIELDS}
