@@ -64,7 +64,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if not uri.netloc or "@" in uri.netloc or uri.query or not (is_campaign or is_account):
         raise ValueError(
             f"An asset URI of {uri.scheme} must be {uri.scheme}://<host>/campaign/<id> or "
-            f"{uri.scheme}://<host>/account/<name>, without a user and a query; got the path {uri.path!r:.80}."
+            f"{uri.scheme}://<host>/account/<name>, without a user or a query, got path {uri.path!r:.80}."
         )
     if is_campaign:
         check = check_uuid if uri.scheme == INSTANTLY else check_opaque_id
@@ -82,7 +82,7 @@ def convert_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
 
 
 def file_uri(path: str) -> str:
-    """Return the URI under which Airflow itself names a file, without a query, which may be a signature.
+    """Return the URI of a file, without a password or a query, which may be a signature.
 
     :param path: a file path, or any URL that ``ObjectStoragePath`` can read.
     """
@@ -91,4 +91,4 @@ def file_uri(path: str) -> str:
     parts = urlsplit(str(ObjectStoragePath(path)))
     user, _, host = parts.netloc.rpartition("@")
     netloc = host if ":" in user else parts.netloc
-    return parts._replace(netloc=netloc, query="", fragment="").geturl()
+    return parts._replace(scheme=parts.scheme or "file", netloc=netloc, query="", fragment="").geturl()

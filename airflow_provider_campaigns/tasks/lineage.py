@@ -1,14 +1,14 @@
-"""Report to Airflow's lineage which campaign a task read or wrote, and from which file.
+"""Report to Airflow's lineage which campaigns and files a task read or wrote.
 
-Airflow itself reports the files that a task reads or writes as a whole. Where no plugin and no OpenLineage
-reads the lineage, Airflow drops it.
+Airflow itself reports files, but not those that are read line by line, and local ones without the scheme that
+OpenLineage needs. Where no plugin and no OpenLineage reads the lineage, nothing is done.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.assets import CAMPAIGN_CLEANER, INSTANTLY, campaign_uri, file_uri
 
@@ -31,8 +31,13 @@ def wrote_campaign(hook: ServiceHook, campaign_id: str) -> None:
 
 
 def read_file(hook: ServiceHook, path: str) -> None:
-    """Report that a task read a file line by line, which Airflow itself does not report."""
+    """Report that a task read a file."""
     _report("add_input_asset", hook, lambda: file_uri(path))
+
+
+def wrote_file(hook: ServiceHook, path: str) -> None:
+    """Report that a task wrote a file."""
+    _report("add_output_asset", hook, lambda: file_uri(path))
 
 
 def _campaign_uri(hook: ServiceHook, campaign_id: str) -> str:
@@ -44,7 +49,7 @@ def _report(method: str, hook: ServiceHook, uri: Callable[[], str]) -> None:
     try:
         from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
-        collector = get_hook_lineage_collector()
+        collector: Any = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
         if type(collector).__name__ != "NoOpCollector":
             getattr(collector, method)(context=hook, uri=uri())
     except Exception:

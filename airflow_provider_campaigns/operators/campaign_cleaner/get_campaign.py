@@ -37,7 +37,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
-from airflow_provider_campaigns.tasks.lineage import read_campaign
+from airflow_provider_campaigns.tasks.lineage import read_campaign, wrote_file
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
@@ -215,12 +215,14 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         if self.analysis_path is not None:
             text = json.dumps(result, ensure_ascii=False)
             written = storage.write(self.analysis_path, text.encode())
+            wrote_file(self._hook, written)
             result = {name: value for name, value in result.items() if not isinstance(value, (list, dict))}
             result["analysis_path"] = written
         if self.output_path is None:
             result["campaign_html"] = campaign.html
         else:
             result["html_path"] = storage.write(self.output_path, campaign.html.encode())
+            wrote_file(self._hook, result["html_path"])
             self.log.info("Wrote the cleaned HTML to %s.", shown(result["html_path"]))
         if lost is not None:
             result["damage"] = lost
