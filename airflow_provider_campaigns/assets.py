@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.sdk import Asset
 
+__all__ = [
+    "CAMPAIGN_CLEANER",
+    "INSTANTLY",
+    "account_uri",
+    "campaign_uri",
+    "convert_to_openlineage",
+    "sanitize_uri",
+]
+
 CAMPAIGN_CLEANER, INSTANTLY = "campaign-cleaner", "instantly"
 _HOSTS = {CAMPAIGN_CLEANER: "api.campaigncleaner.com", INSTANTLY: "api.instantly.ai"}
 _CAMPAIGN, _ACCOUNT = "campaign", "account"

@@ -15,7 +15,7 @@ from typing import Any, get_origin
 import airflow
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, BaseOperatorLink, BaseSensorOperator
 from packaging.version import Version
 
 import airflow_provider_campaigns
@@ -317,6 +317,7 @@ EXAMPLES: dict[str, Any] = {
     "html": "<p>Hi</p>",
     "leads": [{"email": "ada@example.com"}],
     "timeout": 60,
+    "asset": Asset("campaigns"),
 }
 
 
