@@ -323,12 +323,7 @@ def check_asset_partitions(operator: str) -> None:
     try:
         from airflow.sdk.execution_time.context import AssetStateStoreAccessors  # noqa: F401
     except ImportError:
-        from airflow import __version__ as version
-
-        raise ValueError(
-            f"{operator} needs Airflow 3.3 or later, for partition keys and the asset state store; this is "
-            f"Airflow {version}."
-        ) from None
+        raise ValueError(needs_airflow(operator, "3.3")) from None
 
 
 def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:

@@ -12,13 +12,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode
+from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.api.values import parse_instant
-from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, expected_lifecycle
 
 # How many campaigns a ledger holds, unless the service lists more. Campaigns that are no longer listed stay
 # until then, because a list may be incomplete once.
@@ -28,10 +26,6 @@ _VERSION = 1
 _DIGEST_SIZE = 8
 _KEY_TIME = "%Y%m%dT%H%M%SZ"
 
-# The code of every status of a campaign that needs no sending status.
-_CODES = {
-    expected_lifecycle(code): code for code in (*LIFECYCLE_CODES, SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES)
-}
 _KNOWN_CODES = frozenset(code.value for code in SendingCode)
 
 
@@ -102,11 +96,6 @@ def _digest(campaign_id: str) -> bytes:
     return sha256(campaign_id.lower().encode()).digest()[:_DIGEST_SIZE]
 
 
-def matches(name: Any, pattern: str | None) -> bool:
-    """Return whether the name of a campaign matches a pattern such as ``newsletter-*``; None: every name."""
-    return pattern is None or (isinstance(name, str) and fnmatchcase(name, pattern))
-
-
 def health_key(campaign_id: str, code: str, began_at: datetime) -> str:
     """Return the partition key of a change of a campaign's health: ``<campaign id>:<code>:<UTC time>``."""
     return f"{campaign_id}:{code}:{began_at.strftime(_KEY_TIME)}"
@@ -128,14 +117,3 @@ def began_at(issue_started_at: datetime | None, newest_event: datetime | None, n
     if issue_started_at is None or issue_started_at > now:
         return now
     return issue_started_at if newest_event is None or issue_started_at > newest_event else now
-
-
-def code_of_campaign(campaign: Mapping[str, Any]) -> SendingCode | None:
-    """Return the sending code that the campaign itself shows; None where only the sending status shows it."""
-    status = campaign.get("status")
-    if isinstance(status, bool) or not isinstance(status, int):
-        return None
-    try:
-        return _CODES.get(LifecycleStatus(status))
-    except ValueError:
-        return None

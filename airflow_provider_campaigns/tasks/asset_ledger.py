@@ -58,7 +58,8 @@ class AssetLedger:
     :param conn_id: the connection to the account whose campaigns the events are about.
     :param state_in_key: returns the campaign and its state of a partition key; None for another kind of key.
     :ivar ledger: what is recorded.
-    :ivar is_first: whether no run before stored a ledger or an event.
+    :ivar has_state: whether an earlier run stored a ledger.
+    :ivar is_first: whether no earlier run stored a ledger or an event.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class AssetLedger:
         stored = Ledger.from_json(self._stored)
         self.ledger = stored or Ledger(is_behind=True)
         oldest = self._catch_up() if self.ledger.is_behind else None
-        self.is_first = stored is None and oldest is None
-        if stored is None and oldest is not None:
+        self.has_state = stored is not None
+        self.is_first = not self.has_state and oldest is None
+        if not self.has_state and oldest is not None:
             # Airflow removes the state while no Dag uses the asset, but not the events.
             self.ledger.since = oldest
             log.warning(

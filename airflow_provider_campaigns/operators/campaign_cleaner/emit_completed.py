@@ -11,7 +11,8 @@ from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, Campa
 from airflow_provider_campaigns.api.values import is_opaque_id
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.rules.ledger import Ledger, matches
+from airflow_provider_campaigns.rules.changes import matches
+from airflow_provider_campaigns.rules.ledger import Ledger
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
@@ -50,7 +51,8 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-list
 
     :param asset: the asset; it becomes an inlet and an outlet of the task.
-    :param name_pattern: only campaigns whose name matches, such as ``newsletter-*`` (templated).
+    :param name_pattern: only campaigns whose name matches, such as ``newsletter-*``; upper and
+        lower case are the same (templated).
     :param fire_existing: whether the first run also adds events for the campaigns that are completed by then.
     :param campaign_cleaner_conn_id: connection of type ``campaign_cleaner`` (templated).
     """

@@ -8,20 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_campaigns.airflow_compat import check_asset_partitions
-from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 from airflow_provider_campaigns.api.values import check_uuid
-from airflow_provider_campaigns.exceptions import MalformedResponseError, NotFoundError
+from airflow_provider_campaigns.exceptions import (
+    ApiError,
+    BadRequestError,
+    MalformedResponseError,
+    NotFoundError,
+)
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
-from airflow_provider_campaigns.rules.ledger import (
-    Ledger,
-    began_at,
-    code_of_campaign,
-    health_in_key,
-    health_key,
-    matches,
-)
-from airflow_provider_campaigns.rules.send_gate import Intent
+from airflow_provider_campaigns.rules.changes import matches
+from airflow_provider_campaigns.rules.health import ON_CHOICES, has_sending_status, read_health
+from airflow_provider_campaigns.rules.ledger import Ledger, began_at, health_in_key, health_key
+from airflow_provider_campaigns.rules.send_gate import Intent, Policy
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,
@@ -36,8 +36,6 @@ from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
-
-ON_CHOICES = ("disposition", "code")
 
 
 class InstantlyEmitHealthChangedOperator(RenderedTask):
@@ -54,15 +52,17 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
     so no failure loses or repeats one. If nothing has changed, the task is skipped. It adds at most 100
     events; the next run adds the others.
 
-    The first poll of a campaign only records its code. A status that cannot be read, or an undocumented one,
-    is no change. The task reads the list of campaigns in pages of 100, and the sending status of those that
-    are active. Of a Dag, one such task runs at a time. Use one task per asset, and pause the Dag of this task
-    rather than those that it starts: Airflow stores no run for a paused Dag. Needs Airflow 3.3.
+    The first run only records the codes; a campaign that appears later counts as a draft before. A status
+    that is old, undocumented or contradicted by the campaign is no change. The task reads the list of
+    campaigns in pages of 100, and the sending status of each active one. Of a Dag, one such task runs at a
+    time. Use one task per asset, and pause the Dag of this task rather than those that it starts: Airflow
+    stores no run for a paused Dag. Needs Airflow 3.3.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
     :param asset: the asset; it becomes an inlet and an outlet of the task.
-    :param name_pattern: only campaigns whose name matches, such as ``outreach-*`` (templated).
+    :param name_pattern: only campaigns whose name matches, such as ``outreach-*``; upper and
+        lower case are the same (templated).
     :param on: what a change is: of the ``"disposition"`` (open, wait, closed, finished) that a send gate with
         ``intent="send"`` has for the code, or of the ``"code"`` itself.
     :param policy: for ``on="disposition"``: dispositions that differ from the default, by code (templated).
@@ -98,6 +98,7 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         self.name_pattern = name_pattern
         self.on = on
         self.policy = policy
+        self._begins_as: SendingCode | None = None
         self.instantly_conn_id = instantly_conn_id
         check_at_parse(self)
 
@@ -106,7 +107,9 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, None)
         asset = AssetLedger(context, self.asset, self.instantly_conn_id, health_in_key)
-        found = {campaign_id: (code, began) for campaign_id, code, began in self._health()}
+        # Every campaign begins as a draft; what was before an earlier state is not known.
+        self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state else None
+        found = {campaign_id: (code, started) for campaign_id, code, started in self._health()}
         changed = asset.find_new(lambda ledger: self._changed(found, ledger))
         until, now = asset.ledger.until, datetime.now(timezone.utc)
         return asset.add(
@@ -123,13 +126,14 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         for campaign_id, (code, _) in found.items():
             recorded = ledger.state(campaign_id)
             if recorded is None:
-                ledger.record(campaign_id, code.value)
-            elif self._health_of(SendingCode(recorded)) != self._health_of(code):
+                recorded = (self._begins_as or code).value
+                ledger.record(campaign_id, recorded)
+            if self._health_of(SendingCode(recorded)) != self._health_of(code):
                 changed.append(campaign_id)
         return changed
 
     def _health_of(self, code: SendingCode) -> str:
-        return code.value if self.on == "code" else self._dispositions[code].value
+        return code.value if self.on == "code" else self._policy.dispositions[code].value
 
     def _health(self) -> Iterator[tuple[str, SendingCode, datetime | None]]:
         """Yield the id of each campaign, its code, and when its issue began, if Instantly reports that."""
@@ -137,24 +141,27 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
             if not matches(campaign.get("name"), self.name_pattern):
                 continue
             try:
-                campaign_id = check_uuid(campaign.get("id"), "id")
+                campaign_id = check_uuid(campaign.get("id"), "id").lower()
             except ValueError:
                 self.log.warning("The list contains a campaign without a valid id; it is ignored.")
                 continue
-            if code := code_of_campaign(campaign):
-                yield campaign_id, code, None
+            response = self._sending_status(campaign_id) if has_sending_status(campaign) else None
+            reading = read_health(campaign, response, self._policy, datetime.now(timezone.utc))
+            if reading is None:
+                self.log.info("The health of campaign %s is not known for certain.", campaign_id)
                 continue
-            try:
-                status = self._hook.get_sending_status(campaign_id)
-                yield campaign_id, SendingCode(status.status), status.issue_started_at
-            except NotFoundError:
-                self.log.info("Campaign %s was deleted during the poll.", campaign_id)
-            except (MalformedResponseError, ValueError):
-                self.log.warning("Campaign %s has no documented status; that is no change.", campaign_id)
+            started = response.issue_started_at if isinstance(response, SendingStatus) else None
+            yield campaign_id, SendingCode(reading.code), started
+
+    def _sending_status(self, campaign_id: str) -> SendingStatus | ApiError:
+        try:
+            return self._hook.get_sending_status(campaign_id)
+        except (BadRequestError, MalformedResponseError, NotFoundError) as error:  # about this campaign only
+            return error
 
     @cached_property
-    def _dispositions(self) -> Mapping[SendingCode, Any]:
-        return gate_policy(Intent.SEND, self.policy).dispositions
+    def _policy(self) -> Policy:
+        return gate_policy(Intent.SEND, self.policy)
 
     @cached_property
     def _hook(self) -> InstantlyHook:
