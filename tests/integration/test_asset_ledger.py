@@ -6,8 +6,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.dag_processing.bundles.manager import DagBundlesManager
-from airflow.models.asset import AssetEvent, AssetModel
 from airflow.providers.common.compat.sdk import DAG, Asset
 from airflow.utils.session import create_session
 from sqlalchemy import delete, select
@@ -16,8 +14,12 @@ from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleane
 from airflow_provider_campaigns.operators.instantly import InstantlyEmitHealthChangedOperator
 from airflow_provider_campaigns.tasks import asset_ledger
 from tests.support.airflow_runs import run
-from tests.support.airflow_versions import needs_asset_partitions
+from tests.support.airflow_versions import first_of, needs_asset_partitions
 from tests.support.fake_server import FakeServer, Reply, Request
+
+AssetEvent: Any = first_of("airflow.models.asset.AssetEvent")
+AssetModel: Any = first_of("airflow.models.asset.AssetModel")
+DagBundlesManager: Any = first_of("airflow.dag_processing.bundles.manager.DagBundlesManager")
 
 pytestmark = [needs_asset_partitions, pytest.mark.usefixtures("database")]
 
