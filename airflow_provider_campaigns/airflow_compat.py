@@ -49,6 +49,7 @@ __all__ = [
     "BaseEventTrigger",
     "SharedStreamProducer",
     "call_no_success_callback",
+    "check_asset_partitions",
     "continues_elsewhere",
     "ending_event",
     "first_try_started_at",
@@ -312,6 +313,17 @@ async def ending_event(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:
             map_index=-1 if ti.map_index is None else ti.map_index,
         )
     return TaskSuccessEvent()
+
+
+def check_asset_partitions(operator: str) -> None:
+    """Raise an error where Airflow cannot store partition keys of an asset, and a state of it.
+
+    :raises ValueError: this is Airflow before 3.3.
+    """
+    try:
+        from airflow.sdk.execution_time.context import AssetStateStoreAccessors  # noqa: F401
+    except ImportError:
+        raise ValueError(needs_airflow(operator, "3.3")) from None
 
 
 def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:

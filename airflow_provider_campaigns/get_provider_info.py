@@ -34,6 +34,8 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_campaigns.links.CampaignCleanerLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",
         ],
+        "asset-uris": [_ASSET_URIS],
+        "dataset-uris": [_ASSET_URIS],
         "connection-types": [
             {
                 "connection-type": "campaign_cleaner",
@@ -58,6 +60,12 @@ _INTEGRATIONS = {
     "campaign_cleaner": "Campaign Cleaner",
     "instantly": "Instantly",
     "watchers": "Instantly",
+}
+
+_ASSET_URIS: dict[str, Any] = {
+    "schemes": ["campaign-cleaner", "instantly"],
+    "handler": "airflow_provider_campaigns.assets.sanitize_uri",
+    "to_openlineage_converter": "airflow_provider_campaigns.assets.convert_to_openlineage",
 }
 
 _LIMITS: dict[str, Any] = {

@@ -129,6 +129,11 @@ class LocalAirflow:
                 raise TimeoutError(f"The run of {run['dag_id']} is still {now['state']} after {timeout:g} s.")
             time.sleep(0.5)
 
+    def dag_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the runs of a Dag, as Airflow's API describes them."""
+        runs: list[dict[str, Any]] = self._request("GET", f"/dags/{dag_id}/dagRuns").json()["dag_runs"]
+        return runs
+
     def task_instances(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a run's task instances in the order in which they started."""
         path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances?limit=100"

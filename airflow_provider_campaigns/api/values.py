@@ -129,6 +129,11 @@ def check_path_id(value: Any, name: str) -> str:
     raise ValueError(f"{name} must be an id of letters, digits and hyphens, got {shown(value)}.")
 
 
+def is_opaque_id(value: Any) -> bool:
+    """Return whether a string may be an id of an undocumented format."""
+    return isinstance(value, str) and bool(_OPAQUE.fullmatch(value)) and value.lower() not in _MISSING
+
+
 def check_opaque_id(value: Any, name: str) -> str:
     """Return an id of an undocumented format: visible ASCII without spaces, at most 200 characters.
 
@@ -136,8 +141,8 @@ def check_opaque_id(value: Any, name: str) -> str:
     :raises ValueError: it is not a valid id.
     """
     text = _id_text(value)
-    if isinstance(text, str) and _OPAQUE.fullmatch(text) and text.lower() not in _MISSING:
-        return text
+    if is_opaque_id(text):
+        return str(text)
     raise ValueError(
         f"{name} must be an id that Campaign Cleaner returned, got {shown(value)}. "
         f"If it comes from another task, did that task push it?"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
@@ -59,3 +60,11 @@ class Change:
 def shown_name(name: Any) -> str | None:
     """Return the name of a campaign on one line; None where it has none."""
     return printable(name)[:_MAX_NAME] or None if isinstance(name, str) else None
+
+
+def matches(name: Any, pattern: str | None) -> bool:
+    """Return whether a campaign's name matches a pattern such as ``newsletter-*``, in upper or lower case.
+
+    :param pattern: None for every campaign.
+    """
+    return pattern is None or fnmatchcase(name.lower() if isinstance(name, str) else "", pattern.lower())

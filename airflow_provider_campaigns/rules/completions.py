@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStates, CampaignStatus
-from airflow_provider_campaigns.rules.changes import Change, shown_name
+from airflow_provider_campaigns.rules.changes import Change, matches, shown_name
 
 # A campaign that is listed this much later than newer ones still counts as a new one.
 LATE_LISTING = timedelta(hours=1)
@@ -75,10 +74,7 @@ class Completions:
         self._listed = listed
         self._forget_unlisted(listed)
         fires, self._fires = self._fires, True
-        return [change for change in completed if fires and self._matches(change.name)]
-
-    def _matches(self, name: str | None) -> bool:
-        return self._name_pattern is None or fnmatchcase((name or "").lower(), self._name_pattern.lower())
+        return [change for change in completed if fires and matches(change.name, self._name_pattern)]
 
     def _completed_in(self, changed: Iterable[CampaignStatus], now: datetime) -> list[Change]:
         changes = []

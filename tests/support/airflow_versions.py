@@ -57,6 +57,9 @@ NO_RETRY_POLICIES = f"retry policies came with Airflow 3.3; this is {AIRFLOW}"
 HAS_TASK_STATE_STORE = first_of("airflow.sdk.execution_time.context.TaskStateStoreAccessor") is not None
 needs_task_state_store = needs(HAS_TASK_STATE_STORE, "a task's state store came with Airflow 3.3")
 
+HAS_ASSET_PARTITIONS = first_of("airflow.sdk.execution_time.context.AssetStateStoreAccessors") is not None
+needs_asset_partitions = needs(HAS_ASSET_PARTITIONS, "partition keys of assets came with Airflow 3.3")
+
 RENDERS_IN_THE_TRIGGERER = hasattr(BaseTrigger, "render_template_fields")
 needs_rendering_in_the_triggerer = needs(
     RENDERS_IN_THE_TRIGGERER, "the triggerer renders templates from Airflow 3.3 on"

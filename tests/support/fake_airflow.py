@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,12 +62,33 @@ class Store:
         self.kept.pop(key, None)
 
 
+class Events(list[Any]):
+    """The stored events of an asset: none, however they are selected."""
+
+    def after(self, _: str) -> Events:
+        return self
+
+    def limit(self, _: int) -> Events:
+        return self
+
+
+@dataclass
+class OfAnyAsset:
+    """What a context has for an asset: the same for each."""
+
+    value: Any
+
+    def __getitem__(self, _: Any) -> Any:
+        return self.value
+
+
 @dataclass
 class TaskRunner:
     """Runs one task.
 
     :param before_trigger: called before each trigger runs.
-    :param store: the content of the task state store; None for an Airflow without one.
+    :param store: the content of the state stores of the task and its assets; None for an Airflow without.
+    :ivar partitions: the partition keys that the task adds to its assets.
     :ivar deferrals: class path and stored arguments of each trigger.
     :ivar timeouts: the timeout of each deferral, in seconds.
     :ivar events: the payload of each trigger's event.
@@ -76,15 +98,19 @@ class TaskRunner:
     deferrals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    partitions: list[str] = field(default_factory=list)
     reschedules: int = 0
     before_trigger: Callable[[], None] = lambda: None
     store: dict[str, Any] | None = None
 
     def run(self, task: Any) -> Any:
         """Run a task to its end."""
-        context = {"ti": self.ti, "task": task}
+        context: dict[str, Any] = {"ti": self.ti, "task": task}
         if self.store is not None:
             context["task_state_store"] = Store(self.store)
+            context["asset_state_store"] = OfAnyAsset(Store(self.store))
+            context["inlet_events"] = OfAnyAsset(Events())
+            context["outlet_events"] = OfAnyAsset(SimpleNamespace(add_partitions=self.partitions.extend))
         step = lambda: task.execute(context)  # noqa: E731
         started = datetime.now().astimezone()
         while True:

@@ -16,12 +16,14 @@ from airflow_provider_campaigns.exceptions import MalformedResponseError
 MAX_STATES_BYTES = 4 * 1024 * 1024
 
 
-def get_campaign_list() -> Call[list[CampaignStatus]]:
+def get_campaign_list(*, may_be_missing: bool = True) -> Call[list[CampaignStatus]]:
     """List the account's campaigns; whether the service pages or truncates the list is not documented.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-list
+
+    :param may_be_missing: whether a response without a list is an empty list, or an error.
     """
-    return get_call("get_campaign_list", _parse_list)
+    return get_call("get_campaign_list", _parse_list if may_be_missing else _parse_required_list)
 
 
 def _parse_list(response: Mapping[str, Any]) -> list[CampaignStatus]:
@@ -33,6 +35,14 @@ def _parse_list(response: Mapping[str, Any]) -> list[CampaignStatus]:
         items = [items]
     if not isinstance(items, list):
         raise MalformedResponseError("get_campaign_list: campaign_list is not a list.")
+    return _statuses(items)
+
+
+def _parse_required_list(response: Mapping[str, Any]) -> list[CampaignStatus]:
+    return _statuses(_items(response))
+
+
+def _statuses(items: list[Any]) -> list[CampaignStatus]:
     statuses = (status_in(item, None) for item in items)
     return [status for status in statuses if status is not None]
 

@@ -3,6 +3,9 @@
 from airflow_provider_campaigns.operators.campaign_cleaner.delete_campaign import (
     CampaignCleanerDeleteCampaignOperator,
 )
+from airflow_provider_campaigns.operators.campaign_cleaner.emit_completed import (
+    CampaignCleanerEmitCompletedOperator,
+)
 from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import (
     CampaignCleanerGetCampaignOperator,
     DamagedHtmlError,
@@ -21,6 +24,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign impor
 
 __all__ = [
     "CampaignCleanerDeleteCampaignOperator",
+    "CampaignCleanerEmitCompletedOperator",
     "CampaignCleanerGetCampaignOperator",
     "CampaignCleanerGetPdfAnalysisOperator",
     "CampaignCleanerQualityGateOperator",

@@ -37,6 +37,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.lineage import read_campaign, wrote_file
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
@@ -207,18 +208,21 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
             raise MalformedResponseError(
                 f"Campaign Cleaner returned campaign {campaign.id} without campaign_html. Is it completed?"
             )
+        read_campaign(self._hook, self.campaign_id)
         lost = self._damage(campaign.html)
         # Downstream tasks read the files that these fields name, so they must never come from the service.
         result = {name: value for name, value in campaign.analysis.items() if name not in _OWN_FIELDS}
         if self.analysis_path is not None:
             text = json.dumps(result, ensure_ascii=False)
             written = storage.write(self.analysis_path, text.encode())
+            wrote_file(self._hook, written)
             result = {name: value for name, value in result.items() if not isinstance(value, (list, dict))}
             result["analysis_path"] = written
         if self.output_path is None:
             result["campaign_html"] = campaign.html
         else:
             result["html_path"] = storage.write(self.output_path, campaign.html.encode())
+            wrote_file(self._hook, result["html_path"])
             self.log.info("Wrote the cleaned HTML to %s.", shown(result["html_path"]))
         if lost is not None:
             result["damage"] = lost

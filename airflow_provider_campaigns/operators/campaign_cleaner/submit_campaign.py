@@ -42,6 +42,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     strict_flag,
     text,
 )
+from airflow_provider_campaigns.tasks.lineage import wrote_campaign
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import read_text
 from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared, submission_marker
@@ -197,6 +198,11 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
         if Html(str(self.campaign_html)).is_blank:
             raise ValueError("The HTML is empty: it has no text and no element.")
         send_campaign(**self._arguments())  # raises for invalid arguments
+        campaign_id = self._submit_once(context)
+        wrote_campaign(self._hook, campaign_id)
+        return campaign_id
+
+    def _submit_once(self, context: Context) -> str:
         if not self.durable or "ti" not in context:  # absent where execute() is called by hand
             return self._submit(self.campaign_name)
         marker, state = submission_marker(context), TaskState(context)

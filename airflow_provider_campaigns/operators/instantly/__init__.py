@@ -2,6 +2,9 @@
 
 from airflow_provider_campaigns.operators.instantly.activate_campaign import InstantlyActivateCampaignOperator
 from airflow_provider_campaigns.operators.instantly.add_leads import InstantlyAddLeadsOperator
+from airflow_provider_campaigns.operators.instantly.emit_health_changed import (
+    InstantlyEmitHealthChangedOperator,
+)
 from airflow_provider_campaigns.operators.instantly.health_report import InstantlyHealthReportOperator
 from airflow_provider_campaigns.operators.instantly.pause_campaign import InstantlyPauseCampaignOperator
 from airflow_provider_campaigns.operators.instantly.send_gate import InstantlySendGateOperator
@@ -11,6 +14,7 @@ from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateT
 __all__ = [
     "InstantlyActivateCampaignOperator",
     "InstantlyAddLeadsOperator",
+    "InstantlyEmitHealthChangedOperator",
     "InstantlyHealthReportOperator",
     "InstantlyPauseCampaignOperator",
     "InstantlySendGateOperator",

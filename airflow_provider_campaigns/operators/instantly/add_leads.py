@@ -60,6 +60,7 @@ from airflow_provider_campaigns.tasks.gate import (
     refuse_without_check_gate,
     status_age,
 )
+from airflow_provider_campaigns.tasks.lineage import read_file, wrote_campaign
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.storage import opened_text, write_file
 from airflow_provider_campaigns.tasks.task_state import TaskState
@@ -237,9 +238,12 @@ class InstantlyAddLeadsOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         leads = self._checked_leads()
+        if self.leads_path is not None:
+            read_file(self._hook, str(self.leads_path))
         if self.check_only:
             self.log.info("%s leads are valid. None is uploaded, because of check_only.", f"{leads.count:,}")
             return {"leads": leads.count, **_bad_rows(leads)}
+        wrote_campaign(self._hook, self.campaign_id)
         state = TaskState(context)
         progress = self._progress(state, leads)
         try:
