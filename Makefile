@@ -79,7 +79,8 @@ matrix-constraints: .venv/dev  ## update the pins of the matrix
 mutants: .airflow/mutants-venv/ready  ## mutation tests: change the code in one place, check that a test fails; PART="rules" for one part
 	.airflow/mutants-venv/bin/python scripts/mutants.py $(PART)
 
-dist: .airflow/dist-venv/ready .venv/dev  ## build the sdist and the wheel into dist, check them, and test the installed wheel
+dist: .airflow/dist-venv/ready .venv/dev  ## build the sdist and the wheel into dist, check them and the workflows, and test the installed wheel
+	.airflow/dist-venv/bin/zizmor --offline --quiet .github
 	.airflow/dist-venv/bin/python scripts/dist.py $(DIST)
 
 help:  ## list the targets
