@@ -1,8 +1,8 @@
 """Builds the sdist and the wheel, checks them, and tests the wheel as a user installs it.
 
 Both are built twice from the committed files, the wheel from the sdist; the two builds have to be the same.
-The wheel is then installed over the newest Airflow (``.venv``) and over each of ``.matrix`` that exists, and
-tests of the sdist run there without the package of the checkout. The result is in ``dist/``.
+The wheel is then installed over the newest Airflow, and over the oldest one if ``make matrix`` has installed
+it. Tests of the sdist run there without the package of the checkout. The result is in ``dist/``.
 """
 
 from __future__ import annotations
@@ -81,10 +81,9 @@ def problem_of(wheel: Path) -> str | None:
 
 
 def airflows() -> dict[str, Path]:
-    """Return the Python of each environment with an Airflow and what the tests need."""
-    pythons = {"newest": CHECKOUT / ".venv" / "bin" / "python"}
-    pythons |= {path.name: path / "bin" / "python" for path in sorted((CHECKOUT / ".matrix").glob("*/"))}
-    return {name: python for name, python in pythons.items() if python.exists()}
+    """Return the Pythons that have the newest Airflow, and the oldest one where the matrix has run it."""
+    pythons = {"newest": CHECKOUT / ".venv", "oldest": CHECKOUT / ".matrix" / "lowest"}
+    return {name: path / "bin" / "python" for name, path in pythons.items() if path.exists()}
 
 
 def test(wheel: Path, name: str, base: Path, tests: Path, folder: Path) -> None:
@@ -104,7 +103,17 @@ def test(wheel: Path, name: str, base: Path, tests: Path, folder: Path) -> None:
         raise RuntimeError(f"{PACKAGE} was imported from {where}.")
     print(f"-- tests of the installed wheel, Airflow: {name}", flush=True)
     home = {"AIRFLOW_HOME": str(folder / f"home-{name}")}
-    command = [python, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *TESTS]
+    command = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "--disable-warnings",
+        "-p",
+        "no:cacheprovider",
+        *TESTS,
+    ]
     subprocess.run(command, cwd=tests, env=os.environ | home, check=True)
 
 
