@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
 
 .PHONY: demo test test-all test-system airflow lint docs check mutants bench cluster cluster-small audit matrix \
-	matrix-constraints constraints clean
+	matrix-constraints constraints dist help clean
 
 demo: .venv/demo  ## run the example Dag twice on a real Airflow
 	$(BIN)/python -m scripts.demo
@@ -57,6 +57,8 @@ constraints: .venv/dev  ## update the pins of development, demo, benchmarks and 
 		--no-annotate --constraint $(CONSTRAINTS) constraints/bench.in --output-file constraints/bench.txt
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--no-annotate --constraint $(CONSTRAINTS) constraints/cluster.in --output-file constraints/cluster.txt
+	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
+		--no-annotate --constraint $(CONSTRAINTS) constraints/dist.in --output-file constraints/dist.txt
 
 matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
 	$(PIP) uv
@@ -76,6 +78,13 @@ matrix-constraints: .venv/dev  ## update the pins of the matrix
 
 mutants: .airflow/mutants-venv/ready  ## mutation tests: change the code in one place, check that a test fails; PART="rules" for one part
 	.airflow/mutants-venv/bin/python scripts/mutants.py $(PART)
+
+dist: .airflow/dist-venv/ready .venv/dev  ## build the sdist and the wheel into dist, check them and the workflows, and test the installed wheel
+	.airflow/dist-venv/bin/zizmor --offline --quiet .github
+	.airflow/dist-venv/bin/python scripts/dist.py $(DIST)
+
+help:  ## list the targets
+	@sed -En 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
 
 clean:  ## delete everything that these targets create
 	rm -rf .venv .airflow .matrix docs/_build dist
@@ -113,6 +122,12 @@ clean:  ## delete everything that these targets create
 		> "$$(.airflow/cluster-venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	.airflow/cluster-venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS) \
 		--constraint constraints/cluster.txt --requirement constraints/cluster.in
+	touch $@
+
+.airflow/dist-venv/ready: .venv/python constraints/dist.in constraints/dist.txt
+	$(BIN)/python -m venv .airflow/dist-venv
+	.airflow/dist-venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints/dist.txt \
+		--requirement constraints/dist.in
 	touch $@
 
 # What .venv has, plus mutmut; the tests and the audit do not see it.
