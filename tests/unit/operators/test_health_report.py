@@ -244,7 +244,7 @@ class TestFailures:
         runner = TaskRunner()
         runner.run(report())
         assert runner.ti.xcoms["summary"]["codes"] == {"healthy": 50}
-        assert clock.slept >= 120
+        assert clock.slept > 119  # less what had passed since the response
         # The pause counts once, not once for each of them.
         assert clock.slept < 130
 
