@@ -29,7 +29,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_campaigns.sandbox.instantly.sending import sending_status
+from airflow_provider_campaigns.sandbox.instantly.sending import Snapshot, sending_status
 
 HOST = "127.0.0.1"
 # The wait with which a contender warms up: not done at the first poll, done at the second.
@@ -194,7 +194,8 @@ def _campaign(campaign_id: str, status: str) -> bytes:
 def _sending_template(code: str) -> bytes:
     """Return the sandbox's response for a code, with placeholders for the id and the time."""
     moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
-    response = sending_status({"campaign_id": _UUID_PLACEHOLDER}, code, moment)
+    snapshot = Snapshot(code, code, moment, senders=1)
+    response = sending_status({"campaign_id": _UUID_PLACEHOLDER}, snapshot, (), {}, with_ai_summary=False)
     response["diagnostics"]["last_updated"] = _TIME_PLACEHOLDER
     return json.dumps(response).encode()
 

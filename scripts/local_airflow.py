@@ -60,6 +60,11 @@ class LocalAirflow:
         """The names of the components that were started and not killed."""
         return set(self._processes)
 
+    @property
+    def leaders(self) -> dict[str, int]:
+        """The process of each of these components; it leads the session of all its children."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def start(self, component: str, name: str | None = None) -> None:
         """Start a component; ``name`` is for a second one of its kind."""
         name = name or component
@@ -128,6 +133,11 @@ class LocalAirflow:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The run of {run['dag_id']} is still {now['state']} after {timeout:g} s.")
             time.sleep(0.5)
+
+    def fail_run(self, run: Mapping[str, Any]) -> None:
+        """Fail a run with all its tasks that have not ended."""
+        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
+        self._request("PATCH", path, json={"state": "failed"}).raise_for_status()
 
     def task_instances(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a run's task instances in the order in which they started."""
