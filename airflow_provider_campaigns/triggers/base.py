@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
+from airflow_provider_campaigns.triggers._large_dags import warn_about_large_dag
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.shared_poller import StatusQuery, shared_poller
@@ -110,6 +111,8 @@ class WaitTrigger(BaseTrigger, Generic[T]):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event."""
+        if self.deadline is None:
+            warn_about_large_dag(getattr(self, "task", None))  # Airflow 3.3 and later
         try:
             payload = await self._wait()
         except Exception as error:  # reported as an ApiError, which soft_fail does not skip
