@@ -98,6 +98,7 @@ class Cost:
     :param cpu: CPU seconds of each component above idle.
     :param requests: requests to the service.
     :param begun_seconds: from the start of the run until all tasks waited.
+    :param begun_cpu: CPU seconds of the triggerer above idle until then.
     :param wall_seconds: from the start of the run to its end.
     :param late_seconds: from the completion of the campaigns to the end of the run.
     """
@@ -112,6 +113,7 @@ class Cost:
     cpu: dict[str, float]
     requests: int
     begun_seconds: float
+    begun_cpu: float
     wall_seconds: float
     late_seconds: float
 
@@ -222,8 +224,8 @@ class _Measurement:
         run = Run(self.home, way, started["dag_run_id"])
         try:
             _wait_until(lambda: run.waits_begun() >= tasks, deadline, f"not all of {tasks} tasks waited")
-            all_begun = time.monotonic()
-            time.sleep(max(0.0, begun + self.load.processing - all_begun))
+            all_begun, when_begun = time.monotonic() - begun, cpu_by_component(self.airflow.leaders)
+            time.sleep(max(0.0, self.load.processing - all_begun))
             completed_at = time.time()
             control(port, "/complete", at=time.monotonic(), spread=0)
             _wait_until(lambda: run.ended_at() is not None, deadline, "the run did not end")
@@ -248,7 +250,8 @@ class _Measurement:
             slot_seconds=run.slot_seconds(),
             cpu={name: used[name] - cpu[name] - idle[name] * measured for name in used},
             requests=sum(control(port, "/counts")["requests"].values()),
-            begun_seconds=all_begun - begun,
+            begun_seconds=all_begun,
+            begun_cpu=when_begun["triggerer"] - cpu["triggerer"] - idle["triggerer"] * all_begun,
             wall_seconds=ended_at - started_at,
             late_seconds=ended_at - completed_at,
         )

@@ -57,7 +57,7 @@ def _table_of(measured: Measured) -> str:
     heads = (
         "", "campaigns", "tasks", "succeeded", "tries", "worker starts per wait", "slot seconds per wait",
         "CPU seconds per wait", "requests per wait", "CPU seconds in all", *_COMPONENTS,
-        "all waits begun after", "run ends after completion by",
+        "all waits begun after", "triggerer's CPU until then", "run ends after completion by",
     )  # fmt: skip
     rows = [_row(WAYS[way].title, cost, len(heads)) for way, cost in measured.costs.items()]
     before, after = measured.idle
@@ -88,5 +88,6 @@ def _row(title: str, cost: Cost | str, columns: int) -> tuple[str, ...]:
         f"{cost.cpu_seconds:.1f}",
         *(f"{cost.cpu.get(name, 0.0):.1f}" for name in _COMPONENTS),
         f"{cost.begun_seconds:.0f} s",
+        f"{cost.begun_cpu:.1f} s",
         f"{cost.late_seconds:.1f} s",
     )
