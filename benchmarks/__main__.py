@@ -26,9 +26,7 @@ PARTS = ("waits", "leads", "imports", "system")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts. Exit code 1 if anything could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="a short, less exact run of less than five minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="a short, less exact run")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
     parser.add_argument(
         "--waits", nargs="+", type=int, default=(40, 400), help="on a whole Airflow, so many at once"
