@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.airflow_compat import (
@@ -23,7 +23,6 @@ from airflow_provider_campaigns.airflow_compat import (
     task_stats,
     triggerer_stats,
 )
-from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, RateLimitedError
 from airflow_provider_campaigns.transport.observer import Observer
 from airflow_provider_campaigns.transport.rate_limit import MAX_PAUSE
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODES = frozenset({"none", *(code.value for code in SendingCode)})
 _WORD_STARTS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -68,7 +66,7 @@ class Metrics(Observer):
     def verdict(self, verdict: Verdict) -> None:
         """Count a verdict by its code; an undocumented code counts as ``unknown``."""
         code = "none" if verdict.code is None else verdict.code
-        self._count(f"verdicts.{code if code in _CODES else 'unknown'}")
+        self._count(f"verdicts.{code if code in _codes() else 'unknown'}")
 
     def gate(self, outcome: str) -> None:
         """Count the end of a gate: ``opened``, ``closed``, ``timed_out`` or ``failed``."""
@@ -132,3 +130,11 @@ def wait_outcome(error: BaseException | None) -> str:
         # Airflow's sensor flags may have turned the error into a skip.
         error = error.__cause__ or error.__context__
     return "failed"
+
+
+@cache
+def _codes() -> frozenset[str]:
+    # Imported here, because tasks of Campaign Cleaner count no verdicts.
+    from airflow_provider_campaigns.api.instantly import SendingCode
+
+    return frozenset({"none", *(code.value for code in SendingCode)})

@@ -26,10 +26,18 @@ PARTS = ("waits", "leads", "health", "imports", "system")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts. Exit code 1 if anything could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="a short, less exact run of less than five minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="a short, less exact run")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
+    parser.add_argument(
+        "--waits", nargs="+", type=int, default=(40, 400), help="on a whole Airflow, so many at once"
+    )
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=system.WAYS,
+        default=(*system.WAYS,),
+        help="on a whole Airflow, only these",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(arguments)
     # SIGTERM to this process stops the processes that it started too.
@@ -53,17 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.modules, results.files = imports.run(quick=options.quick)
             _write(results, options.output)
         if "system" in options.only:
-            say("a whole Airflow")
-            load = QUICK_LOAD if options.quick else system.Load()
-            results.idle, results.system = system.run(server, load)
-            results.load = load
+            for load in _loads(options):
+                results.system.append(system.run(server, load, say))
+                _write(results, options.output)
     results.machine["The run took"] = f"{(time.monotonic() - _STARTED) / 60:.1f} minutes"
     _write(results, options.output)
     say(f"Results are in {options.output}.")
     return int(any(isinstance(measured, str) for _, measured in results.waits))
 
 
-QUICK_LOAD = system.Load(tasks=6, interval=10, processing=15, idle=5)
+def _loads(options: argparse.Namespace) -> list[system.Load]:
+    """Return the work of a whole Airflow, smallest first."""
+    if options.quick:
+        return [system.Load(waits=6, ways=options.ways, processing=15, idle=5)]
+    return [system.Load(waits=waits, ways=options.ways) for waits in sorted(options.waits)]
 
 
 def quick_plans() -> list[Plan]:

@@ -104,7 +104,7 @@ def _ours(url: str) -> Callable[[str], int]:
 
     def add(path: str) -> int:
         operator = InstantlyAddLeadsOperator(task_id="add", campaign_id=CAMPAIGN, leads_path=path)
-        return int(operator.execute({})["leads_uploaded"])  # type: ignore[typeddict-item]
+        return int(operator.execute({})["leads_uploaded"])
 
     return add
 

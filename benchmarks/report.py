@@ -11,7 +11,9 @@ from benchmarks.health import TITLES as CHECK_TITLES
 from benchmarks.health import Check
 from benchmarks.imports import Import
 from benchmarks.leads import TITLES, Upload
-from benchmarks.system import Cost, Load
+from benchmarks.system import Measured
+from benchmarks.system_report import system_limits, system_section
+from benchmarks.tables import Limit, ratio, table
 from benchmarks.waits import HISTORY, Measurements, Plan
 
 SHOWN = 1000
@@ -28,9 +30,7 @@ class Results:
     :param checks: reports on a workspace.
     :param modules: imports of modules.
     :param files: Dag files.
-    :param load: the work of the whole Airflow; None if it was not measured.
-    :param idle: CPU seconds per second of that Airflow without work.
-    :param system: the runs on that Airflow.
+    :param system: the runs on a whole Airflow, by number of waits.
     """
 
     quick: bool
@@ -40,9 +40,7 @@ class Results:
     checks: list[Check] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
-    load: Load | None = None
-    idle: float = 0.0
-    system: list[Cost] = field(default_factory=list)
+    system: list[Measured] = field(default_factory=list)
 
     def find(
         self, contender: str, waits: int, *, tls: bool, at_once: bool = False
@@ -60,10 +58,10 @@ def markdown(results: Results) -> str:
     parts = [
         "# Benchmark\n",
         "A short run: its values are not exact.\n" if results.quick else "",
-        _table(("", ""), list(results.machine.items())),
-        _limits(results) if results.waits or results.checks or results.modules else "",
+        table(("", ""), list(results.machine.items())),
+        _limits(results) if results.waits or results.checks or results.modules or results.system else "",
         _waits(results.waits) if results.waits else "",
-        _system(results) if results.load else "",
+        system_section(results.system) if results.system else "",
         _uploads(results.uploads) if results.uploads else "",
         _checks(results.checks) if results.checks else "",
         _imports(results) if results.modules else "",
@@ -107,30 +105,15 @@ def chart(results: Results) -> str | None:
 # The limits.
 
 
-@dataclass(frozen=True)
-class Limit:
-    """A limit, and the measured value."""
-
-    what: str
-    limit: str
-    measured: str
-    met: bool
-
-    @classmethod
-    def at_most(cls, what: str, limit: float, measured: float, unit: str = "") -> Limit:
-        """Return a limit for a value that must be small."""
-        return cls(what, f"at most {limit:,g}{unit}", f"{measured:,.4g}{unit}", measured <= limit)
-
-    @classmethod
-    def at_least(cls, what: str, limit: float, measured: float) -> Limit:
-        """Return a limit for a ratio that must be large."""
-        return cls(what, f"at least {limit:,g} times", f"{measured:,.4g} times", measured >= limit)
-
-
 def _limits(results: Results) -> str:
-    limits = [*_cleaner_limits(results), *_instantly_limits(results), *_other_limits(results)]
+    limits = [
+        *_cleaner_limits(results),
+        *_instantly_limits(results),
+        *_other_limits(results),
+        *(limit for measured in results.system for limit in system_limits(measured)),
+    ]
     rows = [(limit.what, limit.limit, limit.measured, "yes" if limit.met else "**no**") for limit in limits]
-    return "## Limits\n\n" + _table(("", "limit", "measured", "met"), rows)
+    return "## Limits\n\n" + table(("", "limit", "measured", "met"), rows)
 
 
 def _cleaner_limits(results: Results) -> list[Limit]:
@@ -151,14 +134,14 @@ def _cleaner_limits(results: Results) -> list[Limit]:
             against = f"{name}, compared with {CONTENDERS[peer].title}"
             left, right = theirs[1], mine[1]
             limits += [
-                Limit.at_least(f"{against}: requests", 100, _ratio(left.requests, right.requests)),
-                Limit.at_least(f"{against}: CPU", 20, _ratio(left.cpu_per_wait, right.cpu_per_wait)),
-                Limit.at_least(f"{against}: memory", 3, _ratio(left.memory_per_wait, right.memory_per_wait)),
+                Limit.at_least(f"{against}: requests", 100, ratio(left.requests, right.requests)),
+                Limit.at_least(f"{against}: CPU", 20, ratio(left.cpu_per_wait, right.cpu_per_wait)),
+                Limit.at_least(f"{against}: memory", 3, ratio(left.memory_per_wait, right.memory_per_wait)),
             ]
         ours_then = results.find("campaign_cleaner", SHOWN, tls=False, at_once=True)
         theirs_then = results.find(peer, SHOWN, tls=tls, at_once=True)
         if ours_then and theirs_then:
-            times = _ratio(theirs_then[1].memory_per_wait, ours_then[1].memory_per_wait)
+            times = ratio(theirs_then[1].memory_per_wait, ours_then[1].memory_per_wait)
             limits.append(
                 Limit.at_least(f"{name} at once, compared with {CONTENDERS[peer].title}: memory", 3, times)
             )
@@ -184,13 +167,13 @@ def _instantly_limits(results: Results) -> list[Limit]:
         ]
         over = "TLS" if tls else "plain"
         if mine and peers:
-            part = 100 * _ratio(mine[1].cpu_per_request or 0.0, min(peers))
+            part = 100 * ratio(mine[1].cpu_per_request or 0.0, min(peers))
             limits.append(
                 Limit.at_most(f"{name}, {over}: CPU per poll, of the better peer's", 40, part, " %")
             )
         bare = results.find("bare", SHOWN, tls=tls)
         if mine and bare:
-            times = _ratio(mine[1].cpu_per_request or 0.0, bare[1].cpu_per_request or 0.0)
+            times = ratio(mine[1].cpu_per_request or 0.0, bare[1].cpu_per_request or 0.0)
             limits.append(
                 Limit.at_most(f"{name}, {over}: CPU per poll, of a bare aiohttp loop's", 1.5, times, " times")
             )
@@ -198,9 +181,9 @@ def _instantly_limits(results: Results) -> list[Limit]:
 
 
 def _event_delay(name: str, measured: tuple[Plan, Measurements]) -> Limit:
-    plan, measured = measured
-    complete = measured.event_p99 is not None and measured.succeeded == plan.waits
-    late = measured.event_p99 if complete and measured.event_p99 is not None else float("inf")
+    plan, found = measured
+    complete = found.event_p99 is not None and found.succeeded == plan.waits
+    late = found.event_p99 if complete and found.event_p99 is not None else float("inf")
     return Limit.at_most(f"{name}: completion to event, p99", plan.interval + 0.5, late, " s")
 
 
@@ -221,10 +204,6 @@ def _other_limits(results: Results) -> list[Limit]:
     if parsed:
         limits.append(Limit.at_most("Import of a sensor or operator module, slowest", 60, max(parsed), " ms"))
     return limits
-
-
-def _ratio(one: float, other: float) -> float:
-    return one / other if other > 0 else float("inf")
 
 
 # The tables.
@@ -249,7 +228,7 @@ another. The rate limit of our accounts is set to {REQUESTS_PER_SECOND:,} reques
 does not limit the result. Campaign Cleaner's list also contains {HISTORY:,} older campaigns. The dbt Cloud
 hook supports TLS only. The bare loop sends the requests of our Instantly waits over 20 connections and does
 nothing else: no checks, no log.\n""",
-            _table(heads, rows),
+            table(heads, rows),
         ]
     )
 
@@ -281,39 +260,6 @@ def _wait_row(plan: Plan, measured: Measurements | str) -> tuple[str, ...]:
     )
 
 
-def _system(results: Results) -> str:
-    load = results.load
-    if load is None:
-        return ""
-    heads = ("", "tasks succeeded", "tries", "worker slot seconds", "CPU seconds", "of these, above idle",
-             "requests", "wall time", "after completion")  # fmt: skip
-    rows = [
-        (
-            cost.title,
-            f"{cost.succeeded}",
-            f"{cost.tries}",
-            f"{cost.slot_seconds:.0f}",
-            f"{cost.cpu_seconds:.1f}",
-            f"{cost.cpu_seconds - results.idle * cost.wall_seconds:.1f}",
-            f"{cost.requests}",
-            f"{cost.wall_seconds:.0f} s",
-            f"{cost.late_seconds:.0f} s",
-        )
-        for cost in results.system
-    ]
-    return "\n".join(
-        [
-            "## A whole Airflow\n",
-            f"""{load.tasks} tasks of one run wait for campaigns that complete {load.processing:g} s after
-the start of the run. They poll every {load.interval:g} s, on one Airflow with {load.slots} worker slots
-(LocalExecutor, SQLite). Tasks may have several tries: Airflow's scheduler fails a rescheduled task that is
-queued again before the scheduler has seen the end of its last run. CPU is that of all of Airflow's
-processes; without work they use {results.idle:.3f} s per second.\n""",
-            _table(heads, rows),
-        ]
-    )
-
-
 def _uploads(uploads: Sequence[Upload]) -> str:
     heads = ("leads in the file", "", "added", "memory", "CPU", "wall time")
     rows = [
@@ -333,7 +279,7 @@ def _uploads(uploads: Sequence[Upload]) -> str:
             """A CSV file with five columns, sent in batches of 1,000. Each row is a fresh process; memory
 is the largest growth of its resident set. Our operator reads the file twice: every row is checked before
 the first one is sent.\n""",
-            _table(heads, rows),
+            table(heads, rows),
         ]
     )
 
@@ -357,7 +303,7 @@ def _checks(checks: Sequence[Check]) -> str:
             f"""All campaigns are listed, and the sending status of each is fetched. Each row is a fresh
 process. The rate limit of our account is set to {REQUESTS_PER_SECOND:,} requests per second, so that it does
 not limit the result.\n""",
-            _table(heads, rows),
+            table(heads, rows),
         ]
     )
 
@@ -377,11 +323,6 @@ def _imports(results: Results) -> str:
             "## Parsing a Dag\n",
             """In addition to `from airflow.sdk import DAG, BaseOperator, BaseSensorOperator`. Medians over
 fresh processes, and over forked ones as in Airflow's Dag processor. Memory is that of the fork.\n""",
-            _table(("", "fresh, ms", "forked, ms", "MiB"), rows),
+            table(("", "fresh, ms", "forked, ms", "MiB"), rows),
         ]
     )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

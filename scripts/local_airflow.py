@@ -60,6 +60,11 @@ class LocalAirflow:
         """The names of the components that were started and not killed."""
         return set(self._processes)
 
+    @property
+    def leaders(self) -> dict[str, int]:
+        """The process of each of these components; it leads the session of all its children."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def start(self, component: str, name: str | None = None) -> None:
         """Start a component; ``name`` is for a second one of its kind."""
         name = name or component
@@ -133,6 +138,11 @@ class LocalAirflow:
         """Return the runs of a Dag, as Airflow's API describes them."""
         runs: list[dict[str, Any]] = self._request("GET", f"/dags/{dag_id}/dagRuns").json()["dag_runs"]
         return runs
+
+    def fail_run(self, run: Mapping[str, Any]) -> None:
+        """Fail a run with all its tasks that have not ended."""
+        path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
+        self._request("PATCH", path, json={"state": "failed"}).raise_for_status()
 
     def task_instances(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a run's task instances in the order in which they started."""

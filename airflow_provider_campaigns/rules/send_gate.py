@@ -81,6 +81,11 @@ class Verdict:
     campaign_may: Disposition | None = None
 
     @property
+    def keeps_waiting(self) -> bool:
+        """Whether a wait goes on; it ends where reading the campaign may open the gate."""
+        return self.disposition is Disposition.WAIT and self.campaign_may is not Disposition.OPEN
+
+    @property
     def needs_person(self) -> bool:
         """Whether a person has to act: waiting does not help, and there is something left to send."""
         return self.disposition is Disposition.CLOSED

@@ -20,6 +20,7 @@ from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError,
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.transport.account import Account
+from airflow_provider_campaigns.triggers._large_dags import warn_about_large_dag
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.shared_poller import shared_poller
@@ -112,6 +113,8 @@ class WaitTrigger(BaseTrigger, Generic[T]):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event."""
+        if self.deadline is None:
+            warn_about_large_dag(getattr(self, "task", None))  # Airflow 3.3 and later
         try:
             payload = await self._wait()
         except Exception as error:  # reported as an ApiError, which soft_fail does not skip

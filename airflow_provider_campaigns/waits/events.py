@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.rules.send_gate import Verdict
 
 
 class WaitOutcome(str, Enum):
@@ -78,6 +80,6 @@ def verdict_result(verdict: Verdict) -> PollResult:
     """Return what a verdict means for the wait of a gate."""
     return PollResult(
         verdict,
-        is_final=verdict.disposition is not Disposition.WAIT or verdict.campaign_may is Disposition.OPEN,
+        is_final=not verdict.keeps_waiting,
         next_poll_at=verdict.next_poll_at.timestamp() if verdict.next_poll_at else None,
     )
