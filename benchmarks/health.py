@@ -90,9 +90,10 @@ def _plain(url: str) -> Callable[[], int]:
     root = f"{url}/api/v2/campaigns"
 
     def check() -> int:
-        ids, cursor = [], ""
+        ids: list[str] = []
+        cursor: str | None = ""
         while cursor is not None:
-            page = session.get(root, params={"limit": 100, "starting_after": cursor}, timeout=30).json()
+            page = session.get(root, params={"limit": "100", "starting_after": cursor}, timeout=30).json()
             ids += [each["id"] for each in page["items"]]
             cursor = page.get("next_starting_after")
         statuses = [session.get(f"{root}/{each}/sending-status", timeout=30).json() for each in ids]

@@ -195,7 +195,7 @@ def _other_limits(results: Results) -> list[Limit]:
     if results.checks:
         ours, plain = results.checks
         name = f"Health report, {ours.campaigns:,} campaigns"
-        percent = 100 * _ratio(ours.cpu_seconds, plain.cpu_seconds)
+        percent = 100 * ratio(ours.cpu_seconds, plain.cpu_seconds)
         limits += [
             Limit.at_most(f"{name}: connections", 20, ours.connections),
             Limit.at_most(f"{name}: CPU, of the plain task's", 75, percent, " %"),
