@@ -30,6 +30,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators", "campaign_cleaner", "instantly"),
         "sensors": _modules("sensors", "campaign_cleaner", "instantly"),
         "triggers": _modules("triggers", "campaign_cleaner", "instantly"),
+        "task-decorators": [
+            {"name": "send_gate", "class-name": "airflow_provider_campaigns.decorators.send_gate_task"},
+        ],
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",

@@ -27,6 +27,7 @@ FOLDERS = ("hooks", "operators", "sensors", "triggers")
 MODULES = (
     "api.campaign_cleaner",
     "api.instantly",
+    "decorators",
     "exceptions",
     "get_provider_info",
     "links",

@@ -195,7 +195,8 @@ class InstantlySendGateOperator(AskingGate):
         self.check_downstream(context)
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
-            return self._decide(context, time.time() + self.wait_timeout)
+            end = self._decide(context, time.time() + self.wait_timeout)
+        return self.opened(context, *end)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
@@ -206,7 +207,8 @@ class InstantlySendGateOperator(AskingGate):
         with self._counting_failures():
             if WaitOutcome(event["outcome"]) is WaitOutcome.FAILED:
                 raise ApiError.from_dict(event["error"])
-            return self._decide(context, event["deadline"], event.get("failures", 0))
+            end = self._decide(context, event["deadline"], event.get("failures", 0))
+        return self.opened(context, *end)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Turn a deferral timeout into :class:`SendGateTimeoutError`."""
@@ -220,13 +222,14 @@ class InstantlySendGateOperator(AskingGate):
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
             try:
-                verdict = self._verdict()
+                verdict = self.poll()
             except ApiError as error:
                 if error.final or look is None:
                     raise
                 self._ask_about_error(context, error, look)
             self.log.info("%s: %s", self._subject, verdict)
-            return self._end_with(context, verdict, look)
+            end = self._end_with(context, verdict, look)
+        return self.opened(context, *end)
 
     def opened(self, context: Context, verdict: Verdict, result: dict[str, Any]) -> Any:
         """Return what the task returns once the gate is open.
@@ -240,17 +243,20 @@ class InstantlySendGateOperator(AskingGate):
         """Return the metrics of the connection."""
         return self._hook.metrics
 
-    def _decide(self, context: Context, deadline: float, failures: int = 0) -> Any:
-        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self._verdict()
+    def _decide(self, context: Context, deadline: float, failures: int = 0) -> tuple[Verdict, dict[str, Any]]:
+        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self.poll()
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
         return self._end_with(context, verdict)
 
-    def _end_with(self, context: Context, verdict: Verdict, look: Look | None = None) -> Any:
+    def _end_with(
+        self, context: Context, verdict: Verdict, look: Look | None = None
+    ) -> tuple[Verdict, dict[str, Any]]:
+        """Return the verdict of an open gate, and its XCom."""
         if not verdict.open:
-            return self.opened(context, verdict, self.close(context, self._closed(verdict, look), look))
+            return verdict, self.close(context, self._closed(verdict, look), look)
         self._hook.metrics.gate("opened")
-        return self.opened(context, verdict, verdict.as_dict())
+        return verdict, verdict.as_dict()
 
     def _wait_for_verdict(self, deadline: float, failures: int) -> Verdict:
         """Return the first verdict that is not *wait*, or the last one before the timeout.
@@ -273,7 +279,8 @@ class InstantlySendGateOperator(AskingGate):
             return error.status  # type: ignore[no-any-return]
         return verdict
 
-    def _verdict(self, retry: Retry | None = None) -> Verdict:
+    def poll(self, retry: Retry | None = None) -> Verdict:
+        """Return the verdict of this moment."""
         return self._hook.get_verdict(
             self.campaign_id,
             subsequence_id=self.subsequence_id,
@@ -283,7 +290,7 @@ class InstantlySendGateOperator(AskingGate):
         )
 
     def _poll(self) -> PollResult:
-        verdict = self._verdict(NO_RETRY)
+        verdict = self.poll(NO_RETRY)
         self.log.info("%s: %s", self._subject, verdict)
         return verdict_result(verdict)
 
