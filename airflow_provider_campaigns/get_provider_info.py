@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "task-decorators": [
             {"name": "send_gate", "class-name": "airflow_provider_campaigns.decorators.send_gate_task"},
         ],
+        "notifications": ["airflow_provider_campaigns.notifications.InstantlyPauseCampaignNotifier"],
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",

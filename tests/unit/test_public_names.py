@@ -31,6 +31,7 @@ MODULES = (
     "exceptions",
     "get_provider_info",
     "links",
+    "notifications",
     "retries",
 )
 
