@@ -58,7 +58,8 @@ class OpenGate(Verdict):
         :raises ApiError: Instantly does not respond, so that there is no evidence.
         """
         verdict = self.poll()
-        if verdict.open or (self.overridden_by is not None and verdict.code == self.code):
+        is_accepted = self.overridden_by is not None and verdict.code is not None
+        if verdict.open or (is_accepted and verdict.code == self.code):
             return True
         log.warning("The gate has closed: %s", verdict)
         return False
