@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote
 
@@ -182,7 +181,9 @@ def call_no_success_callback(context: Context) -> None:
 
 def why_no_questions() -> str | None:
     """Return why a task of this Airflow cannot ask a person; None where it can."""
-    if sdk_exceptions is None or find_spec("airflow.sdk.execution_time.hitl") is None:
+    try:
+        from airflow.sdk.execution_time import hitl  # noqa: F401
+    except ImportError:
         return f"needs Airflow 3.1 or later; this is Airflow {airflow_version}"
     if not _exceptions("TaskAwaitingInput") and not _has_question_trigger():
         return (
@@ -194,9 +195,10 @@ def why_no_questions() -> str | None:
 
 def _has_question_trigger() -> bool:
     try:
-        return find_spec("airflow.providers.standard.triggers.hitl") is not None
+        from airflow.providers.standard.triggers.hitl import HITLTrigger  # noqa: F401
     except ImportError:
         return False
+    return True
 
 
 def ask_person(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -327,11 +328,11 @@ class TestArguments:
         with pytest.raises(BAD_ARGUMENT, match=r"on_closed='ask' needs Airflow 3\.1 or later; this is"):
             gate()
 
+    @needs(first_of("airflow.sdk.execution_time.hitl.upsert_hitl_detail"), "Airflow 3.1 and later ask")
     def test_missing_trigger_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Airflow 3.1 and 3.2 without the standard provider."""
         monkeypatch.setattr(airflow_compat, "_exceptions", lambda _: ())
-        monkeypatch.setattr(airflow_compat, "_has_question_trigger", lambda: False)
-        monkeypatch.setattr(airflow_compat, "sdk_exceptions", object())
-        monkeypatch.setattr(airflow_compat, "find_spec", lambda _: object())
+        monkeypatch.setitem(sys.modules, "airflow.providers.standard.triggers.hitl", None)
         with pytest.raises(BAD_ARGUMENT, match="apache-airflow-providers-standard"):
             gate()
 
