@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import quote
 
+from airflow import __version__ as airflow_version
 from airflow import exceptions as core_exceptions
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -19,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
     MappedOperator,
     SkipMixin,
     TaskDeferred,
+    conf,
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow.triggers.base import BaseTrigger
@@ -35,8 +40,6 @@ except ImportError:  # Airflow 2
     sdk_exceptions = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow.sdk import Context
     from airflow.triggers.base import TriggerEvent
 
@@ -48,6 +51,7 @@ __all__ = [
     "AssetState",
     "BaseEventTrigger",
     "SharedStreamProducer",
+    "ask_person",
     "call_no_success_callback",
     "check_asset_partitions",
     "continues_elsewhere",
@@ -68,6 +72,8 @@ __all__ = [
     "task_needs_worker",
     "task_stats",
     "triggerer_stats",
+    "ui_address",
+    "why_no_questions",
 ]
 
 log = logging.getLogger(__name__)
@@ -218,6 +224,87 @@ def call_no_success_callback(context: Context) -> None:
     task: Any = getattr(context["ti"], "task", None)
     if not AIRFLOW_V_3_0_PLUS and task is not None:
         task.on_success_callback = None
+
+
+def why_no_questions() -> str | None:
+    """Return why a task of this Airflow cannot ask a person; None where it can."""
+    try:
+        from airflow.sdk.execution_time import hitl  # noqa: F401
+    except ImportError:
+        return f"needs Airflow 3.1 or later; this is Airflow {airflow_version}"
+    if not _exceptions("TaskAwaitingInput") and not _has_question_trigger():
+        return (
+            "needs the package apache-airflow-providers-standard, whose trigger waits for the answer on "
+            "Airflow 3.1 and 3.2"
+        )
+    return None
+
+
+def _has_question_trigger() -> bool:
+    try:
+        from airflow.providers.standard.triggers.hitl import HITLTrigger  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def ask_person(
+    task: BaseOperator,
+    context: Context,
+    question: Mapping[str, Any],
+    *,
+    users: Sequence[Mapping[str, str]],
+    seconds: float,
+    method_name: str,
+    kwargs: dict[str, Any],
+) -> NoReturn:
+    """Show a question under *Required Actions*, and end this process until somebody answers.
+
+    Airflow 3.3 and later needs neither a worker nor the triggerer meanwhile.
+
+    :param question: ``subject``, ``body``, ``options`` and ``params``.
+    :param users: who may answer; empty for everyone with access to the Dag.
+    :param seconds: when the task goes on without an answer.
+    :param method_name: the method of the task that gets the answer as ``event``, and ``kwargs``.
+    """
+    from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
+
+    ti: Any = context["ti"]
+    form: dict[str, Any] = {"options": list(question["options"]), "multiple": False}
+    upsert_hitl_detail(
+        ti_id=ti.id,
+        subject=question["subject"],
+        body=question["body"],
+        params=deepcopy(dict(question["params"])),
+        assigned_users=[HITLUser(id=user["id"], name=user["name"]) for user in users],
+        **form,
+    )
+    timeout = timedelta(seconds=seconds)
+    awaiting_input: Any
+    for awaiting_input in _exceptions("TaskAwaitingInput"):
+        raise awaiting_input(method_name=method_name, kwargs=kwargs, timeout=timeout)
+    from airflow.providers.standard.triggers.hitl import HITLTrigger
+
+    trigger = HITLTrigger(
+        ti_id=ti.id,
+        params=deepcopy(dict(question["params"])),
+        timeout_datetime=datetime.now(timezone.utc) + timeout,
+        **form,
+    )
+    task.defer(trigger=trigger, method_name=method_name, kwargs=kwargs)
+
+
+def ui_address(context: Context, page: str) -> str | None:
+    """Return the address of a page about a task instance; None where Airflow does not know its own.
+
+    :param page: such as ``xcom``.
+    """
+    base, ti = conf.get("api", "base_url", fallback=None), cast("Any", context["ti"])
+    if not base:
+        return None
+    dag_id, run_id, task_id = (quote(each, safe="") for each in (ti.dag_id, ti.run_id, ti.task_id))
+    instance = "" if ti.map_index is None or ti.map_index < 0 else f"/mapped/{ti.map_index}"
+    return f"{base.rstrip('/')}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{instance}/{page}"
 
 
 def save_link(context: Context, key: str, url: str) -> None:

@@ -30,6 +30,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators", "campaign_cleaner", "instantly"),
         "sensors": _modules("sensors", "campaign_cleaner", "instantly"),
         "triggers": _modules("triggers", "campaign_cleaner", "instantly", "watchers"),
+        "task-decorators": [
+            {"name": "send_gate", "class-name": "airflow_provider_campaigns.decorators.send_gate_task"},
+        ],
+        "notifications": ["airflow_provider_campaigns.notifications.InstantlyPauseCampaignNotifier"],
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",

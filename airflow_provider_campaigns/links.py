@@ -55,7 +55,12 @@ def save_campaign_cleaner_link(context: Context) -> None:
     CampaignCleanerLink().save(context, CAMPAIGN_CLEANER_APP)
 
 
+def instantly_address(campaign_id: str | None) -> str:
+    """Return the address of a campaign in Instantly, or of the list of campaigns."""
+    page = "campaigns" if campaign_id is None else f"campaign/{campaign_id}/analytics"
+    return f"{INSTANTLY_APP}/{page}"
+
+
 def save_instantly_link(context: Context, campaign_id: str | None) -> None:
     """Save a link to a campaign in Instantly, or to the list of campaigns where the task has none."""
-    page = "campaigns" if campaign_id is None else f"campaign/{campaign_id}/analytics"
-    InstantlyCampaignLink().save(context, f"{INSTANTLY_APP}/{page}")
+    InstantlyCampaignLink().save(context, instantly_address(campaign_id))

@@ -39,13 +39,13 @@ class Metrics(Observer):
     """The metrics of one connection. Use :func:`on_worker` or :func:`in_triggerer` to get them.
 
     :param conn_type: the first part of every name.
-    :param conn_id: the tag.
+    :param conn_id: the tag; None for a task without a connection.
     :param triggerer: whether this process is the triggerer.
     """
 
-    def __init__(self, conn_type: str, conn_id: str, *, triggerer: bool) -> None:
+    def __init__(self, conn_type: str, conn_id: str | None, *, triggerer: bool) -> None:
         self._conn_type = conn_type
-        self._tags = {"conn_id": conn_id}
+        self._tags = {} if conn_id is None else {"conn_id": conn_id}
         self._triggerer = triggerer
 
     def request(self, error: ApiError | None) -> None:
@@ -69,7 +69,10 @@ class Metrics(Observer):
         self._count(f"verdicts.{code if code in _codes() else 'unknown'}")
 
     def gate(self, outcome: str) -> None:
-        """Count the end of a gate: ``opened``, ``closed``, ``timed_out`` or ``failed``."""
+        """Count a question of a gate, ``asked``; or its end.
+
+        The end is ``opened``, ``overridden``, ``closed``, ``timed_out`` or ``failed``.
+        """
         self._count(f"gates.{outcome}")
 
     @contextmanager
@@ -102,7 +105,7 @@ class Metrics(Observer):
 
 
 @lru_cache(maxsize=1024)
-def on_worker(conn_type: str, conn_id: str) -> Metrics:
+def on_worker(conn_type: str, conn_id: str | None) -> Metrics:
     """Return the metrics of a connection in the process of a task."""
     return Metrics(conn_type, conn_id, triggerer=False)
 

@@ -159,6 +159,20 @@ class LocalAirflow:
         response = self._request("GET", path)
         return response.json()["value"] if response.ok else None
 
+    def question(self, run: Mapping[str, Any], task_id: str) -> dict[str, Any]:
+        """Return what a task asks, as Airflow's API describes it; empty if it does not ask."""
+        response = self._request("GET", self._question_path(run, task_id))
+        return dict(response.json()) if response.ok else {}
+
+    def answer(self, run: Mapping[str, Any], task_id: str, choice: str, **params: Any) -> None:
+        """Answer what a task asks."""
+        answer = {"chosen_options": [choice], "params_input": params}
+        self._request("PATCH", self._question_path(run, task_id), json=answer).raise_for_status()
+
+    @staticmethod
+    def _question_path(run: Mapping[str, Any], task_id: str) -> str:
+        return f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/-1/hitlDetails"
+
     def log_of(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> str:
         """Return the log of one try of a task as one string; the first try by default."""
         lines = self.log_lines(run, task_id, try_number)

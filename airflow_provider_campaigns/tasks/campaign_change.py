@@ -11,6 +11,7 @@ from airflow_provider_campaigns.exceptions import (
     ApiError,
     IncompleteResponseError,
     MalformedResponseError,
+    NotPausedError,
     ServiceUnavailableError,
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
@@ -46,6 +47,27 @@ def send_and_verify(send: Callable[[], object], fetch: Callable[[], T], shows: C
         log.warning("The change was made, although its response was lost: %s", error)
         return found
     return fetch()
+
+
+def pause_and_verify(hook: InstantlyHook, campaign_id: str) -> tuple[int, int]:
+    """Pause a campaign that is sending; return its lifecycle status before and after.
+
+    :raises NotPausedError: it still sends.
+    """
+    before = lifecycle_status(hook, campaign_id)
+    if before not in SENDING:
+        return before, before
+    after = send_and_verify(
+        lambda: hook.pause_campaign(campaign_id),
+        lambda: lifecycle_status(hook, campaign_id),
+        lambda status: status not in SENDING,
+    )
+    if after in SENDING:
+        raise NotPausedError(
+            f"Instantly accepted the pause of campaign {campaign_id}, which is still "
+            f"{LifecycleStatus.name_of(after)}. Pause it in Instantly."
+        )
+    return before, after
 
 
 def lifecycle_status(hook: InstantlyHook, campaign_id: str) -> int:

@@ -15,20 +15,23 @@ from airflow_provider_campaigns.airflow_compat import (
     is_from_mapping,
     is_mapped,
     skip_tasks,
+    why_no_questions,
 )
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import SendsInterruptedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
 from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy
-from airflow_provider_campaigns.tasks.arguments import duration, mapping, shown
+from airflow_provider_campaigns.tasks.arguments import choice, duration, mapping, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
-ON_CLOSED_CHOICES = ("fail", "skip")
+ON_CLOSED_CHOICES = ("fail", "skip", "ask")
+# The choices with which a closed gate may skip tasks.
+MAY_SKIP = frozenset({"skip", "ask"})
 INTENTS = tuple(intent.value for intent in Intent)
 POLICY_CODES = frozenset(code.value for code in SendingCode)
 # Trigger rules that start a task at once, and those that start it after one of its upstream tasks.
@@ -42,6 +45,17 @@ class SendGateClosedError(AirflowFailException):
 
 class SendGateTimeoutError(AirflowSensorTimeout):
     """The send gate did not open before its timeout; it may open later without a person."""
+
+
+def on_closed_choice(value: Any, name: str) -> str:
+    """Return what a closed gate does to the run.
+
+    :raises ValueError: it is no such choice, or this Airflow cannot ask a person.
+    """
+    chosen: str = choice(*ON_CLOSED_CHOICES)(value, name)
+    if chosen == "ask" and (reason := why_no_questions()):
+        raise ValueError(f"{name}='ask' {reason}. Use 'fail' or 'skip'.")
+    return chosen
 
 
 def policy_argument(value: Any, name: str) -> dict[str, str]:
@@ -99,7 +113,7 @@ def check_gate(hook: InstantlyHook, campaign_id: str, policy: Policy, consequenc
 
 
 def push_result(context: Context, result: dict[str, Any], key: str = "return_value") -> None:
-    """Push an XCom of a task, such as one that is about to fail or be skipped, unless the user wants none."""
+    """Push the XCom of a task that is about to fail, to be skipped or to ask, unless the user wants none."""
     # Both are absent where execute() is called by hand.
     if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
         context["ti"].xcom_push(key=key, value=result)
@@ -117,7 +131,7 @@ def check_downstream_waits(context: Context) -> None:
 def refuse_eager_downstream(gate: Any) -> None:
     """Refuse what :func:`check_downstream_waits` refuses, while the Dag is parsed.
 
-    Call it in ``prepare_template`` of a gate with ``on_closed="skip"``: Airflow calls that method when the
+    Call it in ``prepare_template`` of a gate that may skip tasks: Airflow calls that method when the
     Dag is complete. It does not call it for a mapped gate.
 
     :raises ValueError: names the tasks and their trigger rules.
@@ -135,10 +149,10 @@ def refuse_eager_downstream(gate: Any) -> None:
 
     if eager := sorted(f"{task.task_id} ({_rule_of(task)})" for task in gated if is_eager(task)):
         raise ValueError(
-            f"{gate.task_id}: a gate with on_closed='skip' cannot hold back {', '.join(eager)}: these "
-            f"trigger rules may start a task before the gate has decided. Give these tasks a rule that waits "
-            f"for all upstream tasks, such as all_success or none_failed, or set on_closed='fail' on the "
-            f"gate. Rules for one upstream task are accepted if neither gate nor task is mapped and all "
+            f"{gate.task_id}: a gate with on_closed='skip' or 'ask' cannot hold back {', '.join(eager)}: "
+            f"these trigger rules may start a task before the gate has decided. Give these tasks a rule that "
+            f"waits for all upstream tasks, such as all_success or none_failed, or set on_closed='fail' on "
+            f"the gate. Rules for one upstream task are accepted if neither gate nor task is mapped and all "
             f"upstream tasks of the task are downstream of the gate."
         )
 

@@ -189,6 +189,14 @@ class TestStagedLaunch:
         assert not sandbox.state.leads
 
 
+def test_guarded_launch_starts_the_campaign(sandbox: RunningSandbox) -> None:
+    launch = dag("guarded_launch")
+    launch.deadline = None  # dag.test() of Airflow 3.3.2 cannot end a run with a deadline
+    state, _, returned = run(launch)
+    assert (state, returned["sends"]["open"]) == ("success", True)
+    assert sandbox.state.campaigns[HEALTHY_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
+
+
 class TestQualityGatedNewsletter:
     def test_good_newsletter_replaces_one_body_and_activates(
         self, sandbox: RunningSandbox, tmp_path: Path

@@ -94,6 +94,7 @@ class TestExampleDag:
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         names = [
             "campaign_launch",
+            "guarded_launch",
             "health_patrol",
             "nightly_list_refill",
             "quality_gated_newsletter",

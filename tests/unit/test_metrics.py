@@ -318,10 +318,11 @@ class TestNames:
         assert "rate_limited_error" in results
         names = {
             "requests": results,
-            "verdicts": {code.value for code in SendingCode} | {"unknown", "none"},
-            "gates": {"opened", "closed", "timed_out", "failed"},
+            "verdicts": {"unknown", "none"},
+            "gates": {"opened", "overridden", "asked", "closed", "timed_out", "failed"},
             "waits": {"done", "bad_state", "timed_out", "failed"},
         }
+        assert all(len(f"instantly.verdicts.{code.value}") <= MAX_NAME for code in SendingCode)
         for kind, words in names.items():
             for word in words:
                 assert len(f"campaign_cleaner.{kind}.{word}") <= MAX_NAME

@@ -203,6 +203,13 @@ def test_hook_class_itself_defines_its_form(kind: dict[str, Any]) -> None:
     assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= vars(hook).keys()
 
 
+def test_every_decorator_and_notifier_can_be_imported() -> None:
+    decorators = [listed["class-name"] for listed in INFO["task-decorators"]]
+    for path in decorators + INFO["notifications"]:
+        module, _, name = path.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
 @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
 def test_every_module_is_listed_once(kind: str) -> None:
     listed = [module for entry in INFO[kind] for module in entry["python-modules"]]

@@ -28,9 +28,11 @@ MODULES = (
     "api.campaign_cleaner",
     "api.instantly",
     "assets",
+    "decorators",
     "exceptions",
     "get_provider_info",
     "links",
+    "notifications",
     "retries",
 )
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from airflow.providers.common.compat.sdk import (
     BaseHook,
+    BaseNotifier,
     BaseOperator,
     BaseOperatorLink,
     BaseSensorOperator,
@@ -27,6 +28,7 @@ BASES: dict[str, Any] = {
     "sensors": BaseSensorOperator,
     "operators": BaseOperator,
     "triggers": BaseTrigger,
+    "notifications": BaseNotifier,
     "extra-links": BaseOperatorLink,
     "retry-policies": first_of("airflow.sdk.RetryPolicy"),
 }
@@ -34,7 +36,7 @@ BASES: dict[str, Any] = {
 
 def modules(kind: str) -> list[str]:
     """Return the public modules with the classes of a kind."""
-    single = {"extra-links": "links", "retry-policies": "retries"}
+    single = {"extra-links": "links", "notifications": "notifications", "retry-policies": "retries"}
     package = airflow_provider_campaigns.__name__
     if kind in single:
         return [f"{package}.{single[kind]}"]

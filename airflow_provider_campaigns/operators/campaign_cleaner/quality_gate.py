@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.rules import quality_gate
+from airflow_provider_campaigns.metrics import Metrics, on_worker
+from airflow_provider_campaigns.rules import quality_gate, questions
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
-    check_at_parse,
     check_rendered,
-    choice,
     limit,
     mapping,
     optional,
     path,
     shown,
 )
-from airflow_provider_campaigns.tasks.gate import (
-    ON_CLOSED_CHOICES,
-    check_downstream_waits,
-    push_result,
-    refuse_eager_downstream,
-    skip_downstream,
-)
-from airflow_provider_campaigns.tasks.rendering import RenderedTask
+from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, AskingGate, Closed, Look
+from airflow_provider_campaigns.tasks.gate import on_closed_choice
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,9 +50,14 @@ def _links(value: Any, name: str) -> tuple[str, ...]:
     return tuple(as_type(value, FieldType.STRINGS, name))
 
 
+def _known_name(analysis: Mapping[str, Any]) -> str | None:
+    """Return the campaign's name, or else its id, where the analysis has them."""
+    return text_or_none(analysis.get("campaign_name")) or text_or_none(analysis.get("campaign_id"))
+
+
 def _subject(analysis: Mapping[str, Any]) -> str:
-    """Return what messages call the campaign: its name, or else its id, where the analysis has them."""
-    known = text_or_none(analysis.get("campaign_name")) or text_or_none(analysis.get("campaign_id"))
+    """Return what messages call the campaign."""
+    known = _known_name(analysis)
     return f"Campaign {shown(known)}" if known else "The campaign"
 
 
@@ -66,7 +65,7 @@ class QualityGateClosedError(AirflowFailException):
     """An analysis breaks a threshold; retrying cannot help."""
 
 
-class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
+class CampaignCleanerQualityGateOperator(AskingGate):
     """Lets a run go on only while a campaign's analysis keeps within thresholds.
 
     A threshold that is set needs its value: an analysis without it closes the gate. The XCom is a report,
@@ -84,7 +83,14 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
     :param max_oversized_images: how many images may be too large (templated).
     :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text (templated).
     :param on_closed: what a closed gate does to the run: ``"fail"`` it (:class:`QualityGateClosedError`,
-        which retries do not repeat), or ``"skip"`` the gate itself and the downstream tasks (templated).
+        which retries do not repeat), ``"skip"`` the gate itself and the downstream tasks, or ``"ask"`` a
+        person (Airflow 3.1 and later) (templated). After an answer the gate reads the analysis again.
+    :param ask_timeout: these five are as in
+        :class:`~airflow_provider_campaigns.operators.instantly.InstantlySendGateOperator`.
+    :param ask_timeout_action: see ``ask_timeout``.
+    :param ask_users: see ``ask_timeout``.
+    :param ask_notifiers: see ``ask_timeout``.
+    :param allow_override: see ``ask_timeout``.
     :param report_path: a file or URL of object storage that gets the report as JSON, whether the gate opens
         or not (templated).
     """
@@ -95,12 +101,13 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         "analysis": _analysis,
         **dict.fromkeys(_THRESHOLDS, optional(limit)),
         "ignore_links": _links,
-        "on_closed": choice(*ON_CLOSED_CHOICES),
+        "on_closed": on_closed_choice,
+        **ASK_ARGUMENTS,
         "report_path": optional(path),
     }
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
     operator_extra_links = (CampaignCleanerLink(),)
-    inherits_from_skipmixin = True
+    closed_error = QualityGateClosedError
     ui_color = "#ffe2b8"
 
     def __init__(
@@ -114,7 +121,12 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         min_text_image_ratio: float | None = None,
         max_oversized_images: float | None = None,
         ignore_links: Sequence[str] = (),
-        on_closed: Literal["fail", "skip"] = "fail",
+        on_closed: Literal["fail", "skip", "ask"] = "fail",
+        ask_timeout: timedelta | float | str = ASK_TIMEOUT,
+        ask_timeout_action: Literal["fail", "skip"] = "fail",
+        ask_users: Sequence[Mapping[str, str]] | None = None,
+        ask_notifiers: Sequence[Callable[[Context], Any]] = (),
+        allow_override: bool = False,
         report_path: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -128,38 +140,56 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         self.max_oversized_images = max_oversized_images
         self.ignore_links = ignore_links
         self.on_closed = on_closed
+        self._init_asking(
+            ask_timeout=ask_timeout,
+            ask_timeout_action=ask_timeout_action,
+            ask_users=ask_users,
+            ask_notifiers=ask_notifiers,
+            allow_override=allow_override,
+        )
         self.report_path: Any = report_path
         if all(getattr(self, name) is None for name in _THRESHOLDS):
             raise ValueError(f"Set at least one threshold: {', '.join(_THRESHOLDS)}.")
-        check_at_parse(self)
-
-    def prepare_template(self) -> None:
-        """Refuse downstream tasks that would not wait for this gate, while the Dag is parsed."""
-        if self.on_closed == "skip":
-            refuse_eager_downstream(self)
+        self._check_at_parse()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the analysis with the thresholds."""
         check_rendered(self)
-        if self.on_closed == "skip":
-            check_downstream_waits(context)
+        self.check_downstream(context)
+        return self.look(context)
+
+    def look(self, context: Context, look: Look | None = None) -> dict[str, Any]:
+        """Compare the analysis as it is now, which the task that wrote it may have replaced."""
+        check_rendered(self)
         save_campaign_cleaner_link(context)
         thresholds = quality_gate.Thresholds(**{name: getattr(self, name) for name in _THRESHOLDS})
         analysis = self._whole_analysis()
         found = quality_gate.breaches(analysis, thresholds, ignore_links=self.ignore_links)
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
-        if self.report_path is not None:
-            storage.write(self.report_path, json.dumps(report, ensure_ascii=False).encode())
+        self._write(report)
         subject = _subject(analysis)
         if not found:
             self.log.info("%s keeps within all thresholds.", subject)
+            self.gate_metrics().gate("opened")
             return report
         reasons = f"{subject} breaks a threshold: {'; '.join(map(str, found))}."
         self.log.warning("%s", reasons)
-        push_result(context, report)
-        if self.on_closed == "fail":
-            raise QualityGateClosedError(reasons)
-        return skip_downstream(self, context, QualityGateClosedError)
+        topic = questions.about_breaches(found, _known_name(analysis) or "of this run")
+        report = self.close(context, Closed(report, reasons, lambda: topic), look)
+        self._write(report)
+        return report
+
+    def gate_metrics(self) -> Metrics:
+        """Return metrics without a connection."""
+        return on_worker("campaign_cleaner", None)
+
+    def _rendered_for_answer(self) -> dict[str, Any]:
+        """Leave out the analysis: a look reads the newest, which is also what the downstream tasks get."""
+        return {name: value for name, value in super()._rendered_for_answer().items() if name != "analysis"}
+
+    def _write(self, report: Mapping[str, Any]) -> None:
+        if self.report_path is not None:
+            storage.write(self.report_path, json.dumps(report, ensure_ascii=False).encode())
 
     def _whole_analysis(self) -> Mapping[str, Any]:
         given = self.analysis.get("analysis_path")

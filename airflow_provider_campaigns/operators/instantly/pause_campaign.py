@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
-from airflow_provider_campaigns.exceptions import NotPausedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
-from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
+from airflow_provider_campaigns.tasks.campaign_change import pause_and_verify
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
@@ -51,18 +50,7 @@ class InstantlyPauseCampaignOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         hook = InstantlyHook(self.instantly_conn_id)
-        status = lifecycle_status(hook, self.campaign_id)
-        if status not in SENDING:
+        before, status = pause_and_verify(hook, self.campaign_id)
+        if before == status:
             self.log.info("Campaign %s is already %s.", self.campaign_id, LifecycleStatus.name_of(status))
-        else:
-            status = send_and_verify(
-                lambda: hook.pause_campaign(self.campaign_id),
-                lambda: lifecycle_status(hook, self.campaign_id),
-                lambda status: status not in SENDING,
-            )
-        if status in SENDING:
-            raise NotPausedError(
-                f"Instantly accepted the pause of campaign {self.campaign_id}, which is still "
-                f"{LifecycleStatus.name_of(status)}. Pause it in Instantly."
-            )
         return {"campaign_id": self.campaign_id, "status": status}

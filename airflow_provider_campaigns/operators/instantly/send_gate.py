@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, SkipMixin, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
+from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
-from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.links import InstantlyCampaignLink, instantly_address, save_instantly_link
+from airflow_provider_campaigns.metrics import Metrics
+from airflow_provider_campaigns.rules import questions
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
-    check_at_parse,
     check_rendered,
     choice,
     count,
@@ -30,22 +32,18 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
     uuid,
 )
+from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, AskingGate, Closed, Look
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.gate import (
     INTENTS,
-    ON_CLOSED_CHOICES,
     POLICY_CODES,
     SendGateClosedError,
     SendGateTimeoutError,
-    check_downstream_waits,
     gate_policy,
+    on_closed_choice,
     policy_argument,
-    push_result,
-    refuse_eager_downstream,
-    skip_downstream,
     status_age,
 )
-from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class InstantlySendGateOperator(RenderedTask, SkipMixin):
+class InstantlySendGateOperator(AskingGate):
     """Lets a run go on only while Instantly reports a campaign as fit for what the downstream tasks do.
 
     Say that with ``intent``. Only a code that the intent or the policy accepts opens the gate, and only if it
@@ -92,9 +90,15 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
     :param wait_timeout: how long to wait for codes that resolve without a person; a timedelta or seconds
         (templated).
     :param poke_interval: how often to poll during the wait; a timedelta or seconds (templated).
-    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it, or ``"skip"`` the gate
-        itself and the downstream tasks, except teardowns (templated). Without a response of the service, the
-        task fails either way.
+    :param on_closed: what a gate that does not open does to the run: ``"fail"`` it; ``"skip"`` the gate
+        itself and the downstream tasks, except teardowns; or ``"ask"`` a person (Airflow 3.1 and later)
+        (templated). Without a response of the service, the task fails in any case.
+    :param ask_timeout: how long to ask; a timedelta or seconds.
+    :param ask_timeout_action: ``"fail"`` or ``"skip"`` if no answer opens the gate until then.
+    :param ask_users: who may answer, ``[{"id": "7", "name": "Jane"}]``; None for all who may edit the run.
+    :param ask_notifiers: notifiers to call whenever the gate asks; ``question`` in their templates has
+        ``subject``, ``body``, ``message`` and ``address``.
+    :param allow_override: let a person open the closed gate, with a reason. Needs ``ask_users``.
     :param deferrable: wait in the triggerer, without a worker; ``[operators] default_deferrable`` is the
         default.
     :param max_failures: how many failed polls in a row end the wait.
@@ -122,14 +126,16 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         "check_senders": flag,
         "wait_timeout": duration,
         "poke_interval": duration,
-        "on_closed": choice(*ON_CLOSED_CHOICES),
+        "on_closed": on_closed_choice,
+        **ASK_ARGUMENTS,
         "deferrable": strict_flag,
         "max_failures": count,
         "instantly_conn_id": text,
     }
     known_names: ClassVar[Mapping[str, Collection[str]]] = {"policy": POLICY_CODES}
     operator_extra_links = (InstantlyCampaignLink(),)
-    inherits_from_skipmixin = True
+    closed_error = SendGateClosedError
+    outcome_errors: ClassVar[Mapping[str, type[Exception]]] = {"timed_out": SendGateTimeoutError}
     ui_color = "#ffe2b8"
 
     def __init__(
@@ -143,7 +149,12 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         check_senders: bool = False,
         wait_timeout: timedelta | float | str = timedelta(0),
         poke_interval: timedelta | float | str = 60,
-        on_closed: Literal["fail", "skip"] = "fail",
+        on_closed: Literal["fail", "skip", "ask"] = "fail",
+        ask_timeout: timedelta | float | str = ASK_TIMEOUT,
+        ask_timeout_action: Literal["fail", "skip"] = "fail",
+        ask_users: Sequence[Mapping[str, str]] | None = None,
+        ask_notifiers: Sequence[Callable[[Context], Any]] = (),
+        allow_override: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_failures: int = MAX_FAILURES,
         instantly_conn_id: str = InstantlyHook.default_conn_name,
@@ -166,35 +177,38 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         self.wait_timeout: Any = wait_timeout
         self.poke_interval: Any = poke_interval
         self.on_closed = on_closed
+        self._init_asking(
+            ask_timeout=ask_timeout,
+            ask_timeout_action=ask_timeout_action,
+            ask_users=ask_users,
+            ask_notifiers=ask_notifiers,
+            allow_override=allow_override,
+        )
         self.deferrable = deferrable
         self.max_failures = max_failures
         self.instantly_conn_id = instantly_conn_id
-        check_at_parse(self)
+        self._check_at_parse()
 
-    def prepare_template(self) -> None:
-        """Refuse downstream tasks that would not wait for this gate, while the Dag is parsed."""
-        if self.on_closed == "skip":
-            refuse_eager_downstream(self)
-
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Poll, and wait where waiting may open the gate."""
         check_rendered(self)
-        if self.on_closed == "skip":
-            check_downstream_waits(context)
+        self.check_downstream(context)
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
-            return self._decide(context, time.time() + self.wait_timeout)
+            end = self._decide(context, time.time() + self.wait_timeout)
+        return self.opened(context, *end)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Poll again after the trigger's wait; the event itself never opens the gate."""
         restore(self, event["target"], rendered)
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
             if WaitOutcome(event["outcome"]) is WaitOutcome.FAILED:
                 raise ApiError.from_dict(event["error"])
-            return self._decide(context, event["deadline"], event.get("failures", 0))
+            end = self._decide(context, event["deadline"], event.get("failures", 0))
+        return self.opened(context, *end)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Turn a deferral timeout into :class:`SendGateTimeoutError`."""
@@ -203,14 +217,46 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         ):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def _decide(self, context: Context, deadline: float, failures: int = 0) -> dict[str, Any]:
-        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self._verdict()
+    def look(self, context: Context, look: Look | None = None) -> Any:
+        """Poll once after an answer, and decide by that poll."""
+        save_instantly_link(context, self.campaign_id)
+        with self._counting_failures():
+            try:
+                verdict = self.poll()
+            except ApiError as error:
+                if error.final or look is None:
+                    raise
+                self._ask_about_error(context, error, look)
+            self.log.info("%s: %s", self._subject, verdict)
+            end = self._end_with(context, verdict, look)
+        return self.opened(context, *end)
+
+    def opened(self, context: Context, verdict: Verdict, result: dict[str, Any]) -> Any:
+        """Return what the task returns once the gate is open.
+
+        :param result: the verdict as plain JSON values, with ``overridden_by`` and ``reason`` where a person
+            opened the gate.
+        """
+        return result
+
+    def gate_metrics(self) -> Metrics:
+        """Return the metrics of the connection."""
+        return self._hook.metrics
+
+    def _decide(self, context: Context, deadline: float, failures: int = 0) -> tuple[Verdict, dict[str, Any]]:
+        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self.poll()
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
+        return self._end_with(context, verdict)
+
+    def _end_with(
+        self, context: Context, verdict: Verdict, look: Look | None = None
+    ) -> tuple[Verdict, dict[str, Any]]:
+        """Return the verdict of an open gate, and its XCom."""
         if not verdict.open:
-            self._close(context, verdict)
+            return verdict, self.close(context, self._closed(verdict, look), look)
         self._hook.metrics.gate("opened")
-        return verdict.as_dict()
+        return verdict, verdict.as_dict()
 
     def _wait_for_verdict(self, deadline: float, failures: int) -> Verdict:
         """Return the first verdict that is not *wait*, or the last one before the timeout.
@@ -233,7 +279,8 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
             return error.status  # type: ignore[no-any-return]
         return verdict
 
-    def _verdict(self, retry: Retry | None = None) -> Verdict:
+    def poll(self, retry: Retry | None = None) -> Verdict:
+        """Return the verdict of this moment."""
         return self._hook.get_verdict(
             self.campaign_id,
             subsequence_id=self.subsequence_id,
@@ -243,7 +290,7 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         )
 
     def _poll(self) -> PollResult:
-        verdict = self._verdict(NO_RETRY)
+        verdict = self.poll(NO_RETRY)
         self.log.info("%s: %s", self._subject, verdict)
         return verdict_result(verdict)
 
@@ -258,19 +305,36 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
             **polling,
         )
 
-    def _close(self, context: Context, verdict: Verdict) -> NoReturn:
-        """Fail the task, or skip it with the downstream tasks; the verdict is the XCom either way."""
-        has_timed_out = verdict.disposition is Disposition.WAIT
-        self._hook.metrics.gate("timed_out" if has_timed_out else "closed")
-        push_result(context, verdict.as_dict())
-        if self.on_closed == "skip":
-            skip_downstream(self, context, SendGateClosedError)
-        if has_timed_out:
+    def _closed(self, verdict: Verdict, look: Look | None) -> Closed:
+        message, outcome = f"{self._subject}: {verdict}", "closed"
+        if verdict.disposition is Disposition.WAIT:
+            outcome = "timed_out"
             waited = f"Waited for {self.wait_timeout:g} s" if self.wait_timeout else "wait_timeout is 0"
-            raise SendGateTimeoutError(
-                f"{self._subject}: {verdict} {waited}. Clear the task later, or set a longer wait_timeout."
-            )
-        raise SendGateClosedError(f"{self._subject}: {verdict}")
+            if look is None:
+                message += f" {waited}. Clear the task later, or set a longer wait_timeout."
+        return Closed(verdict.as_dict(), message, lambda: self._topic(verdict), outcome)
+
+    def _topic(self, verdict: Verdict) -> questions.Topic:
+        return questions.about_verdict(
+            verdict, self._subject, self._campaign_name(), instantly_address(self.campaign_id)
+        )
+
+    def _campaign_name(self) -> str | None:
+        """Return the name of the campaign, for a person; None where it cannot be read."""
+        try:
+            if self.campaign_id is None:
+                return text_or_none(self._hook.get_subsequence(str(self.subsequence_id)).get("name"))
+            return text_or_none(self._hook.get_campaign(self.campaign_id).get("name"))
+        except ApiError as error:
+            self.log.info("The question names no campaign: %s", error)
+            return None
+
+    def _ask_about_error(self, context: Context, error: ApiError, look: Look) -> NoReturn:
+        """Ask again after a poll without a response; there is no verdict, so nothing is skipped."""
+        if time.time() >= look.asked.deadline:
+            raise error
+        topic = questions.about_error("Send gate", self._subject, error)
+        self.ask(context, Closed({}, f"{self._subject}: {error}", lambda: topic, "timed_out"), look)
 
     @contextmanager
     def _counting_failures(self) -> Iterator[None]:
