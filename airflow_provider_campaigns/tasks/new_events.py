@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_campaigns.airflow_compat import needs_airflow
 
 if TYPE_CHECKING:
@@ -59,9 +61,7 @@ class CampaignEvent:
         :raises ValueError: it is not that of a watcher.
         """
         try:
-            if not all(isinstance(payload[each], str) for each in ("event_id", "campaign_id")):
-                raise TypeError("event_id and campaign_id must be strings")
-            return cls(
+            event = cls(
                 event_id=payload["event_id"],
                 campaign_id=payload["campaign_id"],
                 name=payload["name"],
@@ -75,13 +75,16 @@ class CampaignEvent:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
+        if not isinstance(event.event_id, str) or not isinstance(event.campaign_id, str):
+            raise ValueError("event_id and campaign_id must be strings")
+        return event
 
 
 @contextmanager
 def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
     """Give the events that started this Dag run, without those that an earlier run has handled.
 
-    They count as handled when the block ends without an error::
+    They count as handled when the block ends without an error, or with ``AirflowSkipException``::
 
         @task(inlets=[newsletters])
         def handle(**context):
@@ -106,9 +109,15 @@ def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
     found = list(_read(_asset_events(context, asset)))
     events = {each.event_id: each for each in found if each.event_id not in of_others}
     log.info("%d of %d events are new.", len(events), len(found))
-    yield list(events.values())
+    skipped = None
+    try:
+        yield list(events.values())
+    except AirflowSkipException as skip:
+        skipped = skip
     if events.keys() - own:
         state.set(key, _newest([*handled.items(), (run_id, list(events))]))
+    if skipped:
+        raise skipped
 
 
 def _asset_events(context: Context, asset: Asset) -> list[Any]:
@@ -152,7 +161,8 @@ def _read(asset_events: Any) -> Iterator[CampaignEvent]:
 
 def _newest(handled: list[tuple[str, list[str]]]) -> dict[str, list[str]]:
     """Return the events of the newest runs; those of the last run in any case."""
-    kept, number = [], 0
+    kept: list[tuple[str, list[str]]] = []
+    number = 0
     for run, ids in reversed(handled):
         number += len(ids)
         if kept and number > MAX_REMEMBERED:

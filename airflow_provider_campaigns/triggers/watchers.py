@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 from airflow.triggers.base import TriggerEvent
 
@@ -42,7 +42,7 @@ from airflow_provider_campaigns.waits.shared_poller import shared_poller
 from airflow_provider_campaigns.waits.watching import for_ever, lists
 from airflow_provider_campaigns.waits.workspace import workspaces
 
-T = TypeVar("T")
+__all__ = ["CampaignCleanerCompletedTrigger", "InstantlyHealthChangedTrigger"]
 
 log = logging.getLogger(__name__)
 

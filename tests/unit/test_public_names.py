@@ -31,6 +31,7 @@ MODULES = (
     "get_provider_info",
     "links",
     "retries",
+    "watchers",
 )
 
 
