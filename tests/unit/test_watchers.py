@@ -115,6 +115,17 @@ class TestCompletions:
                 await polls(2)
         assert watching.event_ids == ["old:1"]
 
+    async def test_many_events_are_spread_over_polls(self, cleaner: Cleaner) -> None:
+        for number in range(2500):
+            cleaner.add(f"c{number}", "completed", age=90_000)
+        async with Watching(completed(fire_existing=True)) as watching:
+            await asyncio.sleep(INTERVAL / 2)
+            assert len(watching.stored) == 1000
+            assert "position" not in watching.states["newsletters"].values
+            await polls(3)
+        assert len(watching.stored) == len(set(watching.event_ids)) == 2500
+        assert json.loads(watching.states["newsletters"].values["pending"]) == []
+
     async def test_only_campaigns_with_a_fitting_name_fire(self, cleaner: Cleaner) -> None:
         async with Watching(completed(name_pattern="newsletter-*")) as watching:
             await polls()
