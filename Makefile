@@ -6,11 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Airflow reads AIRFLOW_HOME when it is imported.
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
 
-.PHONY: demo test test-all test-system airflow lint docs check mutants bench cluster cluster-small audit matrix \
+.PHONY: demo demo-events test test-all test-system storm airflow lint docs check mutants bench cluster cluster-small audit matrix \
 	matrix-constraints constraints dist help clean
 
 demo: .venv/demo  ## run the example Dag twice on a real Airflow
 	$(BIN)/python -m scripts.demo
+
+demo-events: .venv/demo  ## a campaign completes and one falls ill, and each starts its Dag
+	$(BIN)/python -m scripts.demo_events
 
 test: .venv/dev  ## run the unit tests
 	$(BIN)/python -m pytest tests/unit
@@ -20,6 +23,9 @@ test-all: .venv/dev  ## run the unit and integration tests
 
 test-system: .venv/dev  ## run the tests that start and kill real Airflow processes
 	$(BIN)/python -m pytest tests/system
+
+storm: .venv/dev  ## kill triggerers with watchers 10 times, and stop them 6 times
+	WATCHER_KILLS=10 WATCHER_STOPS=6 $(BIN)/python -m pytest -s tests/system/test_watchers.py
 
 airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
 	$(BIN)/python -m scripts.playground

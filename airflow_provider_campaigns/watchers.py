@@ -27,11 +27,12 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
     uuid,
 )
+from airflow_provider_campaigns.tasks.new_events import CampaignEvent, new_events
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-__all__ = ["campaign_cleaner_completed", "instantly_health_changed"]
+__all__ = ["CampaignEvent", "campaign_cleaner_completed", "instantly_health_changed", "new_events"]
 
 MIN_INTERVAL = 5.0
 

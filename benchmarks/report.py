@@ -15,6 +15,7 @@ from benchmarks.system import Measured
 from benchmarks.system_report import system_limits, system_section
 from benchmarks.tables import Limit, ratio, table
 from benchmarks.waits import HISTORY, Measurements, Plan
+from benchmarks.watchers import CAMPAIGNS, CHANGES_A_MINUTE, INTERVALS, Watched
 
 SHOWN = 1000
 
@@ -28,6 +29,7 @@ class Results:
     :param waits: each plan with its measurements, or with the error.
     :param uploads: files of leads.
     :param checks: reports on a workspace.
+    :param watched: watchers.
     :param modules: imports of modules.
     :param files: Dag files.
     :param system: the runs on a whole Airflow, by number of waits.
@@ -38,6 +40,7 @@ class Results:
     waits: list[tuple[Plan, Measurements | str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
     system: list[Measured] = field(default_factory=list)
@@ -64,6 +67,7 @@ def markdown(results: Results) -> str:
         system_section(results.system) if results.system else "",
         _uploads(results.uploads) if results.uploads else "",
         _checks(results.checks) if results.checks else "",
+        _watched(results.watched) if results.watched else "",
         _imports(results) if results.modules else "",
     ]
     return "\n".join(part for part in parts if part)
@@ -304,6 +308,30 @@ def _checks(checks: Sequence[Check]) -> str:
 process. The rate limit of our account is set to {REQUESTS_PER_SECOND:,} requests per second, so that it does
 not limit the result.\n""",
             table(heads, rows),
+        ]
+    )
+
+
+def _watched(watched: Sequence[Watched]) -> str:
+    heads = ("watcher", "every", "requests per poll", "CPU per poll", "worst loop lag", "state", "events")
+    rows = [
+        (
+            f"`{each.watcher}`",
+            f"{INTERVALS[each.watcher]:g} s",
+            f"{each.requests:,.0f}",
+            f"{1000 * each.cpu_seconds:,.0f} ms",
+            f"{1000 * each.lag_worst:.0f} ms",
+            f"{each.state_bytes / 1024:,.0f} KiB",
+            f"{each.events} in {each.polls:.0f} polls, state written {each.writes} times",
+        )
+        for each in watched
+    ]
+    return "\n".join(
+        [
+            "## Watchers\n",
+            f"""An account with {CAMPAIGNS:,} campaigns, of which {CHANGES_A_MINUTE} change a minute. Each row
+is a fresh process with one watcher. Loop lag is the delay of a timer.\n""",
+            _table(heads, rows),
         ]
     )
 

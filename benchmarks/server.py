@@ -205,9 +205,10 @@ class Service:
 
 
 def _campaign(campaign_id: str, status: str) -> bytes:
+    days, minutes = divmod(int(campaign_id[-12:]) % 40_320, 1440)  # one campaign a minute, in four weeks
     return (
         f'{{"id": "{campaign_id}", "campaign_name": "Newsletter", "status": "{status}", '
-        f'"date_added": "2026-02-23T12:02:46-05:00"}}'
+        f'"date_added": "2026-02-{days + 1:02}T{minutes // 60:02}:{minutes % 60:02}:46-05:00"}}'
     ).encode()
 
 

@@ -87,6 +87,10 @@ class LocalAirflow:
         kill_session(process.pid)
         process.wait()
 
+    def terminate(self, name: str) -> None:
+        """Stop a component as an orderly shutdown does, and wait for its end."""
+        stop([self._processes.pop(name)])
+
     def stop(self) -> None:
         """Stop all components."""
         stop(self._processes.values())
@@ -103,13 +107,29 @@ class LocalAirflow:
         deadline = time.monotonic() + _START_UP
         while True:
             try:
-                if self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False}).ok:
+                if self.pause(dag_id, paused=False):
                     return
             except requests.ConnectionError:
                 self._check_alive()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Airflow did not show the Dag {dag_id} within {_START_UP:g} s.")
             time.sleep(0.5)
+
+    def pause(self, dag_id: str, *, paused: bool = True) -> bool:
+        """Pause or unpause a Dag, and return whether it has been parsed."""
+        return self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": paused}).ok
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the runs of a Dag, the oldest first."""
+        return self._all(f"/dags/{dag_id}/dagRuns?order_by=id", "dag_runs")
+
+    def asset_events(self, asset: str) -> list[dict[str, Any]]:
+        """Return the events of an asset, the oldest first.
+
+        :raises requests.HTTPError: a Dag run of an event has not started; Airflow cannot show it before.
+        """
+        events = self._all("/assets/events?order_by=timestamp", "asset_events")
+        return [event for event in events if event["name"] == asset]
 
     def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
         """Start a run, wait for its end, and return it as Airflow's API describes it."""
@@ -184,6 +204,16 @@ class LocalAirflow:
         log = self._request("GET", path, headers={"Accept": "application/json"}).json()
         lines: list[Any] | str = log.get("content", [])
         return lines.splitlines() if isinstance(lines, str) else lines
+
+    def _all(self, path: str, field: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            response = self._request("GET", f"{path}&limit=100&offset={len(found)}")
+            response.raise_for_status()
+            page = response.json()
+            found += page[field]
+            if len(found) >= page["total_entries"]:
+                return found
 
     def _check_alive(self) -> None:
         for component, process in self._processes.items():

@@ -26,6 +26,7 @@ def main() -> None:
         say("Trigger the Dag with one of these as instantly_campaign_id:")
         say(f"  {HEALTHY_CAMPAIGN_ID}  healthy")
         say(f"  {UNHEALTHY_CAMPAIGN_ID}  senders in error")
+        say("With Airflow 3.3, newsletter_ready and campaign_fell_ill start by themselves: unpause them.")
         say("Ctrl+C stops both.")
         with contextlib.suppress(KeyboardInterrupt):
             while True:

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 from airflow.triggers.base import TriggerEvent
 
@@ -42,7 +42,7 @@ from airflow_provider_campaigns.waits.shared_poller import shared_poller
 from airflow_provider_campaigns.waits.watching import for_ever, lists
 from airflow_provider_campaigns.waits.workspace import workspaces
 
-T = TypeVar("T")
+__all__ = ["CampaignCleanerCompletedTrigger", "InstantlyHealthChangedTrigger"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 POSITION, PENDING = "position", "pending"
 # How long after a failure of Airflow's store it is asked again.
 STORE_RETRY_SECONDS = 10.0
+# Airflow stores one event after another, and gives a watcher up whose events of a poll take 300 s.
+MAX_EVENTS_A_POLL = 1_000
 
 
 class _Position(Protocol):
@@ -119,13 +121,19 @@ class _WatcherTrigger(BaseEventTrigger):
         """Fire an event for each change, and say what to store once Airflow has stored the events."""
         state, position = _State(AssetState(self.asset_state_store), self.asset), self.position()
         await state.load(position)
+        left: list[Change] = []
+        fired: list[Change] = []
         async for poll in shared_stream:
-            changes = position.update(poll.found, datetime.now(timezone.utc))
+            left += position.update(poll.found, datetime.now(timezone.utc))
+            changes, left = left[:MAX_EVENTS_A_POLL], left[MAX_EVENTS_A_POLL:]
             await state.announce(changes)
             for change in changes:
                 may_repeat = change.event_id in state.unconfirmed
                 yield TriggerEvent(change.as_payload(may_repeat=may_repeat))  # type: ignore[no-untyped-call]
-            poll.on_stored.append(partial(state.confirm, position.as_json(), changes))
+            fired += changes
+            if not left:
+                poll.on_stored.append(partial(state.confirm, position.as_json(), fired))
+                fired = []
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Airflow calls :meth:`filter_shared_stream` instead."""

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.rules.changes import Change
 from airflow_provider_campaigns.sandbox import (
     DRAFT_CAMPAIGN_ID,
     HEALTHY_CAMPAIGN_ID,
@@ -22,8 +24,8 @@ from airflow_provider_campaigns.sandbox import (
 )
 from airflow_provider_campaigns.sandbox.seed import FAILING_SENDERS
 from airflow_provider_campaigns.sandbox.state import Fault
-from tests.support.airflow_runs import dag, run
-from tests.support.airflow_versions import HAS_TASK_STATE_STORE
+from tests.support.airflow_runs import dag, run, started_by
+from tests.support.airflow_versions import HAS_TASK_STATE_STORE, needs
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -322,6 +324,71 @@ class TestHealthPatrol:
         keep_campaigns(sandbox, DRAFT_CAMPAIGN_ID)
         state, states, returned = run(dag("health_patrol"))
         assert (state, states["report"], returned["report"]) == ("success", "success", [])
+
+
+needs_watchers = needs(HAS_WATCHERS, "watchers need Airflow 3.3")
+
+
+def happened(campaign_id: str, *, number: int = 1, **details: Any) -> dict[str, Any]:
+    """Return the payload of a watcher's event."""
+    change = Change(
+        event_id=f"{campaign_id}:{number}",
+        campaign_id=campaign_id,
+        name=None,
+        before="processing",
+        after="completed",
+        at="2026-01-01T00:00:00+00:00",
+        message=f"{campaign_id} changed.",
+        details=details,
+    )
+    return change.as_payload(may_repeat=False)
+
+
+@needs_watchers
+class TestNewsletterReady:
+    def test_each_good_newsletter_is_stored_once(
+        self, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_VAR_NEWSLETTER_FOLDER", f"file://{tmp_path}")
+        html = ("<p>Hi {{firstName}}</p>", '<p><a href="https://broken.test/spring">this</a></p>')
+        good, bad = (sandbox.state.submit("Spring", each, {}).id for each in html)
+        for each in (good, bad):
+            sandbox.state.set_processing_seconds(each, 0)
+        with started_by("newsletters", happened(good), happened(bad), happened(good)):
+            _, states, returned = run(dag("newsletter_ready"))
+        assert returned["completed_campaigns"] == [good, bad]
+        gates, stored = [
+            [states[f"newsletter.{task}[{n}]"] for n in (0, 1)] for task in ("quality_gate", "store")
+        ]
+        assert (gates, stored) == (["success", "failed"], ["success", "upstream_failed"])
+        assert [path.stem for path in (tmp_path / "ready").iterdir()] == [good]
+        with started_by("newsletters", happened(good)):
+            state, states, _ = run(dag("newsletter_ready"))
+        assert (state, set(states.values())) == ("success", {"skipped"})
+
+
+@needs_watchers
+class TestCampaignFellIll:
+    def test_campaign_that_needs_a_person_is_paused_and_people_are_told(
+        self, sandbox: RunningSandbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ill = happened(HEALTHY_CAMPAIGN_ID, code="all_accounts_unhealthy", needs_person=True)
+        fine = happened(UNHEALTHY_CAMPAIGN_ID, code="daily_limit_met", needs_person=False)
+        by_a_person = happened(PAUSED_CAMPAIGN_ID, code="campaign_paused", needs_person=True)
+        with started_by("campaign_health", ill, fine, by_a_person):
+            state, states, returned = run(dag("campaign_fell_ill"))
+        assert (state, set(states.values())) == ("success", {"success"})
+        assert [each["campaign_id"] for each in returned["ill_campaigns"]] == [HEALTHY_CAMPAIGN_ID]
+        assert sandbox.state.campaigns[HEALTHY_CAMPAIGN_ID]["status"] == LifecycleStatus.PAUSED
+        assert sandbox.state.campaigns[UNHEALTHY_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
+        assert f"To everyone: {HEALTHY_CAMPAIGN_ID} changed." in caplog.text
+
+    def test_recovery_changes_nothing(self, sandbox: RunningSandbox) -> None:
+        fine = happened(HEALTHY_CAMPAIGN_ID, number=2, code="healthy", needs_person=False)
+        with started_by("campaign_health", fine):
+            state, states, _ = run(dag("campaign_fell_ill"))
+        assert (state, set(states.values())) == ("success", {"skipped"})
+        assert sandbox.state.campaigns[HEALTHY_CAMPAIGN_ID]["status"] == LifecycleStatus.ACTIVE
 
 
 def keep_campaigns(sandbox: RunningSandbox, *ids: str) -> None:

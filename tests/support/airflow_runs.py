@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from airflow.providers.common.compat.sdk import DAG
 
@@ -31,3 +34,26 @@ def dag(name: str) -> DAG:
     bags = [DagBag(dag_folder=str(folder)) for folder in (EXAMPLE_DAGS, TEST_DAGS)]
     assert [bag.import_errors for bag in bags] == [{}, {}]
     return next(bag.dags[name] for bag in bags if name in bag.dags)
+
+
+@contextmanager
+def started_by(asset: str, *payloads: dict[str, Any]) -> Iterator[None]:
+    """Have the runs in this block started by events of an asset, as the scheduler does it in Airflow 3.3."""
+    from airflow.models import dagrun
+    from airflow.models.asset import AssetEvent, AssetModel
+    from sqlalchemy import select
+
+    create = dagrun.get_or_create_dagrun
+
+    def create_with_events(*, session: Any, **arguments: Any) -> Any:
+        created = create(session=session, **arguments)
+        asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset))
+        created.consumed_asset_events.extend(
+            AssetEvent(asset_id=asset_id, extra={"from_trigger": True, "payload": payload})
+            for payload in payloads
+        )
+        session.commit()
+        return created
+
+    with patch.object(dagrun, "get_or_create_dagrun", create_with_events):
+        yield

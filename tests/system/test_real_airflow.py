@@ -17,6 +17,7 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.sandbox import (
     HEALTHY_CAMPAIGN_ID,
@@ -93,9 +94,11 @@ class TestExampleDag:
         )
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         names = [
+            *(["campaign_fell_ill"] if HAS_WATCHERS else []),
             "campaign_launch",
             "guarded_launch",
             "health_patrol",
+            *(["newsletter_ready"] if HAS_WATCHERS else []),
             "nightly_list_refill",
             "quality_gated_newsletter",
             "staged_launch",

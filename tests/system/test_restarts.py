@@ -7,31 +7,24 @@ result from the sandbox's records, from Airflow's task states and from its logs.
 from __future__ import annotations
 
 import json
-import random
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from airflow_provider_campaigns.sandbox import (
     DRAFT_CAMPAIGN_ID,
     HEALTHY_CAMPAIGN_ID,
     PAUSED_CAMPAIGN_ID,
-    Options,
-    RunningSandbox,
-    SandboxState,
 )
 from airflow_provider_campaigns.sandbox.state import Fault
 from scripts.local_airflow import AIRFLOW_2, COMPONENTS, LocalAirflow, local_airflow
 from tests.support import ROOT
 from tests.support.airflow_versions import RENDERS_IN_THE_TRIGGERER, needs, needs_rendering_in_the_triggerer
+from tests.support.stoppable_service import MAX_WAIT, Service, parse_time, wait_until
 
 pytestmark = [
     pytest.mark.airflow_processes,
@@ -45,8 +38,6 @@ EARLY, LATE = 25.0, 40.0
 # How late a wait may end on a busy machine, in the triggerer and on a worker. A wait whose timeout started
 # again with each takeover would end later than that.
 TOLERANCE, TOLERANCE_ON_A_WORKER = 15.0, 25.0
-# How long to wait for something that should happen soon.
-MAX_WAIT = 180.0
 UNFIT = "daily_limit_met"
 JOB_POLLS = "/api/v2/background-jobs/"
 
@@ -65,63 +56,6 @@ with create_session() as session:
         row.kwargs = {{name: now[name] for name in old}}
 print(len(rows))
 """
-
-
-class Service:
-    """A sandbox that can stop, and start again with its data."""
-
-    def __init__(self) -> None:
-        self.state = SandboxState(Options(processing_seconds=3600))
-        self._port = unused_port()
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def start(self) -> None:
-        self._server = RunningSandbox(self.state, "127.0.0.1", self._port)
-
-    def stop(self) -> None:
-        self._server.close()
-
-    def requests_to(self, path: str, since: float = 0.0) -> list[float]:
-        """Return the times of the requests to paths with a prefix."""
-        times = [parse_time(entry.time) for entry in list(self.state.requests) if entry.path.startswith(path)]
-        return [each for each in times if each >= since]
-
-    def count(self, method: str, path: str) -> int:
-        return [(each.method, each.path) for each in list(self.state.requests)].count((method, path))
-
-    def submit(self) -> str:
-        return self.state.submit("Spring", "<p>Spring</p>", {}).id
-
-    def complete(self, campaign_id: str) -> None:
-        self.state.set_processing_seconds(campaign_id, 0)
-
-
-def unused_port() -> int:
-    """Return a free port outside the range that outgoing connections use."""
-    while True:
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
-            return int(listener.getsockname()[1])
-
-
-def parse_time(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
-    deadline, last_error = time.monotonic() + MAX_WAIT, ""
-    while True:
-        try:
-            if result := condition():
-                return result
-        except (requests.RequestException, KeyError) as error:  # parts of Airflow are down
-            last_error = f" ({error!r})"
-        assert time.monotonic() < deadline, f"Not within {MAX_WAIT:g} s: {what}{last_error}"
-        time.sleep(0.3)
 
 
 @dataclass

@@ -34,6 +34,7 @@ MODULES = (
     "links",
     "notifications",
     "retries",
+    "watchers",
 )
 
 

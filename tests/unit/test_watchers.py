@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,12 +16,19 @@ from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from airflow_provider_campaigns.watchers import campaign_cleaner_completed, instantly_health_changed
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import UUID
 
 if not HAS_WATCHERS:
     pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
 
+from airflow.sdk import Asset, AssetWatcher
+
+from airflow_provider_campaigns.triggers.watchers import (
+    CampaignCleanerCompletedTrigger,
+    InstantlyHealthChangedTrigger,
+)
 from tests.support.fake_watching import Watching
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -106,6 +114,17 @@ class TestCompletions:
             async with watching:
                 await polls(2)
         assert watching.event_ids == ["old:1"]
+
+    async def test_many_events_are_spread_over_polls(self, cleaner: Cleaner) -> None:
+        for number in range(2500):
+            cleaner.add(f"c{number}", "completed", age=90_000)
+        async with Watching(completed(fire_existing=True)) as watching:
+            await asyncio.sleep(INTERVAL / 2)
+            assert len(watching.stored) == 1000
+            assert "position" not in watching.states["newsletters"].values
+            await polls(3)
+        assert len(watching.stored) == len(set(watching.event_ids)) == 2500
+        assert json.loads(watching.states["newsletters"].values["pending"]) == []
 
     async def test_only_campaigns_with_a_fitting_name_fire(self, cleaner: Cleaner) -> None:
         async with Watching(completed(name_pattern="newsletter-*")) as watching:
@@ -303,6 +322,40 @@ class TestRequests:
             cleaner.add("a", "completed")
             await polls()
         assert watching.event_ids == ["a:1"]
+
+    async def test_service_that_is_away_for_an_hour_loses_nothing(self, cleaner: Cleaner) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls(2)
+            cleaner.server.respond(Reply({}, status=503), path=LIST)
+            before = cleaner.requests()
+            await asyncio.sleep(3600)
+            assert cleaner.requests() - before <= 40  # with a second attempt each
+            cleaner.complete("a")
+            cleaner.add("b", "completed", age=1800)
+            cleaner.server.respond(Reply(cleaner._list), path=LIST)
+            await polls(6)
+        assert watching.event_ids == ["a:1", "b:1"]
+
+    @pytest.mark.parametrize("jump", [86_400.0, -86_400.0], ids=["forward", "back"])
+    async def test_clock_that_jumps_loses_and_repeats_nothing(
+        self, jump: float, cleaner: Cleaner, clock: FakeClock
+    ) -> None:
+        def add(campaign_id: str, status: str = "processing") -> None:
+            cleaner.add(campaign_id, status)
+            cleaner.campaigns[campaign_id]["date_added"] = clock.correct_now().isoformat()
+
+        add("a")
+        add("b")
+        async with Watching(completed()) as watching:
+            await polls(2)
+            for processing, new, seconds in (("a", "c", jump), ("b", "d", -jump)):
+                clock.jump_in_next_pause = seconds
+                await polls(2)
+                cleaner.complete(processing)
+                add(new, "completed")
+                await polls(2)
+        assert watching.event_ids == ["a:1", "c:1", "b:1", "d:1"]
 
 
 class TestStore:
@@ -507,6 +560,49 @@ class TestHealth:
             requests = instantly.requests() - before
         assert requests["list"] <= 2 * 11
         assert 90 <= requests["status"] <= 10 * 12
+
+
+STORED = {
+    path.rpartition(".")[2]: record
+    for file in (Path(__file__).parent / "triggers" / "serialized").glob("*.json")
+    for path, record in json.loads(file.read_text()).items()
+    if "position" in record
+}
+
+
+class TestUpgrade:
+    """What an earlier version stored: the arguments of a trigger, and the state of its asset."""
+
+    @pytest.mark.parametrize("number", range(3))
+    async def test_completed_campaign_fires_with_its_id(self, number: int, cleaner: Cleaner) -> None:
+        record = STORED["CampaignCleanerCompletedTrigger"]
+        cleaner.add("a", "completed", name="Spring")
+        cleaner.add("b", "completed")
+        cleaner.campaigns["b"]["date_added"] = record["position"]["recent"]["b"]
+        await self.check(CampaignCleanerCompletedTrigger, record, number)
+
+    @pytest.mark.parametrize("number", range(3))
+    async def test_change_of_health_fires_with_its_id(self, number: int, instantly: Instantly) -> None:
+        instantly.add(1, "all_accounts_unhealthy")
+        instantly.add(2, "healthy")
+        await self.check(InstantlyHealthChangedTrigger, STORED["InstantlyHealthChangedTrigger"], number)
+
+    async def check(self, trigger: Any, record: dict[str, Any], number: int) -> None:
+        arguments = record["arguments"][number]
+        watcher = AssetWatcher(name="stored", trigger=trigger(**arguments))
+        watching = Watching(Asset(arguments["asset"], watchers=[watcher]))
+        state = watching.states[arguments["asset"]].values
+        state |= {name: json.dumps(record[name]) for name in ("position", "pending")}
+        async with watching:
+            await asyncio.sleep(3 * arguments["poke_interval"])
+        events = [(event["event_id"], event["may_repeat"]) for event in watching.stored]
+        assert events == [(record["pending"][0], True)]
+        assert list(json.loads(state["position"])) == list(record["position"])
+
+    @pytest.mark.parametrize("make", [completed, health])
+    def test_arguments_of_this_version_are_recorded(self, make: Any) -> None:
+        path, arguments = make("recorded").watchers[0].trigger.serialize()
+        assert list(arguments) == list(STORED[path.rpartition(".")[2]]["arguments"][0])
 
 
 class TestArguments:
