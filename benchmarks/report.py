@@ -331,7 +331,7 @@ def _watched(watched: Sequence[Watched]) -> str:
             "## Watchers\n",
             f"""An account with {CAMPAIGNS:,} campaigns, of which {CHANGES_A_MINUTE} change a minute. Each row
 is a fresh process with one watcher. Loop lag is the delay of a timer.\n""",
-            _table(heads, rows),
+            table(heads, rows),
         ]
     )
 
