@@ -23,7 +23,6 @@ from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
     NestedFields,
     has_missing_part,
-    is_missing_part,
     is_nothing,
     is_templated,
     rendered_value,
@@ -38,8 +37,6 @@ shown = values.shown
 
 _BYTE_ORDER_MARK = "\ufeff"
 _MAX_SECONDS = 10 * 366 * 24 * 3600.0
-# Short texts that people see, and an address: "Spring None" is never meant.
-_SHOWN = frozenset({"campaign_name", "subject", "webhook_url"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _MISSING_PART = re.compile(r"(^|/)None(\.\w+)*(/|$)")
 
@@ -82,8 +79,7 @@ def check_rendered(task: BaseOperator) -> None:
             value = rendered_value(templates[name], value, task, name, nested_fields.get(name))
             if isinstance(templates[name], str):
                 value = _as_text(value, arguments[name], name)
-            has_none = has_missing_part if name.endswith("path") else is_missing_part
-            if (name.endswith("path") or name in _SHOWN) and has_none(templates[name], value):
+            if name.endswith("path") and has_missing_part(templates[name], value):
                 raise _missing_part(value, name)
         setattr(task, name, arguments[name](value, name))
 
