@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
-from airflow_provider_campaigns.api.values import shown
+from airflow_provider_campaigns.api.values import is_nothing, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -19,8 +19,6 @@ _TRIGGERER_NAMES = frozenset({
     "params", "run_id", "ds", "ds_nodash", "ts", "ts_nodash", "logical_date", "data_interval_start",
     "data_interval_end", "dag_run",
 })  # fmt: skip
-# What str() of a missing value looks like in Python, JSON and JavaScript.
-_NOTHING = {"", "none", "null", "undefined", "nan"}
 _MAX_NAMED = 5
 _MISSING_START = re.compile(r"(^|/)None[._-]")
 
@@ -44,11 +42,6 @@ def is_templated(value: Any, task: BaseOperator | None = None) -> bool:
     :param task: the task, whose Dag may have its own template delimiters.
     """
     return _is_templated(value, _delimiters(task))
-
-
-def is_nothing(value: Any) -> bool:
-    """Return whether a rendered value is None, empty, or a word that means None."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
 def rendered_value(
@@ -155,8 +148,8 @@ class _Rendered:
         for text in texts_in(template):
             if text in self.with_none and not (isinstance(template, str) and is_nothing(value)):
                 raise ValueError(
-                    f"{place} contains 'None', the value of {_one_of(self.with_none[text])}. If it comes from "
-                    f"another task, did that task push it?"
+                    f"{place} contains 'None', the value of {_one_of(self.with_none[text])}. If it comes "
+                    f"from another task, did that task push it?"
                 )
         is_text = name is not None and isinstance(template, str) and not self._keeps_type(value, name)
         return str(value) if is_text else value

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 def _fields(value: Any, name: str) -> dict[str, Any]:
     fields = mapping(value, name)
     _check_no_sequences(fields)
-    check_campaign_fields(fields)
+    if fields and not check_campaign_fields(fields):
+        raise ValueError(f"{name} contains no field to change.")
     return dict(fields)
 
 
@@ -225,8 +226,11 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         if self.check_gate:
             policy = gate_policy(Intent.EDIT, self.policy, self.max_status_age)
             check_gate(self._hook, self.campaign_id, policy, "Nothing was changed.")
+        undocumented = (self.fields or {}).get("more") or {}
+        more = {name: changes[name] for name in changes.keys() & undocumented.keys()}
+        documented = {name: value for name, value in changes.items() if name not in more}
         after = send_and_verify(
-            lambda: self._hook.update_campaign(self.campaign_id, **changes),
+            lambda: self._hook.update_campaign(self.campaign_id, **documented, more=more),
             lambda: self._hook.get_campaign(self.campaign_id),
             lambda campaign: (
                 not differing(changes, campaign)

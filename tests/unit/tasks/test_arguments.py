@@ -20,6 +20,7 @@ from jinja2 import pass_context
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
+    CampaignCleanerGetCampaignOperator,
     CampaignCleanerSubmitCampaignOperator,
 )
 from airflow_provider_campaigns.operators.instantly import (
@@ -52,7 +53,8 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
                   *((str(each), each.total_seconds()) for each in (timedelta(1), timedelta(2, 1.5)))],
                  [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True,
                   None, "1h", "", "9" * 400, "nan", "01:30", "01:60:00", "-01:00:00", "P1M", "P1Y", "PT", "P",
-                  "PT-1H", "P1D/P2D", "P11Y", "99999999:00:00", "now", "2026-11-30", Decimal("NaN")]),
+                  "PT-1H", "P1D/P2D", "P1D/2020-01-01", "P11Y", "99999999:00:00", "now", "2026-11-30",
+                  Decimal("NaN")]),
     "count": (checks.count, [(1, 1), (1000, 1000), ("5", 5), (2.0, 2)],
               [0, -1, True, 1.5, None, "", "five", math.inf, "9" * 400]),
     "limit": (checks.limit, [(0, 0.0), (0.5, 0.5), ("3", 3.0)],
@@ -276,6 +278,33 @@ class TestRendered:
             rendered(task)
         assert "'params.secret', 'params.none'" in str(raised.value)
         assert "s3cret" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("/out/a.csv", "/out/a.csv"),
+            ("/out/x/../a.csv", "file:///out/a.csv"),
+            ("a.csv", Path.cwd() / "a.csv"),
+            ("s3://c@bucket/a.csv", "s3://c@bucket/a.csv"),
+        ],
+    )
+    def test_two_arguments_with_one_path_are_refused(self, one: str, other: Any) -> None:
+        def add(leads_path: Any) -> Any:
+            return InstantlyAddLeadsOperator(
+                task_id="add", campaign_id=UUID, leads_path=leads_path, bad_rows_path=one
+            )
+
+        def get(analysis_path: Any) -> Any:
+            return CampaignCleanerGetCampaignOperator(
+                task_id="get", campaign_id="a", analysis_path=analysis_path, output_path=one
+            )
+
+        for build, name in ((add, "bad_rows_path and leads_path"), (get, "analysis_path and output_path")):
+            with pytest.raises(BAD_ARGUMENT, match=f"{name} must not be the same file"):
+                build(other)
+            with pytest.raises(ValueError, match=f"^{name} must not be the same file"):
+                rendered(build(str(other).replace("a.csv", "{{ 'a.csv' }}")))
+        add("s3://d@bucket/a.csv")
 
     def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
         task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})
