@@ -267,6 +267,10 @@ class InstantlyAddLeadsOperator(RenderedTask):
             self.log.info("%s", leads.plan)
             for name, field in leads.plan.near_misses().items():
                 self.log.warning("%r becomes a custom variable. Did you mean %s? Use columns.", name, field)
+        if leads.several_addresses:
+            self.log.info(
+                "Rows with several addresses, of which the first is used: %s.", f"{leads.several_addresses:,}"
+            )
         if leads.bad_rows.count:
             self.log.warning("Left out: %s", leads.bad_rows)
         return leads
