@@ -100,7 +100,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
     :param enable_variant: also enable the variant if it is disabled, which else is an error (templated).
     :param subject: a new subject for that variant (templated).
     :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated). Text
-        such as ``"50"`` becomes the type that the vendor documents.
+        such as ``"50"`` becomes the type that the vendor documents. ``more`` holds undocumented fields.
     :param check_gate: write only while no mail goes out.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
     :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds, or None for
