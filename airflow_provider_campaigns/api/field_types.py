@@ -8,15 +8,15 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from airflow_provider_campaigns.api.values import shown
+from airflow_provider_campaigns.api.values import is_nothing, near, shown
 
 _FLAGS = {"true": True, "false": False}
 
@@ -24,41 +24,59 @@ _FLAGS = {"true": True, "false": False}
 class FieldType(Enum):
     """A type, in the words of an error."""
 
-    STRING = "a string"
+    STRING = "a string that is not empty"
     FLAG = "True or False"
     INTEGER = "an integer, 0 or more"
-    NUMBER = "a number"
-    STRINGS = "a list of strings"
-    MAPPING = "a mapping"
-    MAPPINGS = "a list of mappings"
+    NUMBER = "a number, 0 or more"
 
 
-def typed(fields: Mapping[str, Any], types: Mapping[str, FieldType | None], name: str) -> dict[str, Any]:
+# Also a list of one type, and a mapping with the types of its fields; an empty one has any fields.
+JsonType: TypeAlias = "FieldType | list[JsonType] | Mapping[str, JsonType]"
+
+
+def typed(
+    fields: Mapping[str, Any],
+    types: Mapping[str, JsonType | None],
+    name: str,
+    *,
+    not_null: Collection[str] = (),
+) -> dict[str, Any]:
     """Return fields in their types; None and fields of no known type stay as they are.
 
     :param name: the argument, named in errors.
+    :param not_null: the fields that must not be None.
     :raises ValueError: a field has another type; names it.
     """
 
     def value_of(key: str, value: Any) -> Any:
         wanted = types.get(key)
-        return value if wanted is None or value is None else as_type(value, wanted, f"{name}[{key!r}]")
+        is_free = wanted is None or (value is None and key not in not_null)
+        return value if is_free else as_type(value, wanted, f"{name}[{key!r}]")
 
     return {key: value_of(key, value) for key, value in fields.items()}
 
 
-def as_type(value: Any, wanted: FieldType, place: str) -> Any:
-    """Return a value in a type, as JSON values; text becomes the value that it writes.
+def as_type(value: Any, wanted: JsonType | None, place: str) -> Any:
+    """Return a value in a type, as JSON values; text becomes the value that it writes, at any depth.
 
     :param place: the argument or field, named in errors.
-    :raises ValueError: it has another type.
+    :raises ValueError: it has another type, or a field that its type does not have.
     """
     is_text = isinstance(value, str) and wanted is not FieldType.STRING
     found = _as_json(parsed(value) if is_text else value, place)
     if wanted is FieldType.INTEGER and isinstance(found, float) and found.is_integer():
         found = int(found)
     if not _is(found, wanted):
-        raise ValueError(f"{place} must be {wanted.value}, got {shown(value)}.")
+        raise ValueError(f"{place} must be {_words(wanted)}, got {shown(value)}.")
+    if isinstance(wanted, list):
+        return [as_type(each, wanted[0], f"{place}[{at}]") for at, each in enumerate(found)]
+    if isinstance(wanted, Mapping) and wanted:
+        for key in found.keys() - wanted.keys():
+            raise ValueError(
+                f"{place}: unknown name {key!r}.{near(key, wanted)} A field with undocumented names belongs "
+                f"under 'more'."
+            )
+        return typed(found, wanted, place)
     return found
 
 
@@ -101,16 +119,20 @@ def _as_json(value: Any, place: str) -> Any:
         raise ValueError(f"{place} cannot be sent as JSON: {error}.") from None
 
 
-def _is(value: Any, wanted: FieldType) -> bool:
-    if wanted in {FieldType.STRINGS, FieldType.MAPPINGS}:
-        item = str if wanted is FieldType.STRINGS else dict
-        return isinstance(value, list) and all(isinstance(each, item) for each in value)
-    if wanted is FieldType.INTEGER:
-        return _is_number(value) and isinstance(value, int) and value >= 0
-    if wanted is FieldType.NUMBER:
-        return _is_number(value)
-    return isinstance(value, {FieldType.STRING: str, FieldType.FLAG: bool, FieldType.MAPPING: dict}[wanted])
+def _is(value: Any, wanted: JsonType | None) -> bool:
+    if isinstance(wanted, list):
+        return isinstance(value, list)
+    if isinstance(wanted, Mapping):
+        return isinstance(value, dict) and bool(value or not wanted)
+    if wanted is FieldType.STRING:
+        return isinstance(value, str) and not is_nothing(value)
+    if wanted is FieldType.FLAG:
+        return isinstance(value, bool)
+    is_number = isinstance(value, int if wanted is FieldType.INTEGER else (int, float))
+    return is_number and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _words(wanted: JsonType | None) -> str:
+    if isinstance(wanted, list):
+        return f"a list of {'strings' if wanted[0] is FieldType.STRING else 'mappings'}"
+    return wanted.value if isinstance(wanted, FieldType) else "a mapping that is not empty"

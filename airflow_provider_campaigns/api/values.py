@@ -20,8 +20,9 @@ _OPAQUE = re.compile(r"[\x21-\x7e]{1,200}")
 _PATH_ID = re.compile(r"[0-9A-Za-z_-]{1,200}")
 _MAX_SHOWN = 80
 _URL = re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?:[^\s/?#@'\":]*:[^\s?#@'\"]*@)?)([^\s?#'\"]*)(\?[^\s'\"]*)?")
-# What str() of a missing id looks like in Python, JSON and JavaScript.
+# What str() of a missing value looks like in Python, JSON and JavaScript.
 _MISSING = {"none", "null", "undefined"}
+_NOTHING = {*_MISSING, "", "nan"}
 
 
 def parse_instant(value: Any) -> datetime | None:
@@ -62,11 +63,16 @@ def parse_duration(text: str) -> float | None:
         return None
     try:
         found = pendulum.parse(text.strip())
-    except (AttributeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError, OverflowError):  # of an interval, such as P1D/2026-11-30
         return None
     if not isinstance(found, pendulum.Duration) or found.years or found.months:
         return None
     return found.total_seconds()
+
+
+def is_nothing(value: Any) -> bool:
+    """Return whether a value is None, empty, or a word that means None."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
 def number_or_none(value: Any) -> float | None:

@@ -31,7 +31,7 @@ def step_index(value: Any, name: str) -> int:
 
     :raises ValueError: it is neither.
     """
-    match = re.fullmatch(r"(?i)step\s*(\d+)", value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(r"(?i)step\s*([0-9]{1,9})", value.strip()) if isinstance(value, str) else None
     return _index(int(match[1]) - 1 if match else value, name, "or 'Step 1' as in Instantly")
 
 
@@ -202,7 +202,7 @@ def _words(text: str) -> list[str]:
 
 
 def _index(value: Any, name: str, also: str) -> int:
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{name} must be an integer, counted from 0, {also}; got {shown(value)}.")

@@ -51,11 +51,11 @@ KNOWN_HEADERS: Mapping[str, tuple[str, ...]] = {
     "lt_interest_status": (), "pl_value_lead": (), "assigned_to": (),
 }  # fmt: skip
 
-# What Excel, databases and pandas write into a cell without a value; "Null" and "Nan" are also names.
-_NO_NAME = frozenset({
-    "-", "--", "#N/A", "#REF!", "#VALUE!", "#NAME?", "N/A", "n/a", "NULL", "null", "NaN", "nan", "None",
+# What programs and databases write into a cell without a value; "Null" and "Nan" are also names.
+NO_VALUE = frozenset({
+    "", "-", "--", "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "N/A", "n/a", "NULL", "null", "[NULL]",
+    "\\N", "NaN", "nan", "None", "<NA>",
 })  # fmt: skip
-_NAME_FIELDS = frozenset({"first_name", "last_name", "company_name"})
 _NEAR = 0.8
 
 
@@ -80,12 +80,14 @@ class ColumnPlan:
     :param fields: for each column the field of a lead, or None.
     :param variables: for each column the custom variable, or None; a column with neither is left out.
     :param ignores_nameless: whether columns without a name are left out even if they have cells.
+    :param by_own_name: whether the well-known headers are turned off.
     """
 
     header: tuple[str, ...]
     fields: tuple[str | None, ...]
     variables: tuple[str | None, ...]
     ignores_nameless: bool = False
+    by_own_name: bool = False
 
     def __str__(self) -> str:
         unused = zip(self.header, self.fields, self.variables, strict=True)
@@ -114,24 +116,20 @@ class ColumnPlan:
 
     def near_misses(self) -> dict[str, str]:
         """Return the custom variables whose name looks like a misspelt header, with the field."""
-        free = LEAD_FIELDS - {field for field in self.fields if field}
+        free = frozenset() if self.by_own_name else LEAD_FIELDS - {field for field in self.fields if field}
         found = {name: _nearest_field(name) for name in self.variables if name}
         return {name: field for name, field in found.items() if field in free}
 
     def builder(self) -> Callable[[Sequence[str]], dict[str, Any]]:
-        """Return the function that makes a lead of a row; empty cells and names like #N/A are left out."""
-        fields = [
-            (at, name, _NO_NAME if name in _NAME_FIELDS else ())
-            for at, name in enumerate(self.fields)
-            if name
-        ]
+        """Return the function that makes a lead of a row; cells without a value are left out."""
+        fields = [(at, name) for at, name in enumerate(self.fields) if name]
         variables = [(at, name) for at, name in enumerate(self.variables) if name]
 
         def build(row: Sequence[str]) -> dict[str, Any]:
             lead: dict[str, Any] = {
-                name: cell for at, name, empty in fields if (cell := row[at].strip()) and cell not in empty
+                name: cell for at, name in fields if (cell := row[at].strip()) not in NO_VALUE
             }
-            if custom := {name: cell for at, name in variables if (cell := row[at].strip())}:
+            if custom := {name: cell for at, name in variables if (cell := row[at].strip()) not in NO_VALUE}:
                 lead["custom_variables"] = custom
             if "lt_interest_status" in lead:
                 lead["lt_interest_status"] = int(lead["lt_interest_status"])
@@ -185,10 +183,13 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
         raise ValueError(
             f"{place}: this line is a lead, not a header. Add a first line that names the columns."
         )
-    if twice := _repeated(filter(None, names)):
-        raise ValueError(f"{place}: the header contains {', '.join(map(repr, twice))} more than once.")
     check_columns({} if columns is None else columns)
     chosen = dict(columns or {})
+    if twice := _repeated(name for name in names if name and chosen.get(name, name) is not None):
+        raise ValueError(
+            f"{place}: the header contains {', '.join(map(repr, twice))} more than once. Rename all but one, "
+            f"or leave them out with columns={{{twice[0]!r}: None}}."
+        )
     _refuse_missing(chosen, names, place)
     fields = {name: target for name, target in chosen.items() if target in LEAD_FIELDS}
     free = [name for name in names if name and name not in chosen]
@@ -208,8 +209,9 @@ def plan_columns(header: Sequence[str], columns: Mapping[str, str | None] | None
         tuple(fields.get(name) for name in names),
         tuple(variables.get(name) for name in names),
         ignores_nameless="" in chosen,
+        by_own_name=columns == {},
     )
-    _check_fields(plan, place, mapping_off=columns == {})
+    _check_email(plan, place)
     return plan
 
 
@@ -220,8 +222,13 @@ def known_names(header: Sequence[str], columns: Mapping[str, str | None] | None)
 
 
 def _nearest_field(name: str) -> str | None:
-    """Return the field whose name or header a name is nearly equal to; None where there is none."""
-    match = get_close_matches(_squeezed(name), _FIELD_OF, n=1, cutoff=_NEAR)
+    """Return the field whose header a name misspells with the same letters; None where there is none.
+
+    Words that are only similar, such as ``Company Size`` and ``Company Website``, are different columns.
+    """
+    squeezed = _squeezed(name)
+    same_letters = [header for header in _FIELD_OF if set(header) == set(squeezed)]
+    match = get_close_matches(squeezed, same_letters, n=1, cutoff=_NEAR)
     return _FIELD_OF[match[0]][0] if match else None
 
 
@@ -243,13 +250,10 @@ def _refuse_missing(columns: Mapping[str, str | None], names: Sequence[str], pla
             raise ValueError(f"{place}: columns names {name!r}, which is not in the header.{hint}")
 
 
-def _check_fields(plan: ColumnPlan, place: str, *, mapping_off: bool) -> None:
-    misses = plan.near_misses()
-    if mapping_off and misses:
-        hints = " ".join(f"{name!r}: did you mean {field!r}?" for name, field in misses.items())
-        raise ValueError(f"{place}: with columns={{}}, a header must be the exact name of a field. {hints}")
+def _check_email(plan: ColumnPlan, place: str) -> None:
     if "email" in plan.fields:
         return
+    misses = plan.near_misses()
     like_email = [name for name in plan.variables if name and "mail" in _squeezed(name)]
     near = next((name for name, field in misses.items() if field == "email"), next(iter(like_email), None))
     hint = f"Did you mean {near!r}? Set" if near else "Set"

@@ -41,11 +41,13 @@ class Reading:
     :param bad_rows: collects the rows that are not leads.
     :param plan: what becomes of the columns of a CSV file; set once the header is read.
     :param to_lead: makes a lead of a row of the source.
+    :param several_addresses: how many of the leads had more than one address.
     """
 
     bad_rows: BadRows
     plan: ColumnPlan | None = None
     to_lead: Callable[[Any], Lead] = dict
+    several_addresses: int = 0
     _hash: Any = field(default_factory=hashlib.sha256)
 
     def add(self, text: str) -> None:
@@ -80,6 +82,7 @@ class Leads:
     :param fingerprint: of all of them.
     :param bad_rows: the rows that were left out.
     :param plan: what becomes of the columns of a CSV file.
+    :param several_addresses: how many of them had more than one address, of which the first counts.
     """
 
     source: LeadSource
@@ -87,6 +90,7 @@ class Leads:
     fingerprint: str
     bad_rows: BadRows
     plan: ColumnPlan | None = None
+    several_addresses: int = 0
 
     def batches(self, *, after: int = 0, size: int = MAX_LEADS_PER_CALL) -> Iterator[CheckedLeads]:
         """Yield the leads in batches.
@@ -130,7 +134,7 @@ def check_leads(
         raise ValueError(str(bad_rows))
     if not count:
         raise ValueError(f"{source.name} holds no leads.{f' {bad_rows}' if bad_rows.count else ''}")
-    return Leads(source, count, reading.fingerprint, bad_rows, reading.plan)
+    return Leads(source, count, reading.fingerprint, bad_rows, reading.plan, reading.several_addresses)
 
 
 def from_sequence(leads: Sequence[Any], name: str = "leads") -> LeadSource:
@@ -174,6 +178,7 @@ def from_file(
                     reading.plan, reading.to_lead = table.plan, table.plan.builder()
                     reading.add(str(table.plan))
                     yield from table.good(reading.bad_rows)
+                    reading.several_addresses = table.several_addresses
                 else:
                     yield from _json_lines(lines, reading.bad_rows)
             except UnicodeDecodeError:

@@ -23,8 +23,6 @@ from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
     NestedFields,
     has_missing_part,
-    is_missing_part,
-    is_nothing,
     is_templated,
     rendered_value,
 )
@@ -38,8 +36,6 @@ shown = values.shown
 
 _BYTE_ORDER_MARK = "\ufeff"
 _MAX_SECONDS = 10 * 366 * 24 * 3600.0
-# Short texts that people see, and an address: "Spring None" is never meant.
-_SHOWN = frozenset({"campaign_name", "subject", "webhook_url"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _MISSING_PART = re.compile(r"(^|/)None(\.\w+)*(/|$)")
 
@@ -64,6 +60,7 @@ def check_at_parse(task: BaseOperator) -> None:
                 _check_known(value, known_names[name], name)
         setattr(task, name, value)
     task._templates = templates
+    _check_paths_differ({name: getattr(task, name) for name in arguments.keys() - templates.keys()})
 
 
 def check_rendered(task: BaseOperator) -> None:
@@ -82,10 +79,10 @@ def check_rendered(task: BaseOperator) -> None:
             value = rendered_value(templates[name], value, task, name, nested_fields.get(name))
             if isinstance(templates[name], str):
                 value = _as_text(value, arguments[name], name)
-            has_none = has_missing_part if name.endswith("path") else is_missing_part
-            if (name.endswith("path") or name in _SHOWN) and has_none(templates[name], value):
+            if name.endswith("path") and has_missing_part(templates[name], value):
                 raise _missing_part(value, name)
         setattr(task, name, arguments[name](value, name))
+    _check_paths_differ({name: getattr(task, name) for name in arguments})
 
 
 def rendered_fields(task: BaseOperator) -> dict[str, Any]:
@@ -116,6 +113,17 @@ def _check_known(value: Mapping[str, Any], known: Collection[str], name: str) ->
             raise ValueError(f"{name}: unknown name {shown(each)}.{values.near(each, known)}")
 
 
+def _check_paths_differ(values: Mapping[str, Any]) -> None:
+    """Refuse two arguments with the path of one file, of which one would be lost."""
+    names: dict[str, str] = {}
+    for name, value in sorted(values.items()):
+        if name.endswith("path") and value is not None:
+            local = value.removeprefix("file://")
+            other = names.setdefault(local if "://" in local else os.path.realpath(local), name)
+            if other != name:
+                raise ValueError(f"{other} and {name} must not be the same file, got {shown(value)}.")
+
+
 def _as_text(value: Any, check: Check, name: str) -> Any:
     """Return a date, number or flag of a Dag with native objects as text, if the argument holds text.
 
@@ -142,7 +150,7 @@ def optional(check: Check) -> Check:
 def text(value: Any, name: str) -> str:
     """Return a string that is not empty; native rendering may have made a number of it."""
     string = any_text(value, name)
-    if is_nothing(string):
+    if values.is_nothing(string):
         raise ValueError(f"{name} must not be empty, got {shown(value)}.")
     return string
 

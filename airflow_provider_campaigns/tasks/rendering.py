@@ -1,5 +1,6 @@
 """Which arguments of a task Airflow renders, and what a template renders to.
 
+- An expression that is None becomes no part of a text: :func:`check_rendered` refuses it.
 - Text stays text: in a Dag with native objects, Airflow reads the text of a template as Python.
 - Some arguments, such as HTML, hold merge tags such as ``{{firstName}}``, which look like templates. Where
   another task returned them, mapped or not, they are sent exactly as they are.
@@ -12,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.airflow_compat import is_from_mapping, mapped_arguments, resumed_with
 from airflow_provider_campaigns.tasks.arguments import restore
-from airflow_provider_campaigns.tasks.templates import comment_start, texts_in
+from airflow_provider_campaigns.tasks.templates import comment_start, expressions_in, texts_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,6 +35,9 @@ class RenderedTask(BaseOperator):
     unrendered_if_mapped: ClassVar[Sequence[str]] = ()
     # The arguments whose text, written in the Dag, must not contain the start of a template's comment.
     without_comment: ClassVar[Sequence[str]] = ()
+    # The templates with an expression that was None, and their expressions.
+    templates_with_none: dict[str, list[str]]
+    _met_none = False
 
     def _do_render_template_fields(
         self,
@@ -50,6 +55,8 @@ class RenderedTask(BaseOperator):
             template_fields = self._fields_to_render(template_fields, context, seen_oids)
             if getattr(self, "render_template_as_native_obj", None) is not None:
                 jinja_env = self.get_template_env()  # Airflow 3.3 passes that of the Dag
+            self.templates_with_none = {}
+            jinja_env = self._noting_none(jinja_env)
         render = super()._do_render_template_fields
         if parent is self and "error" in resumed_with(context):
             # Airflow ended the deferral, and replaced the arguments of the wait by this error, which matters
@@ -77,6 +84,28 @@ class RenderedTask(BaseOperator):
         if is_from_mapping(self) and not wait:
             self._refuse_comment(unrendered)
         return [name for name in fields if name not in wait]
+
+    def _noting_none(self, environment: Any) -> Any:
+        """Return a Jinja environment that does the same, and notes where an expression is None."""
+        own = environment.finalize or (lambda value: value)
+
+        @wraps(own)  # with its mark, if it takes the context
+        def finalize(*arguments: Any) -> Any:
+            value = own(*arguments)
+            self._met_none = self._met_none or value is None
+            return value
+
+        return environment.overlay(finalize=finalize)
+
+    def render_template(
+        self, content: Any, context: Context, jinja_env: Any = None, seen_oids: set[int] | None = None
+    ) -> Any:
+        """Render a value, at any depth; note a template with an expression that is None."""
+        self._met_none = False
+        value = super().render_template(content, context, jinja_env, seen_oids)
+        if self._met_none and isinstance(content, str):
+            self.templates_with_none[content] = expressions_in(content, jinja_env)
+        return value
 
     def _render(self, template: Any, context: Context, dag: Any = None) -> Any:
         """Return the text of a template; in a Dag with native objects, the value of a single expression.

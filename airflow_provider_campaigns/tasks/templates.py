@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
+from airflow_provider_campaigns.api.values import is_nothing, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -17,18 +19,15 @@ _TRIGGERER_NAMES = frozenset({
     "params", "run_id", "ds", "ds_nodash", "ts", "ts_nodash", "logical_date", "data_interval_start",
     "data_interval_end", "dag_run",
 })  # fmt: skip
-# What str() of a missing value looks like in Python, JSON and JavaScript.
-_NOTHING = {"", "none", "null", "undefined", "nan"}
+_MAX_NAMED = 5
 _MISSING_START = re.compile(r"(^|/)None[._-]")
-_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class NestedFields:
     """The fields of the mappings in an argument.
 
-    :param texts: those that hold text, so that a number of a Dag with native objects becomes text, and a
-        part of their template must not render to None.
+    :param texts: those that hold text, so that a number of a Dag with native objects becomes text.
     :param required: those whose template must not render to nothing; None: all. Another one is left out if
         its template renders to an empty string or None.
     """
@@ -45,11 +44,6 @@ def is_templated(value: Any, task: BaseOperator | None = None) -> bool:
     return _is_templated(value, _delimiters(task))
 
 
-def is_nothing(value: Any) -> bool:
-    """Return whether a rendered value is None, empty, or a word that means None."""
-    return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
-
-
 def rendered_value(
     template: Any, value: Any, task: BaseOperator, place: str, fields: NestedFields | None = None
 ) -> Any:
@@ -59,13 +53,14 @@ def rendered_value(
     :param value: what it rendered to.
     :param place: the argument, named in errors.
     :param fields: the fields inside it.
-    :raises ValueError: a template rendered to nothing; names its place.
+    :raises ValueError: a template rendered to nothing, or a part of it to None; names its place.
     """
-    return _Rendered(fields or NestedFields(), _delimiters(task)).read(template, value, place)
+    with_none = getattr(task, "templates_with_none", {})
+    return _Rendered(fields or NestedFields(), _delimiters(task), with_none).read(template, value, place)
 
 
 def has_missing_part(template: Any, path: Any) -> bool:
-    """Return whether a rendered path holds 'None' or nothing where a name or an expression was.
+    """Return whether a rendered path holds 'None' or nothing where a name was.
 
     :param template: what the user passed.
     """
@@ -73,39 +68,14 @@ def has_missing_part(template: Any, path: Any) -> bool:
         return False
     if _has_empty_part(template, path):
         return True
-    template = template if isinstance(template, str) else ""
-    if _MISSING_START.search(path) and not _MISSING_START.search(template):
-        return True
-    return "None" in _parts(template, path, "(.*?)")
-
-
-def is_missing_part(template: Any, text: Any) -> bool:
-    """Return whether an expression in a template rendered to 'None', beyond doubt.
-
-    Which expression rendered to what is not always clear: ``{{ a }} {{ b }}`` and the text ``None such day``.
-
-    :param template: what the user passed.
-    :param text: what it rendered to.
-    """
-    if not isinstance(template, str) or not isinstance(text, str) or "None" not in text:
-        return False
-    readings = zip(_parts(template, text, "(.*?)"), _parts(template, text, "(.*)"), strict=True)
-    return ("None", "None") in readings
-
-
-def _parts(template: str, text: str, any_text: str) -> tuple[str, ...]:
-    """Return what the expressions of a template rendered to; nothing if it also has blocks."""
-    literals = _EXPRESSION.split(template)
-    if not all(each in text for each in literals):  # else a search for them may take long
-        return ()
-    match = re.fullmatch(any_text.join(map(re.escape, literals)), text, re.DOTALL)
-    return match.groups() if match else ()
+    in_template = isinstance(template, str) and _MISSING_START.search(template)
+    return bool(_MISSING_START.search(path)) and not in_template
 
 
 def _has_empty_part(template: Any, path: str) -> bool:
     """Return whether a part of a path or the stem of its file name is empty, but not in the template."""
-    wanted = template.split("/") if isinstance(template, str) else [None]
-    parts = path.partition("?")[0].split("/")
+    wanted = list(map(str.strip, template.split("/"))) if isinstance(template, str) else [None]
+    parts = list(map(str.strip, path.partition("?")[0].split("/")))
     is_nameless = not parts[-1] or (parts[-1].startswith(".") and parts[-1].count(".") == 1)
     if is_nameless and parts[-1] != wanted[-1]:
         return True
@@ -122,9 +92,22 @@ def texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from texts_in(each)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, set)):
         for each in value:
             yield from texts_in(each)
+
+
+def expressions_in(template: str, environment: Any) -> list[str]:
+    """Return the expressions of a template, without their delimiters.
+
+    :param environment: the Jinja environment in which it was rendered.
+    """
+    tokens = environment.lex(template)
+    return [
+        "".join(text for _, _, text in takewhile(lambda token: token[1] != "variable_end", tokens)).strip()
+        for _, kind, _ in tokens
+        if kind == "variable_begin"
+    ]
 
 
 def comment_start(task: BaseOperator) -> str:
@@ -138,6 +121,7 @@ class _Rendered:
 
     fields: NestedFields
     delimiters: tuple[str, ...]
+    with_none: Mapping[str, Sequence[str]]
 
     def read(self, template: Any, value: Any, place: str, name: str | None = None) -> Any:
         """Return the rendered value at a place.
@@ -161,11 +145,12 @@ class _Rendered:
                 f"{place} was set, but it rendered to nothing ({value!r}). If it comes from another task, "
                 f"did that task push it?"
             )
-        if name in self.fields.texts and is_missing_part(template, value):
-            raise ValueError(
-                f"{place} contains 'None', to which a missing value renders. If a part comes from another "
-                f"task, did that task push it?"
-            )
+        for text in texts_in(template):
+            if text in self.with_none and not (isinstance(template, str) and is_nothing(value)):
+                raise ValueError(
+                    f"{place} contains 'None', the value of {_one_of(self.with_none[text])}. If it comes "
+                    f"from another task, did that task push it?"
+                )
         is_text = name is not None and isinstance(template, str) and not self._keeps_type(value, name)
         return str(value) if is_text else value
 
@@ -177,6 +162,13 @@ class _Rendered:
 
     def _keeps_type(self, value: Any, name: str) -> bool:
         return isinstance(value, Collection if name in self.fields.texts else (Collection, int, float))
+
+
+def _one_of(expressions: Sequence[str]) -> str:
+    named = ", ".join(map(shown, expressions[:_MAX_NAMED]))
+    return (
+        named if len(expressions) == 1 else f"an expression (such as {named})" if named else "an expression"
+    )
 
 
 def _are_lists(template: Any, value: Any) -> bool:

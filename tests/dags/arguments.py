@@ -87,6 +87,29 @@ with DAG("native_invalid_ids", **native):
     ids = "{{ ti.xcom_pull(task_ids='choose_list') }}"
     CampaignCleanerDeleteCampaignOperator(task_id="of_a_list", campaign_id=ids) << listed
 
+# Texts with a part that is None, because a task pushed nothing.
+for name, settings in {"text": {"schedule": None}, "native": native}.items():
+    with DAG(f"missing_parts_{name}", **settings):
+        nope, missing = choose(None), "{{ ti.xcom_pull(task_ids='choose') }}"
+        nope >> [
+            InstantlyAddLeadsOperator(
+                task_id="add",
+                campaign_id=UUID,
+                leads=[
+                    {"email": "ada@example.com", "custom_variables": {"intro": f"Saw {missing} in the news"}}
+                ],
+            ),
+            InstantlyUpdateCampaignOperator(
+                task_id="update", campaign_id=UUID, fields={"email_list": [f"{missing}@acme.io"]}
+            ),
+            InstantlyUpdateCampaignOperator.partial(task_id="mapped", campaign_id=UUID).expand(
+                html=[f"<p>Hi, {missing}</p>"]
+            ),
+            CampaignCleanerSubmitCampaignOperator(
+                task_id="submit", campaign_html=f"<p>{missing}</p>", campaign_name="Spring"
+            ),
+        ]
+
 # Mapped arguments that the Dag contains are rendered.
 mapped: dict[str, Any] = {"schedule": None, "params": {"given": "Ada"}}
 HTML, LEAD = "<p>Hi {{ params.given }}</p>", {"email": "ada@example.com", "first_name": GIVEN}

@@ -104,6 +104,16 @@ class TestMapped:
 
 
 @pytest.mark.parametrize("name", ["text", "native"])
+def test_part_that_is_none_sends_nothing(services: FakeServer, name: str) -> None:
+    _, states, _ = run(dag(f"missing_parts_{name}"))
+    assert states == {
+        "choose": "success",
+        **dict.fromkeys(("add", "update", "mapped[0]", "submit"), "failed"),
+    }
+    assert services.requests == []
+
+
+@pytest.mark.parametrize("name", ["text", "native"])
 def test_empty_lead_fields_are_left_out(services: FakeServer, name: str) -> None:
     assert run(dag(f"lead_fields_{name}"))[0] == "success"
     (lead,) = sent(services, ADD)[0]["leads"]

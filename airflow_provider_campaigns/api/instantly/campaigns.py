@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from airflow_provider_campaigns.api.call import Call
-from airflow_provider_campaigns.api.field_types import FieldType, typed
+from airflow_provider_campaigns.api.field_types import FieldType, JsonType, typed
 from airflow_provider_campaigns.api.instantly.base import (
     PAGE_SIZE,
     Page,
@@ -55,25 +55,42 @@ def get_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:
 
 
 # The fields that a user may set, in the types of the vendor's reference.
-CAMPAIGN_FIELDS: Mapping[str, FieldType] = {
-    name: field_type
-    for field_type, names in {
-        FieldType.STRING: ("ai_sdr_id", "name", "owned_by"),
-        FieldType.FLAG: (
+_STRINGS: JsonType = [FieldType.STRING]
+_SCHEDULE: JsonType = {
+    "name": FieldType.STRING,
+    "timing": {"from": FieldType.STRING, "to": FieldType.STRING},
+    "days": dict.fromkeys("0123456", FieldType.FLAG),
+    "timezone": FieldType.STRING,
+}
+CAMPAIGN_FIELDS: Mapping[str, JsonType] = {
+    **dict.fromkeys(("ai_sdr_id", "name", "owned_by"), FieldType.STRING),
+    **dict.fromkeys(
+        (
             "allow_risky_contacts", "disable_bounce_protect", "first_email_text_only",
             "insert_unsubscribe_header", "is_evergreen", "link_tracking", "match_lead_esp", "open_tracking",
             "prioritize_new_leads", "stop_for_company", "stop_on_auto_reply", "stop_on_reply", "text_only",
         ),
-        FieldType.INTEGER: ("daily_max_leads",),
-        FieldType.NUMBER: ("daily_limit", "email_gap", "pl_value", "random_wait_max"),
-        FieldType.STRINGS: ("bcc_list", "cc_list", "email_list", "email_tag_list"),
-        FieldType.MAPPING: (
-            "auto_variant_select", "campaign_schedule", "limit_emails_per_company_override",
-        ),
-        FieldType.MAPPINGS: ("provider_routing_rules", "sequences"),
-    }.items()
-    for name in names
+        FieldType.FLAG,
+    ),
+    "daily_max_leads": FieldType.INTEGER,
+    **dict.fromkeys(("daily_limit", "email_gap", "pl_value", "random_wait_max"), FieldType.NUMBER),
+    **dict.fromkeys(("bcc_list", "cc_list", "email_list", "email_tag_list"), _STRINGS),
+    "auto_variant_select": {"trigger": FieldType.STRING},
+    "campaign_schedule": {
+        "start_date": FieldType.STRING, "end_date": FieldType.STRING, "schedules": [_SCHEDULE],
+    },
+    "limit_emails_per_company_override": {
+        "mode": FieldType.STRING, "daily_limit": FieldType.NUMBER, "scope": FieldType.STRING,
+    },
+    "provider_routing_rules": [
+        {"action": FieldType.STRING, "recipient_esp": _STRINGS, "sender_esp": _STRINGS},
+    ],
+    "sequences": [{}],  # written back as the service returned them
 }  # fmt: skip
+_NOT_NULL = frozenset({
+    "bcc_list", "campaign_schedule", "cc_list", "email_list", "email_tag_list", "name", "open_tracking",
+    "provider_routing_rules", "sequences",
+})  # fmt: skip
 _FILTERS = frozenset({"search", "tag_ids", "status", "exclude_status", "ai_sales_agent_id"})
 
 
@@ -138,7 +155,9 @@ def check_campaign_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     :param fields: ``more`` in them holds undocumented fields, which are sent as they are.
     :raises ValueError: a field is unknown or has another type; names it.
     """
-    return typed(check_names(fields, CAMPAIGN_FIELDS, "fields"), CAMPAIGN_FIELDS, "fields")
+    named = check_names(fields, CAMPAIGN_FIELDS, "fields")
+    documented = {name: value for name, value in named.items() if name not in (fields.get("more") or {})}
+    return {**named, **typed(documented, CAMPAIGN_FIELDS, "fields", not_null=_NOT_NULL)}
 
 
 def delete_campaign(campaign_id: str) -> Call[Mapping[str, Any]]:

@@ -47,7 +47,7 @@ def _analysis(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def _links(value: Any, name: str) -> tuple[str, ...]:
-    return tuple(as_type(value, FieldType.STRINGS, name))
+    return tuple(as_type(value, [FieldType.STRING], name))
 
 
 def _known_name(analysis: Mapping[str, Any]) -> str | None:

@@ -144,7 +144,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         columns that are not fields of a lead become custom variables. ``.jsonl`` or ``.ndjson`` has one lead
         a line.
     :param columns: for ``.csv``: what becomes of a column, by its name: a field of a lead, a custom variable,
-        or None to leave it out. It overrides the well-known headers; ``{}`` turns them off (templated).
+        or None to leave it out. It overrides the well-known headers; ``{}`` maps no column (templated).
     :param on_bad_row: what happens if a row is not a lead: ``"fail"`` before anything is uploaded, or
         ``"skip"`` it.
     :param bad_rows_path: a file that gets one line for each bad row, with its place and the reason; written
@@ -271,6 +271,10 @@ class InstantlyAddLeadsOperator(RenderedTask):
             self.log.info("%s", leads.plan)
             for name, field in leads.plan.near_misses().items():
                 self.log.warning("%r becomes a custom variable. Did you mean %s? Use columns.", name, field)
+        if leads.several_addresses:
+            self.log.info(
+                "Rows with several addresses, of which the first is used: %s.", f"{leads.several_addresses:,}"
+            )
         if leads.bad_rows.count:
             self.log.warning("Left out: %s", leads.bad_rows)
         return leads

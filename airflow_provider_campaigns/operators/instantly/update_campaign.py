@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 def _fields(value: Any, name: str) -> dict[str, Any]:
     fields = mapping(value, name)
     _check_no_sequences(fields)
-    check_campaign_fields(fields)
+    if fields and not check_campaign_fields(fields):
+        raise ValueError(f"{name} contains no field to change.")
     return dict(fields)
 
 
@@ -99,7 +100,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
     :param enable_variant: also enable the variant if it is disabled, which else is an error (templated).
     :param subject: a new subject for that variant (templated).
     :param fields: other fields, each replaced as a whole, such as ``{"daily_limit": 50}`` (templated). Text
-        such as ``"50"`` becomes the type that the vendor documents.
+        such as ``"50"`` becomes the type that the vendor documents. ``more`` holds undocumented fields.
     :param check_gate: write only while no mail goes out.
     :param policy: for ``check_gate``: dispositions that differ from the default, by code (templated).
     :param max_status_age: for ``check_gate``: how old the data may be; a timedelta or seconds, or None for
@@ -225,8 +226,11 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         if self.check_gate:
             policy = gate_policy(Intent.EDIT, self.policy, self.max_status_age)
             check_gate(self._hook, self.campaign_id, policy, "Nothing was changed.")
+        undocumented = (self.fields or {}).get("more") or {}
+        more = {name: changes[name] for name in changes.keys() & undocumented.keys()}
+        documented = {name: value for name, value in changes.items() if name not in more}
         after = send_and_verify(
-            lambda: self._hook.update_campaign(self.campaign_id, **changes),
+            lambda: self._hook.update_campaign(self.campaign_id, **documented, more=more),
             lambda: self._hook.get_campaign(self.campaign_id),
             lambda campaign: (
                 not differing(changes, campaign)

@@ -20,7 +20,7 @@ def sent(settings: Any) -> dict[str, Any]:
 class TestSentSettings:
     def test_unset_settings_are_left_out(self) -> None:
         assert sent(CampaignSettings()) == sent(None) == {}
-        off = {"inline_css": False, "min_font_size_allowed": 0, "relative_links_base_url": ""}
+        off = {"inline_css": False, "min_font_size_allowed": 0}
         assert sent(CampaignSettings(**off)) == off
 
     def test_every_setting_keeps_its_name(self) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox.seed import ALWAYS
 from tests.support import openapi
 
+STRING, FLAG, INTEGER, NUMBER = FieldType
 ID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 JOB = "675266e304a8e55b17f0228b"
 
@@ -180,6 +181,15 @@ class TestCampaignFields:
             ("owned_by", uuid.UUID(ID), ID),
             ("name", "50", "50"),
             ("campaign_schedule", {"start_date": date(2026, 11, 30)}, {"start_date": "2026-11-30"}),
+            (
+                "campaign_schedule",
+                {"schedules": [{"days": {1: "True"}, "timing": {"from": "09:00"}}]},
+                {"schedules": [{"days": {"1": True}, "timing": {"from": "09:00"}}]},
+            ),
+            ("limit_emails_per_company_override", {"daily_limit": "5"}, {"daily_limit": 5}),
+            ("provider_routing_rules", [{"sender_esp": "['all']"}], [{"sender_esp": ["all"]}]),
+            ("cc_list", [], []),
+            ("more", {"campaign_schedule": {"new_one": "1"}}, {"new_one": "1"}),
             ("campaign_schedule", '{"start_date": null}', {"start_date": None}),
             ("provider_routing_rules", [{"action": "send"}], [{"action": "send"}]),
             ("daily_limit", None, None),
@@ -187,7 +197,8 @@ class TestCampaignFields:
     )
     def test_field_is_sent_in_its_documented_type(self, field: str, given: Any, sent: Any) -> None:
         body = api.update_campaign(ID, **{field: given}).body
-        assert json.dumps(body) == json.dumps({field: sent})
+        name = "campaign_schedule" if field == "more" else field
+        assert json.dumps(body) == json.dumps({name: sent})
 
     @pytest.mark.parametrize(
         ("field", "given", "wanted"),
@@ -202,35 +213,50 @@ class TestCampaignFields:
             ("text_only", "yes", "True or False"),
             ("text_only", 1, "True or False"),
             ("email_list", "a@b.com", "a list of strings"),
-            ("email_list", [{}], "a list of strings"),
+            ("email_list", [{}], r"\[0\] must be a string"),
             ("campaign_schedule", "daily", "a mapping"),
+            ("campaign_schedule", {}, "a mapping that is not empty"),
+            ("email_list", ["a@b.c", ""], r"\[1\] must be a string that is not empty"),
+            ("email_list", ["None"], r"\[0\] must be a string that is not empty"),
+            ("email_list", None, "a list of strings"),
+            ("name", " ", "a string that is not empty"),
+            ("name", None, "a string that is not empty"),
+            ("daily_limit", -5, "a number, 0 or more"),
+            (
+                "campaign_schedule",
+                {"schedules": [{"days": {"1": "yes"}}]},
+                r"\['schedules'\]\[0\]\['days'\]\['1'\] must be True or False",
+            ),
+            ("limit_emails_per_company_override", {"dayly_limit": 5}, "Did you mean 'daily_limit'"),
             ("sequences", {}, "a list of mappings"),
             ("name", 2026, "a string"),
             ("name", b"N", "sent as JSON: bytes is not a JSON type"),
         ],
     )
     def test_field_of_another_type_is_refused(self, field: str, given: Any, wanted: str) -> None:
-        with pytest.raises(ValueError, match=rf"^fields\['{field}'\] .*{wanted}"):
+        with pytest.raises(ValueError, match=rf"^fields\['{field}'\].*{wanted}"):
             api.update_campaign(ID, **{field: given})
 
     @openapi.needs_description
     def test_types_are_those_of_the_vendor(self) -> None:
         body = openapi.description()["paths"]["/api/v2/campaigns"]["post"]["requestBody"]
         documented = body["content"]["application/json"]["schema"]["properties"]
-        assert documented.keys() == api.CAMPAIGN_FIELDS.keys()
-        types_of = {
-            FieldType.STRING: ["string"],
-            FieldType.FLAG: ["boolean"],
-            FieldType.INTEGER: ["integer"],
-            FieldType.NUMBER: ["number"],
-            FieldType.STRINGS: ["array", "string"],
-            FieldType.MAPPING: ["object"],
-            FieldType.MAPPINGS: ["array", "object"],
-        }
+        types = {"string": STRING, "boolean": FLAG, "integer": INTEGER, "number": NUMBER}
+
+        def type_of(schema: Any) -> Any:
+            if "properties" in schema:
+                return {name: type_of(each) for name, each in schema["properties"].items()}
+            (name,) = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"]) - {"null"}
+            return [type_of(schema["items"])] if name == "array" else types[name]
+
+        found = {name: type_of(schema) for name, schema in documented.items()}
+        assert {**found, "sequences": [{}]} == api.CAMPAIGN_FIELDS
         for name, schema in documented.items():
-            levels = [each["type"] for each in (schema, schema.get("items")) if each]
-            types = [each if isinstance(each, str) else each[0] for each in levels]
-            assert types_of[api.CAMPAIGN_FIELDS[name]] == types, name
+            if "null" in schema["type"]:
+                api.update_campaign(ID, **{name: None})
+            else:
+                with pytest.raises(ValueError, match=f"'{name}'"):
+                    api.update_campaign(ID, **{name: None})
 
     def test_update_without_a_field_is_refused(self) -> None:
         with pytest.raises(ValueError, match="at least one field"):

@@ -177,7 +177,7 @@ class TestInvalidLeads:
         ("name", "content", "message"),
         [
             ("leads.csv", f"{as_csv(1400)}{SECRET},x,y\n".encode(), r"leads\.csv, line 1402 has no e-mail"),
-            ("leads.csv", f"{as_csv(1400)}a@b.c,{SECRET}\n".encode(), r"leads\.csv, line 1402: 2 cells"),
+            ("leads.csv", f"{as_csv(1400)}a@b.c,{SECRET},x,y\n".encode(), r"leads\.csv, line 1402: 4 cells"),
             ("leads.csv", as_csv(1400).encode() + b"\xff@b.c,,\n", r"leads\.csv: the file is not UTF-8"),
             ("leads.csv", b"email\n", r"leads\.csv .*no leads"),
             ("leads.csv", b"", r"leads\.csv, line 1"),

@@ -88,6 +88,13 @@ class TestColumns:
         TaskRunner().run(add(str(path)))
         assert "'Frist Name' becomes a custom variable. Did you mean first_name?" in capsys.readouterr().out
 
+    def test_cell_with_several_addresses_is_logged(
+        self, path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path.write_text("Email\na@b.c ::: d@e.f\n")
+        TaskRunner().run(add(str(path)))
+        assert "Rows with several addresses, of which the first is used: 1." in capsys.readouterr().out
+
     def test_columns_with_json_lines_are_refused(self, connections: FakeServer, tmp_path: Path) -> None:
         task = add("{{ params.path }}", columns={"Mail": "email"})
         task.leads_path = str(tmp_path / "leads.jsonl")

@@ -270,7 +270,7 @@ class TestArguments:
             ({"max_broken_links": None}, "at least one threshold"),
             ({"max_broken_links": "none"}, "max_broken_links"),
             ({"ignore_links": "https://example.com"}, "ignore_links must be a list"),
-            ({"ignore_links": [5]}, "ignore_links must be a list"),
+            ({"ignore_links": [5]}, r"ignore_links\[0\] must be a string"),
             ({"max_capitals_ratio": -1}, "max_capitals_ratio"),
             ({"min_text_image_ratio": True}, "min_text_image_ratio"),
             ({"on_closed": "ignore"}, "on_closed"),

@@ -27,6 +27,7 @@ from airflow_provider_campaigns.operators.instantly import (
     InstantlyUpdateCampaignOperator,
     SendGateClosedError,
 )
+from tests.support.airflow_versions import BAD_ARGUMENT
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import UUID, sending_status
@@ -168,6 +169,17 @@ class TestChange:
         assert campaign.changes == [{"daily_limit": 50, "text_only": True, "email_list": ["a@b.com"]}]
         TaskRunner().run(task)  # it shows all of it
         assert len(campaign.changes) == 1
+
+    def test_undocumented_field_is_sent_as_it_is(self, connections: FakeServer) -> None:
+        campaign = Campaign(connections)
+        result = TaskRunner().run(update(fields={"daily_limit": "50", "more": {"x_new": "1"}}))
+        assert result["updated"] == ["daily_limit", "x_new"]
+        assert campaign.changes == [{"daily_limit": 50, "x_new": "1"}]
+
+    @pytest.mark.parametrize("more", [None, {}])
+    def test_fields_without_a_change_are_refused(self, more: Any) -> None:
+        with pytest.raises(BAD_ARGUMENT, match="fields contains no field to change"):
+            update(fields={"more": more})
 
     def test_copy_and_other_fields_change_in_one_request(self, connections: FakeServer) -> None:
         campaign = Campaign(connections)
@@ -486,7 +498,11 @@ class TestArguments:
             ("fields", "daily_limit", "fields must be a mapping"),
             ("fields", "{'daily_limt': 5}", "daily_limit"),
             ("fields", {"sequences": []}, "fields must not contain sequences"),
-            ("fields", {"daily_limit": "fifty"}, r"fields\['daily_limit'\] must be a number, got 'fifty'"),
+            (
+                "fields",
+                {"daily_limit": "fifty"},
+                r"fields\['daily_limit'\] must be a number, 0 or more, got 'fifty'",
+            ),
             ("campaign_id", "None", "campaign_id"),
         ],
     )

@@ -42,7 +42,9 @@ class TestStepAndVariant:
     def test_variant_is_an_index_or_as_instantly_shows_it(self, value: Any, index: int) -> None:
         assert variant_index(value, "variant") == index
 
-    @pytest.mark.parametrize("value", [-1, True, None, 1.5, "Step 0", "second", "", "-1", "AB", [0]])
+    @pytest.mark.parametrize(
+        "value", [-1, True, None, 1.5, "Step 0", "second", "", "-1", "AB", [0], "²", "9" * 5000]
+    )
     def test_invalid_step_and_variant_are_refused(self, value: Any) -> None:
         with pytest.raises(ValueError, match="step must be an integer, counted from 0, or 'Step 1'"):
             step_index(value, "step")

@@ -219,18 +219,23 @@ class TestColumns:
         assert str(found) == "2 columns -> email; left out: email"
 
     def test_empty_columns_turn_the_known_headers_off(self) -> None:
-        assert plan("email,Size,city", {}).variables == (None, "Size", "city")
+        found = plan("email,First Name,company_size,compnay_name,domains", {})
+        assert found.variables == (None, "First Name", "company_size", "compnay_name", "domains")
+        assert found.near_misses() == {}
+
+    def test_repeated_header_can_be_left_out(self) -> None:
+        found = plan("Phone,Email,Phone", {"Phone": None})
+        assert (found.fields, found.variables) == ((None, "email", None), (None, None, None))
 
     @pytest.mark.parametrize(
         ("header", "columns", "message"),
         [
-            ("email,First Name", {}, "exact name of a field. 'First Name': did you mean 'first_name'?"),
-            ("email,compnay_name", {}, "'compnay_name': did you mean 'company_name'?"),
-            ("Email", {}, "exact name of a field. 'Email': did you mean 'email'?"),
+            ("Email", {}, "Did you mean 'Email'? Set columns={'Email': 'email'}"),
             ("Emial,City", None, "Did you mean 'Emial'? Set columns={'Emial': 'email'}"),
             ("E-Mail-Adresse (privat)", None, "Did you mean 'E-Mail-Adresse (privat)'?"),
             ("name,city", None, "line 1: no column 'email', 'Email Address' or the like. Set columns="),
-            ("email,City,City", None, "the header contains 'City' more than once"),
+            ("email,City,City", None, "'City' more than once. Rename all but one, or leave them out with "
+             "columns={'City': None}."),
             ("email,city", {"City": "x"}, "names 'City', which is not in the header. Did you mean 'city'?"),
             ("email,a,b", {"a": "x", "b": "x"}, "columns maps more than one column to x"),
             ("email,a,b", {"a": "b"}, "more than one column becomes the custom variable b"),
@@ -285,6 +290,7 @@ class TestPlan:
             ("Email,Compnay,Job Tittle", {"Compnay": "company_name", "Job Tittle": "job_title"}),
             ("Email,Email Adress,Phone,Phone Nummber", {}),  # these fields have a column already
             ("Email,Email Status,City,Company Phone,Last Contacted", {}),
+            ("Email,Company Size,company_country,company_id,employees,domains,Company Email,List", {}),
         ],
     )
     def test_near_misses_of_free_fields_are_found(self, header: str, misses: dict[str, str]) -> None:
@@ -300,12 +306,14 @@ class TestPlan:
         }
         assert build(["a@b.c", "", " ", "", "", ""]) == {"email": "a@b.c"}
 
-    def test_name_that_means_no_value_is_left_out(self) -> None:
+    @pytest.mark.parametrize(
+        "cell", ["#N/A", "NULL", "N/A", "nan", "-", " NaN ", "None", "\\N", "[NULL]", "<NA>", "#DIV/0!"]
+    )
+    def test_cell_that_means_no_value_is_left_out(self, cell: str) -> None:
+        build = plan("email,first_name,lt_interest_status,phone,note").builder()
+        assert build(["a@b.c", cell, cell, cell, cell]) == {"email": "a@b.c"}
+
+    def test_name_like_such_a_cell_stays(self) -> None:
         build = plan("email,first_name,last_name,company_name,note").builder()
-        for first, last, company in (("#N/A", "NULL", "N/A"), ("nan", "-", " NaN ")):
-            assert build(["a@b.c", first, last, company, "-"]) == {
-                "email": "a@b.c",
-                "custom_variables": {"note": "-"},
-            }
         named = build(["a@b.c", "Nan", "Null", "Na/N", ""])
         assert list(named.values()) == ["a@b.c", "Nan", "Null", "Na/N"]

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     ObjectStoragePath,
 )
+from jinja2 import pass_context
 
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
+    CampaignCleanerGetCampaignOperator,
     CampaignCleanerSubmitCampaignOperator,
 )
 from airflow_provider_campaigns.operators.instantly import (
@@ -56,7 +59,8 @@ CHECKS: dict[str, tuple[Any, list[tuple[Any, Any]], list[Any]]] = {
                   *((str(each), each.total_seconds()) for each in (timedelta(1), timedelta(2, 1.5)))],
                  [-1, timedelta(seconds=-1), math.nan, math.inf, 316_224_001, timedelta(days=4000), True,
                   None, "1h", "", "9" * 400, "nan", "01:30", "01:60:00", "-01:00:00", "P1M", "P1Y", "PT", "P",
-                  "PT-1H", "P1D/P2D", "P11Y", "99999999:00:00", "now", "2026-11-30", Decimal("NaN")]),
+                  "PT-1H", "P1D/P2D", "P1D/2020-01-01", "P11Y", "99999999:00:00", "now", "2026-11-30",
+                  Decimal("NaN")]),
     "count": (checks.count, [(1, 1), (1000, 1000), ("5", 5), (2.0, 2)],
               [0, -1, True, 1.5, None, "", "five", math.inf, "9" * 400]),
     "limit": (checks.limit, [(0, 0.0), (0.5, 0.5), ("3", 3.0)],
@@ -118,11 +122,93 @@ class TestChecks:
         assert checks.shown(value) == shown
 
 
+def update(**arguments: Any) -> InstantlyUpdateCampaignOperator:
+    return InstantlyUpdateCampaignOperator(task_id="update", campaign_id=UUID, **arguments)
+
+
 def submit(**arguments: Any) -> CampaignCleanerSubmitCampaignOperator:
     html = {} if "html_path" in arguments else {"campaign_html": "<p>Hi</p>"}
     return CampaignCleanerSubmitCampaignOperator(
         **{"task_id": "submit", "campaign_name": "Spring", **html, **arguments}
     )
+
+
+def rendered(task: Any, **settings: Any) -> Any:
+    """Render a task as a worker does, in a Dag with these settings, and check it."""
+    with DAG("rendering", schedule=None, **settings) as dag:
+        dag.add_task(task)
+    params = {"none": None, "word": "None", "secret": "s3cret", "yes": True}
+    task.render_template_fields({"params": params, "ti": SimpleNamespace(xcom_pull=lambda **_: None)})
+    check_rendered(task)
+    return task
+
+
+NONE = "{{ ti.xcom_pull(task_ids='nope') }}"
+# An argument with a part that is None, and the place that the error names.
+WITH_NONE = [
+    (submit, "campaign_html", f"<p>{NONE}</p>", "campaign_html"),
+    (submit, "campaign_name", f"{NONE} sale", "campaign_name"),
+    (submit, "custom_info", f"parent: {NONE}", "custom_info"),
+    (submit, "webhook_url", f"https://a.example/{NONE}", "webhook_url"),
+    (submit, "html_path", f"x-{{% if params.yes %}}{NONE}{{% endif %}}.html", "html_path"),
+    (submit, "html_path", f"/out/{NONE}_clean.html", "html_path"),
+    (
+        submit,
+        "settings",
+        {"relative_links_base_url": f"https://a/{NONE}"},
+        "settings['relative_links_base_url']",
+    ),
+    (update, "html", f"<p>Hi, {NONE}</p>", "html"),
+    (update, "subject", f"Hi {NONE}", "subject"),
+    (update, "fields", {"email_list": [f"{NONE}@acme.io"]}, "fields['email_list'][0]"),
+    (update, "fields", {"email_list": {f"{NONE}@acme.io"}}, "fields['email_list']"),
+    (update, "fields", {"more": {"x": {"y": f"a {NONE}"}}}, "fields['more']['x']['y']"),
+]
+
+
+class TestPartThatIsNone:
+    @pytest.mark.parametrize(("task", "name", "template", "place"), WITH_NONE)
+    @pytest.mark.parametrize("native", [False, True])
+    def test_it_is_refused_with_its_expression(
+        self, task: Any, name: str, template: Any, place: str, native: bool
+    ) -> None:
+        with pytest.raises(ValueError) as raised:  # noqa: PT011
+            rendered(task(**{name: template}), render_template_as_native_obj=native)
+        assert str(raised.value).startswith(
+            f"{place} contains 'None', the value of \"ti.xcom_pull(task_ids='nope')\". "
+        )
+
+    @pytest.mark.parametrize("native", [False, True])
+    def test_argument_that_is_none_as_a_whole_keeps_its_error(self, native: bool) -> None:
+        for task, place in (
+            (submit(campaign_name=f" {NONE} "), "campaign_name"),
+            (update(fields={"email_list": [NONE]}), r"fields\['email_list'\]\[0\]"),
+        ):
+            with pytest.raises(ValueError, match=rf"^{place} was set, but it rendered to nothing"):
+                rendered(task, render_template_as_native_obj=native)
+
+    @pytest.mark.parametrize("takes_context", [False, True])
+    def test_finalize_of_the_dag_decides_first(self, takes_context: bool) -> None:
+        def empty(value: Any) -> Any:
+            return "" if value is None else value
+
+        def of_the_context(context: Any, value: Any) -> Any:
+            return context["params"]["word"] if value is None else value
+
+        own = pass_context(of_the_context) if takes_context else empty
+        task = rendered(
+            submit(campaign_name=f"a{NONE}-{{{{ 1 + 1 }}}}"), jinja_environment_kwargs={"finalize": own}
+        )
+        assert task.campaign_name == ("aNone-2" if takes_context else "a-2")
+        assert task.get_template_env().finalize is own  # for all else that this Dag renders
+
+    def test_filters_and_macros_of_the_dag_stay(self) -> None:
+        task = rendered(
+            submit(campaign_name="{{ loud('a') | twice }} {{ '2026-11-30' | string }}"),
+            user_defined_macros={"loud": str.upper},
+            user_defined_filters={"twice": lambda text: text * 2},
+        )
+        assert task.campaign_name == "AA 2026-11-30"
 
 
 class TestRendered:
@@ -137,7 +223,7 @@ class TestRendered:
         ("template", "rendered"),
         [
             ("/out/{{ params.x }}_clean.html", "/out/None_clean.html"),
-            ("s3://b/dt={{ ds }}/spring-{{ params.x }}.html", "s3://b/dt=2026-11-30/spring-None.html"),
+            ("{{ params.x }}/a.html", " /a.html"),
             ("{{ ti.xcom_pull('path') }}", "/out/None-clean.html"),  # an f-string of another task
             ("{{ ti.xcom_pull('path') }}", "/out/.html"),
             ("{{ params.x }}.html", ".html"),
@@ -177,46 +263,54 @@ class TestRendered:
         assert task.html_path == rendered
 
     @pytest.mark.parametrize(
-        ("template", "rendered"),
+        ("template", "text"),
         [
-            ("Spring {{ params.x }}", "Spring None"),
-            ("{{ params.x }} sale", "None sale"),
-            ("{{ params.a }}-{{ ti.xcom_pull('b') }}-{{ ds }}", "a-None-2026"),
+            ("Second to {{ params.none | string }}", "Second to None"),
+            ("Spring {{ params.word }} left", "Spring None left"),
+            ("a{{ params.none or '' }}", "a"),
+            ("{% if params.none %}{{ params.none }}{% endif %}a", "a"),
+            ("{% set x = params.none %}a", "a"),
         ],
     )
-    def test_missing_part_of_a_name_is_refused(self, template: str, rendered: str) -> None:
-        task = submit(campaign_name=template)
-        task.campaign_name = rendered
-        with pytest.raises(ValueError, match="campaign_name contains 'None'"):
-            check_rendered(task)
-        nested = InstantlyUpdateCampaignOperator(task_id="u", campaign_id=UUID, fields={"name": template})
-        nested.fields = {"name": rendered}
-        with pytest.raises(ValueError, match=r"^fields\['name'\] contains 'None'"):
-            check_rendered(nested)
-
-    @pytest.mark.parametrize(
-        ("template", "rendered"),
-        [
-            ("Spring {{ params.x }}", "Spring None left"),
-            ("None but {{ params.x }}", "None but Spring"),
-            ("{{ params.a }} {{ params.b }}", "None such day"),
-            ("{% if params.x %}None{% endif %} {{ params.y }}", "None Spring"),
-            ("{{ params.x }}", "Second to None"),
-        ],
-    )
-    def test_name_that_may_hold_none_is_accepted(self, template: str, rendered: str) -> None:
-        task = submit(campaign_name=template, custom_info="parent: {{ params.x }}")
-        task.campaign_name, task.custom_info = rendered, "parent: None"
-        check_rendered(task)
-        assert (task.campaign_name, task.custom_info) == (rendered, "parent: None")
+    def test_text_with_the_word_none_is_accepted(self, template: str, text: str) -> None:
+        assert rendered(submit(campaign_name=template)).campaign_name == text
 
     def test_missing_part_of_a_lead_shows_no_data(self) -> None:
-        lead = {"email": "a@b.c", "personalization": "{{ params.x }} from {{ params.y }}"}
+        lead = {"email": "a@b.c", "custom_variables": {"intro": "{{ params.secret }} from {{ params.none }}"}}
         task = InstantlyAddLeadsOperator(task_id="add", campaign_id=UUID, leads=[lead])
-        task.leads = [{**lead, "personalization": "s3cret from None"}]
-        with pytest.raises(ValueError, match=r"^leads\[0\]\['personalization'\] contains") as raised:
-            check_rendered(task)
+        with pytest.raises(
+            ValueError, match=r"^leads\[0\]\['custom_variables'\]\['intro'\] contains"
+        ) as raised:
+            rendered(task)
+        assert "'params.secret', 'params.none'" in str(raised.value)
         assert "s3cret" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("/out/a.csv", "/out/a.csv"),
+            ("/out/x/../a.csv", "file:///out/a.csv"),
+            ("a.csv", Path.cwd() / "a.csv"),
+            ("s3://c@bucket/a.csv", "s3://c@bucket/a.csv"),
+        ],
+    )
+    def test_two_arguments_with_one_path_are_refused(self, one: str, other: Any) -> None:
+        def add(leads_path: Any) -> Any:
+            return InstantlyAddLeadsOperator(
+                task_id="add", campaign_id=UUID, leads_path=leads_path, bad_rows_path=one
+            )
+
+        def get(analysis_path: Any) -> Any:
+            return CampaignCleanerGetCampaignOperator(
+                task_id="get", campaign_id="a", analysis_path=analysis_path, output_path=one
+            )
+
+        for build, name in ((add, "bad_rows_path and leads_path"), (get, "analysis_path and output_path")):
+            with pytest.raises(BAD_ARGUMENT, match=f"{name} must not be the same file"):
+                build(other)
+            with pytest.raises(ValueError, match=f"^{name} must not be the same file"):
+                rendered(build(str(other).replace("a.csv", "{{ 'a.csv' }}")))
+        add("s3://d@bucket/a.csv")
 
     def test_nothing_inside_a_mapping_is_refused_with_its_place(self) -> None:
         task = submit(settings={"inline_css": True, "relative_links_base_url": "{{ params.base }}"})
