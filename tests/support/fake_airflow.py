@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -81,11 +82,11 @@ class TaskRunner:
     store: dict[str, Any] | None = None
 
     def run(self, task: Any) -> Any:
-        """Run a task to its end."""
+        """Run a task to its end. A rescheduled one starts as it is now, as in another process."""
         context = {"ti": self.ti, "task": task}
         if self.store is not None:
             context["task_state_store"] = Store(self.store)
-        step = lambda: task.execute(context)  # noqa: E731
+        step = lambda: copy(task).execute(context)  # noqa: E731
         started = datetime.now().astimezone()
         while True:
             try:
