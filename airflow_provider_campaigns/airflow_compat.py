@@ -296,9 +296,11 @@ def process_needs_worker() -> list[str]:
 
 def _has_xcom_backend() -> bool:
     backend, standard = _xcom_classes()
-    if not AIRFLOW_V_3_0_PLUS:
-        from airflow.models.xcom import BaseXCom as standard
-    return backend is not standard
+    if AIRFLOW_V_3_0_PLUS:
+        return backend is not standard
+    from airflow.models.xcom import BaseXCom
+
+    return backend is not BaseXCom
 
 
 def _has_lineage_backend() -> bool:

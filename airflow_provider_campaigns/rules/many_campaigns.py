@@ -165,7 +165,7 @@ class CampaignsRule:
     def check(self, progress: Progress) -> None:
         """Raise if a campaign failed, unless failures are collected.
 
-        :raises CampaignsFailedError: names the campaigns and their statuses.
+        :raises CampaignsFailedError: names the first 100 campaigns and their statuses.
         """
         if self._fails(progress):
             failed = [f"{campaign_id} ({status})" for campaign_id, status in progress.failed.items()]

@@ -70,8 +70,8 @@ class CampaignCleanerCampaignSensor(WaitSensor):
       :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request. Other errors do so after
       ``max_failures`` in a row. ``soft_fail`` skips none of these.
     - One of many campaigns that is paused, gone or of an undocumented status raises
-      :class:`~airflow_provider_campaigns.exceptions.CampaignsFailedError`, which names all such campaigns; or
-      the wait goes on for the others.
+      :class:`~airflow_provider_campaigns.exceptions.CampaignsFailedError`, which names the first 100 such
+      campaigns; or the wait goes on for the others.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 

@@ -81,9 +81,7 @@ def sensor(mode: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
     )
 
 
-def run(
-    task: CampaignCleanerCampaignSensor, store: dict[str, Any] | None = None, **rendered: Any
-) -> Any:
+def run(task: CampaignCleanerCampaignSensor, store: dict[str, Any] | None = None, **rendered: Any) -> Any:
     """Run a sensor to its end; one that starts in the triggerer, from there on.
 
     :param store: the content of the task state store; None for an Airflow without one.
@@ -217,7 +215,6 @@ class TestFailure:
         with pytest.raises(ServiceUnavailableError):
             run(sensor(mode, max_failures=3))
 
-
     def test_refusals_of_several_campaigns_are_no_failures_of_the_service(
         self, mode: str, store: dict[str, Any] | None, connections: FakeServer
     ) -> None:
@@ -295,8 +292,8 @@ class TestOtherProcess:
         connections.respond(
             {"campaign_list": [{"id": a, "status": b} for a, b in zip(ids, statuses, strict=True)]}, path=LIST
         )
+        task = sensor("deferrable", campaign_id=ids, on_failure="collect")
         with pytest.raises(TaskDeferred) as deferred:
-            task = sensor("deferrable", campaign_id=ids, on_failure="collect")
             task.execute({"ti": TaskInstance(), "task": task})
         _, arguments = deferred.value.trigger.serialize()
         assert arguments["ended"] == {"completed": "0-8999,9002-9999", "exploded": "9000"}
@@ -304,10 +301,14 @@ class TestOtherProcess:
     async def test_wait_with_another_key_knows_what_has_ended(
         self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        connections.respond(ONE_COMPLETED, Reply({}, status=401), listing(c_1="completed", c_2="completed"), path=LIST)
+        connections.respond(
+            ONE_COMPLETED, Reply({}, status=401), listing(c_1="completed", c_2="completed"), path=LIST
+        )
         connections.respond(Reply({}, status=401), GONE, path=STATUS)
         start = sensor("triggerer").start_trigger_args
-        waiting = asyncio.create_task(event_of(restored_trigger(start.trigger_cls, json.dumps(start.trigger_kwargs))))
+        waiting = asyncio.create_task(
+            event_of(restored_trigger(start.trigger_cls, json.dumps(start.trigger_kwargs)))
+        )
         await asyncio.sleep(5)
         set_connection(monkeypatch, "campaign_cleaner", host=connections.url, password="another-key")
         assert (await waiting)["status"]["failed"] == {}

@@ -1,8 +1,8 @@
 """What an earlier version stored still works after an upgrade of the provider while tasks are deferred.
 
 ``serialized/`` holds a file for each version that stores something new: the class path of each trigger, its
-arguments in every form in which a database may hold them, and the events that it fires. A version that stores something new gets a new file and a line in the changelog; the files of
-released versions do not change.
+arguments in every form in which a database may hold them, and the events that it fires. A version that stores
+something new gets a new file and a line in the changelog; the files of released versions do not change.
 """
 
 from __future__ import annotations
