@@ -82,12 +82,12 @@ class TaskRunner:
     store: dict[str, Any] | None = None
 
     def run(self, task: Any) -> Any:
-        """Run a task to its end. A rescheduled one starts as it is now, as in another process."""
+        """Run a task to its end."""
         context = {"ti": self.ti, "task": task}
         if self.store is not None:
             context["task_state_store"] = Store(self.store)
-        step = lambda: copy(task).execute(context)  # noqa: E731
-        started = datetime.now().astimezone()
+        step = lambda: task.execute(context)  # noqa: E731
+        started, parsed = datetime.now().astimezone(), copy(task)
         while True:
             try:
                 with self._first_reschedule_date():
@@ -95,6 +95,7 @@ class TaskRunner:
             except AirflowRescheduleException as rescheduled:
                 self.reschedules += 1
                 self.ti.first_reschedule = started
+                step = lambda: copy(parsed).execute(context)  # noqa: E731 - in another process
                 time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
             except TaskDeferred as deferred:
                 event = self._run_trigger(deferred)
