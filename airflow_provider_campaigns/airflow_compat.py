@@ -355,6 +355,7 @@ def task_needs_worker(task: Any) -> list[str]:
         "callback": any(_has(task, name) or _has(task, f"has_{name}") for name in callbacks),
         "hook": _has(task, "_pre_execute_hook") or _has(task, "_post_execute_hook"),
         "outlet": _has(task, "outlets"),
+        "inlet": not AIRFLOW_V_3_0_PLUS and _has(task, "inlets"),
         "mapped_over": counts_xcom and next(task.iter_mapped_dependants(), None) is not None,
         "multiple_outputs": _has(task, "multiple_outputs"),
         "dag_result": _has(task, "returns_dag_result"),
@@ -375,9 +376,28 @@ def process_needs_worker() -> list[str]:
         from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
     found = {
         "listener": get_listener_manager().has_listeners,
-        "xcom_backend": _xcom_classes()[0].__name__ != "BaseXCom",
+        "xcom_backend": _has_xcom_backend(),
+        "lineage_backend": _has_lineage_backend(),
     }
     return [name for name, is_so in found.items() if is_so]
+
+
+def _has_xcom_backend() -> bool:
+    backend, standard = _xcom_classes()
+    if AIRFLOW_V_3_0_PLUS:
+        return backend is not standard
+    from airflow.models.xcom import BaseXCom
+
+    return backend is not BaseXCom
+
+
+def _has_lineage_backend() -> bool:
+    """Return whether Airflow 2, which saves the lineage of a task after its execution, also sends it."""
+    if AIRFLOW_V_3_0_PLUS:
+        return False
+    from airflow.configuration import conf
+
+    return bool(conf.get("lineage", "backend", fallback=None))
 
 
 async def ending_event(ti: Any, xcoms: Mapping[str, Any]) -> TriggerEvent:

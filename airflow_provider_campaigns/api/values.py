@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
@@ -153,6 +154,14 @@ def check_opaque_id(value: Any, name: str) -> str:
         f"{name} must be an id that Campaign Cleaner returned, got {shown(value)}. "
         f"If it comes from another task, did that task push it?"
     )
+
+
+def id_of_number(value: Any) -> Any:
+    """Return an id as text, of which native rendering, or the text of a list, made a number."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    # A database may return the integer of an id as a decimal.
+    is_decimal = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return str(value) if is_integer or is_decimal else value
 
 
 def _id_text(value: Any) -> Any:

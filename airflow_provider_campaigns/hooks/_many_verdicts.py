@@ -90,7 +90,6 @@ async def _fetch(
     on_result: Callable[[Result], object],
 ) -> None:
     remaining, failed_in_a_row = iter(campaign_ids), 0
-    max_failed = min(MAX_FAILED_IN_A_ROW, len(campaign_ids))
 
     async with hook.aclient(hook.metrics) as client:
 
@@ -103,7 +102,7 @@ async def _fetch(
                 verdict, _ = await VerdictSource(send, campaign_id).read(policy)
             except ApiError as error:
                 failed_in_a_row = failed_in_a_row + 1 if error.retryable else 0
-                if _is_about_all(error) or failed_in_a_row >= max_failed:
+                if _is_about_all(error) or failed_in_a_row >= MAX_FAILED_IN_A_ROW:
                     raise
                 return error
             failed_in_a_row = 0
@@ -124,6 +123,6 @@ async def _fetch(
 
 
 def _is_about_all(error: ApiError) -> bool:
-    """Return whether an error concerns the account, or Instantly as a whole."""
+    """Return whether an error concerns the account, or is a rate limit longer than any pause."""
     is_final = error.final and not isinstance(error, _ABOUT_ONE_CAMPAIGN)
-    return is_final or isinstance(error, RateLimitedError)
+    return is_final or (isinstance(error, RateLimitedError) and (error.retry_after or 0.0) > MAX_PAUSE)

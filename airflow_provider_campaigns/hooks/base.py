@@ -45,7 +45,7 @@ CONNECTION_TEST_TIMEOUT = 10.0
 # How long a wait may begin with an account that another wait looked up. A changed connection counts after it.
 ACCOUNT_MAX_AGE = 60.0
 _MIN_SETTING = 0.001
-_accounts: SharedResults[Account] = SharedResults()
+_accounts: SharedResults[Account] = SharedResults(lambda account: account.identity)
 
 
 class ServiceHook(BaseHook):
@@ -146,7 +146,7 @@ class ServiceHook(BaseHook):
         """Return the account of the connection, looked up at most a minute ago by any wait of the loop.
 
         :param rejected: an account that this method returned, and whose key the service does not accept any
-            more: look the connection up again, if no other wait has done so.
+            more: look the connection up again, unless another wait has just done so for this reason.
         """
         name = (self.conn_type, self.conn_id)
         return await _accounts.get(name, self.aaccount, max_age=ACCOUNT_MAX_AGE, rejected=rejected)

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode
 from airflow_provider_campaigns.api.response import printable, text_or_none
 from airflow_provider_campaigns.api.values import check_uuid
-from airflow_provider_campaigns.exceptions import ApiError
+from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.rules.gate_rules import Intent
 from airflow_provider_campaigns.rules.send_gate import Verdict
 
@@ -35,16 +35,15 @@ def names_of(
 ) -> dict[str, str | None]:
     """Return the names of listed campaigns by id; None where a campaign has none.
 
+    Without ``wanted``, a campaign of which the id is no string gets its position in the list instead.
+
     :param wanted: only these ids, all of them in this order, and no more of the list than that takes.
     :param excluded: no campaign of this status.
     """
     missing = {each.lower(): each for each in wanted or ()}
     found: dict[str, str | None] = dict.fromkeys(wanted or ())
-    for campaign in campaigns:
-        try:
-            campaign_id = check_uuid(campaign.get("id"), "id")
-        except ValueError:
-            continue
+    for position, campaign in enumerate(campaigns, 1):
+        campaign_id = text_or_none(campaign.get("id")) or f"item {position} of the list"
         name = text_or_none(campaign.get("name"))
         if wanted is None:
             if excluded is None or campaign.get("status") != excluded:
@@ -75,6 +74,13 @@ class HealthReport:
             self._failed += 1
         else:
             self._needs_person += result.needs_person
+
+    def ids(self) -> list[str]:
+        """Return the ids to check; a campaign of the list that has no valid one cannot be checked."""
+        valid = list(filter(_is_uuid, self.names))
+        for each in self.names.keys() - set(valid):
+            self.add(each, MalformedResponseError("Its id in the list is not a UUID."))
+        return valid
 
     @property
     def checked(self) -> int:
@@ -127,6 +133,7 @@ class HealthReport:
 
     def _title(self, campaign_id: str) -> str:
         name = self.names[campaign_id]
+        campaign_id = printable(campaign_id)  # it may be any text
         return f"{printable(name)} ({campaign_id})" if name else campaign_id
 
     def __str__(self) -> str:
@@ -134,6 +141,14 @@ class HealthReport:
         failed = f", {self._failed:,} could not be checked" if self._failed else ""
         progress = f"{self.checked:,} of {len(self.names):,} campaigns"
         return f"{progress}: {self._needs_person:,} {need} a person{failed}"
+
+
+def _is_uuid(campaign_id: str) -> bool:
+    try:
+        check_uuid(campaign_id, "id")
+    except ValueError:
+        return False
+    return True
 
 
 def _counts(words: Iterable[str]) -> dict[str, int]:

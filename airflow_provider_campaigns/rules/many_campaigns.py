@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState
+from airflow_provider_campaigns.api.field_types import parsed
+from airflow_provider_campaigns.api.values import id_of_number, shown
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     BadRequestError,
@@ -21,6 +22,8 @@ MAX_CAMPAIGNS = 10_000
 ON_FAILURE_CHOICES = ("fail", "collect")
 # How many campaigns a message names.
 _MAX_FAILED, _MAX_WAITING = 100, 10
+# How the text of a list or a tuple begins, and what an id of Campaign Cleaner does not contain.
+_OPENING, _IN_A_LIST = ("[", "("), frozenset("[](){},'\"")
 _ABOUT_ONE_CAMPAIGN = (NotFoundError, BadRequestError, RejectedError)
 
 
@@ -32,35 +35,73 @@ def one_or_many(
     :param value: an id, a list of ids, or the text to which a template renders a list.
     :param check: returns a valid id, given the value and what to call it.
     :param on_duplicates: called with a message if the list has an id more than once.
-    :raises ValueError: an id is not valid, or the list is empty or too long.
+    :raises ValueError: an id is not valid, the list is empty or too long, or it is another collection, such
+        as a set, or text that is meant as a list and is none.
     """
-    listed = _list_in(value)
+    listed = _list_in(value, name)
     if listed is None:
-        return check(value, name)
+        return check(_one(value, name), name)
     if not 1 <= len(listed) <= MAX_CAMPAIGNS:
         raise ValueError(f"{name} must have 1 to {MAX_CAMPAIGNS:,} ids, got a list of {len(listed):,}.")
     ids: dict[str, str] = {}
     for position, each in enumerate(listed):
-        campaign_id = check(each, f"{name}[{position}]")
+        campaign_id = check(_one(each, f"{name}[{position}]"), f"{name}[{position}]")
         ids.setdefault(campaign_id.lower(), campaign_id)
     if len(ids) < len(listed):
         on_duplicates(f"{name} has {len(listed):,} ids, {len(ids):,} of them different; each counts once.")
     return list(ids.values())
 
 
-def _list_in(value: Any) -> Sequence[Any] | None:
-    if isinstance(value, str):
-        if not value.lstrip().startswith("["):
-            return None
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                value = parse(value)
-                break
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+def _list_in(value: Any, name: str) -> Sequence[Any] | None:
+    found = parsed(value) if isinstance(value, str) and value.lstrip()[:1] in _OPENING else value
+    if isinstance(found, (str, bytes, bytearray)) or not isinstance(found, Iterable):
         return None
-    return value[:]  # one request for all XComs of a mapped task
+    if not isinstance(found, Sequence):
+        raise ValueError(f"{name} must be one id or a list of ids, got {shown(value)}: pass a list.")
+    try:
+        return found[:]  # one request for all XComs of a mapped task
+    except TypeError:  # a deque
+        return list(found)
+
+
+def _one(value: Any, name: str) -> Any:
+    """Return a value that may be one id, as text: not text with the characters of a list."""
+    if isinstance(value, str) and not _IN_A_LIST.isdisjoint(value):
+        raise ValueError(
+            f"{name} must be one id or a list of ids, got the text {shown(value)}, which is neither: pass a "
+            f"list, or text that is a list in JSON or Python, with each id in quotes."
+        )
+    return id_of_number(value)
+
+
+def by_position(ids: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:
+    """Return the word of each id in the short form in which it is stored: ``{"completed": "0-811,813"}``.
+
+    :param ids: all ids of the wait, in its order.
+    :param words: a word for some of them.
+    """
+    positions: dict[str, list[int]] = {}
+    for position, each in enumerate(ids):
+        if each in words:
+            positions.setdefault(words[each], []).append(position)
+    return {word: ",".join(_ranges(found)) for word, found in positions.items()}
+
+
+def _ranges(positions: Iterable[int]) -> Iterable[str]:
+    # Positions that follow each other have the same distance from their own number.
+    for _, run in groupby(enumerate(positions), lambda pair: pair[1] - pair[0]):
+        found = [position for _, position in run]
+        yield str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}"
+
+
+def by_id(ids: Sequence[str], stored: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the word of each id that :func:`by_position` stored."""
+    words: dict[str, str] = {}
+    for word, ranges in (stored or {}).items():
+        for each in ranges.split(","):
+            first, _, last = each.partition("-")
+            words.update(dict.fromkeys(ids[int(first) : int(last or first) + 1], word))
+    return words
 
 
 def ended_by(error: ApiError | None) -> str | None:
@@ -76,15 +117,17 @@ class Progress:
     :param failed: the status of each campaign that ended without being completed, by id.
     :param waiting: the number of campaigns that have not ended.
     :param waiting_for: the first of them.
+    :param not_polled: how many of them the list lacks and no request was about.
     """
 
     total: int
     failed: Mapping[str, str]
     waiting: int
     waiting_for: Sequence[str]
+    not_polled: int = 0
 
     @classmethod
-    def of(cls, ids: Collection[str], ended: Mapping[str, str]) -> Progress:
+    def of(cls, ids: Collection[str], ended: Mapping[str, str], not_polled: int = 0) -> Progress:
         """Return the progress of campaigns.
 
         :param ended: the status of each campaign that has ended, by id.
@@ -92,7 +135,7 @@ class Progress:
         completed = CampaignState.COMPLETED.value
         failed = {each: ended[each] for each in ids if ended.get(each, completed) != completed}
         waiting = [each for each in ids if each not in ended]
-        return cls(len(ids), failed, len(waiting), waiting[:_MAX_WAITING])
+        return cls(len(ids), failed, len(waiting), waiting[:_MAX_WAITING], not_polled)
 
     @property
     def headline(self) -> str:
@@ -122,13 +165,14 @@ class CampaignsRule:
     def check(self, progress: Progress) -> None:
         """Raise if a campaign failed, unless failures are collected.
 
-        :raises CampaignsFailedError: names the campaigns and their statuses.
+        :raises CampaignsFailedError: names the first 100 campaigns and their statuses.
         """
         if self._fails(progress):
             failed = [f"{campaign_id} ({status})" for campaign_id, status in progress.failed.items()]
+            not_polled = f" Not polled yet: {progress.not_polled:,}." if progress.not_polled else ""
             raise CampaignsFailedError(
-                f"{progress.headline}: {_named(failed[:_MAX_FAILED], len(failed))}. Look at them in Campaign "
-                f"Cleaner. With on_failure='collect' the wait goes on for the others."
+                f"{progress.headline}: {_named(failed[:_MAX_FAILED], len(failed))}.{not_polled} Look at them "
+                f"in Campaign Cleaner. With on_failure='collect' the wait goes on for the others."
             )
 
     def result(self, ids: Collection[str], progress: Progress) -> list[str] | dict[str, list[Any]]:

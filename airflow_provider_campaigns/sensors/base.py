@@ -148,7 +148,8 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         if not self._end_from_trigger:
             return None
         needs = task_needs_worker(self) + process_needs_worker()
-        if not type(self).__module__.startswith("airflow_provider_campaigns."):
+        is_extended = not type(self).__module__.startswith("airflow_provider_campaigns.")
+        if is_extended or any(callable(getattr(type(self), name, None)) for name in vars(self)):
             needs.append("subclass")
         return {"needs_worker": needs, "push_result": bool(self.do_xcom_push), "xcoms": xcoms}
 

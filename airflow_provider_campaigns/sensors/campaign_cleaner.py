@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
@@ -35,6 +36,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.many_campaigns import ManyCampaigns, one_or_many_ids
+from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.templates import is_templated, triggerer_can_render
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import (
@@ -68,8 +70,8 @@ class CampaignCleanerCampaignSensor(WaitSensor):
       :class:`~airflow_provider_campaigns.exceptions.ApiError` after one request. Other errors do so after
       ``max_failures`` in a row. ``soft_fail`` skips none of these.
     - One of many campaigns that is paused, gone or of an undocumented status raises
-      :class:`~airflow_provider_campaigns.exceptions.CampaignsFailedError`, which names all such campaigns; or
-      the wait goes on for the others.
+      :class:`~airflow_provider_campaigns.exceptions.CampaignsFailedError`, which names the first 100 such
+      campaigns; or the wait goes on for the others.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-status
 
@@ -158,6 +160,24 @@ class CampaignCleanerCampaignSensor(WaitSensor):
             raise ValueError("on_failure='collect' is for a list of campaigns, but campaign_id is one id.")
         return CampaignRule(self.campaign_id, self.paused)
 
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Poll once; mode ``reschedule`` hands on to the next process which of many campaigns have ended.
+
+        Without a task state store, it stays until no campaign is refused, because refusals are counted.
+        """
+        if isinstance(self.campaign_id, str) or not self.reschedule:
+            return super().poke(context)
+        # A later try is another wait.
+        state, key = TaskState(context), f"campaigns_of_try_{context['ti'].try_number}"
+        self._many.load(stored := state.get(key) or {})
+        result = super().poke(context)
+        while self._many.has_refusals and not (result.is_done or state.is_stored):
+            time.sleep(self._get_next_poke_interval(None, lambda: 0.0, 1))
+            result = super().poke(context)
+        if not result.is_done and (found := self._many.as_json()) != stored:
+            state.set(key, found)
+        return result
+
     def fetch(self) -> str | Progress:
         """Fetch the campaign's status, or the progress of many."""
         if isinstance(self.campaign_id, str):
@@ -184,12 +204,14 @@ class CampaignCleanerCampaignSensor(WaitSensor):
             super().log_status(status)
 
     def trigger(self, **arguments: Any) -> CampaignCleanerCampaignTrigger:
-        """Return the trigger that waits for the campaign."""
+        """Return the trigger that waits for the campaign, or for those of many that have not ended."""
+        many: ManyCampaigns | None = vars(self).get("_many")
         return CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             paused=self.paused,
             on_failure=self.on_failure,
+            ended=many.ended() if many is not None else None,
             **arguments,
         )
 

@@ -267,20 +267,13 @@ def uuid(value: Any, name: str) -> str:
 
 
 def opaque_id(value: Any, name: str) -> str:
-    """Return an id of Campaign Cleaner; native rendering may have made a number of it."""
-    return values.check_opaque_id(_id(value), name)
+    """Return an id of Campaign Cleaner."""
+    return values.check_opaque_id(values.id_of_number(value), name)
 
 
 def path_id(value: Any, name: str) -> str:
     """Return an id that may be part of a URL path."""
-    return values.check_path_id(_id(value), name)
-
-
-def _id(value: Any) -> Any:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    # A database may return the integer of an id as a decimal.
-    is_decimal = isinstance(value, Decimal) and value.as_tuple().exponent == 0
-    return str(value) if is_integer or is_decimal else value
+    return values.check_path_id(values.id_of_number(value), name)
 
 
 def _number(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections import Counter
@@ -10,16 +11,18 @@ from typing import Any
 
 from airflow_provider_campaigns.api import campaign_cleaner as api
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
-from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError, RejectedError
+from airflow_provider_campaigns.api.values import check_opaque_id
+from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.rules.many_campaigns import (
     CampaignsRule,
     Progress,
+    by_id,
+    by_position,
     ended_by,
     one_or_many,
 )
 from airflow_provider_campaigns.rules.statuses import CampaignRule
-from airflow_provider_campaigns.tasks.arguments import opaque_id
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 
 log = logging.getLogger(__name__)
@@ -27,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def one_or_many_ids(value: Any, name: str) -> str | list[str]:
     """Return one id, or a list with each of its ids once."""
-    return one_or_many(value, name, opaque_id, log.warning)
+    return one_or_many(value, name, check_opaque_id, log.warning)
 
 
 class ManyCampaigns:
@@ -62,45 +65,73 @@ class ManyCampaigns:
     def poll(self, hook: CampaignCleanerHook, deadline: float) -> Progress:
         """Poll all campaigns that have not ended.
 
+        A campaign that is refused is one that has not ended, until that happens too often.
+
         :param deadline: when the wait ends, in seconds since the epoch. Individual polls go on no longer than
             that, or than the connection's timeout.
         :raises ApiError: a request failed, for a reason that is not one campaign's.
         """
         until = max(deadline, time.time() + hook.account.timeout)
-        listed, refused = _list(hook), None
+        listed, missing = _list(hook), []
         for campaign_id in [each for each in self._ids if each not in self._ended]:
-            status: str | None = None
-            if (campaign := listed.get(campaign_id.lower())) is not None:
-                status = campaign.status
-            elif self._polls_individually and time.time() < until:
-                try:
-                    status = self._poll_one(hook, campaign_id)
-                except RejectedError as error:
-                    refused = error
-            if status is not None and not self._campaign_rule.keeps_waiting(status):
-                self._ended[campaign_id] = status
-        progress = Progress.of(self._ids, self._ended)
+            if (campaign := listed.get(campaign_id.lower())) is None:
+                missing.append(campaign_id)
+            else:
+                self._take(campaign_id, campaign.status)
+        not_polled = len(missing)
+        for campaign_id in missing if self._polls_individually else ():
+            if time.time() >= until:
+                break
+            self._poll_one(hook, campaign_id)
+            not_polled -= 1
+        progress = Progress.of(self._ids, self._ended, not_polled)
         if progress.headline != self._headline:
             self._headline = progress.headline
             log.info("%s", progress.headline)
-        if refused is not None and self._rule.keeps_waiting(progress):
-            raise refused
         return progress
 
-    def _poll_one(self, hook: CampaignCleanerHook, campaign_id: str) -> str:
+    @property
+    def has_refusals(self) -> bool:
+        """Whether a campaign was refused, but not yet so often that it has ended."""
+        return bool(self._refusals)
+
+    def ended(self) -> dict[str, str]:
+        """Return the statuses of the campaigns that have ended, for :func:`.by_id`."""
+        return by_position(self._ids, self._ended)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what another process has to know to go on with the wait, as plain JSON."""
+        refusals = {each: str(count) for each, count in self._refusals.items()}
+        return {"of": self._digest, "ended": self.ended(), "refusals": by_position(self._ids, refusals)}
+
+    def load(self, stored: Mapping[str, Any]) -> None:
+        """Go on with the wait of another process, if it is for the same campaigns."""
+        if stored.get("of") != self._digest:
+            return
+        self._ended = by_id(self._ids, stored["ended"])
+        refusals = by_id(self._ids, stored["refusals"])
+        self._refusals = Counter({each: int(count) for each, count in refusals.items()})
+        self._headline = Progress.of(self._ids, self._ended).headline
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256("\0".join(self._ids).encode()).hexdigest()[:12]
+
+    def _take(self, campaign_id: str, status: str) -> None:
+        self._refusals.pop(campaign_id, None)
+        if not self._campaign_rule.keeps_waiting(status):
+            self._ended[campaign_id] = status
+
+    def _poll_one(self, hook: CampaignCleanerHook, campaign_id: str) -> None:
         try:
-            status = hook.get_campaign_status(campaign_id, retry=NO_RETRY).status
+            self._take(campaign_id, hook.get_campaign_status(campaign_id, retry=NO_RETRY).status)
         except ApiError as error:
-            ended = ended_by(error)
-            if ended is None:
+            if (status := ended_by(error)) is None:
                 raise
             self._refusals[campaign_id] += 1
-            if not error.final and self._refusals[campaign_id] < self._max_failures:
-                raise
-            log.warning("Campaign %s: %s", campaign_id, error)
-            return ended
-        del self._refusals[campaign_id]
-        return status
+            log.warning("Campaign %s (%d in a row): %s", campaign_id, self._refusals[campaign_id], error)
+            if error.final or self._refusals[campaign_id] >= self._max_failures:
+                self._take(campaign_id, status)
 
 
 def _list(hook: CampaignCleanerHook) -> Mapping[str, CampaignStatus]:

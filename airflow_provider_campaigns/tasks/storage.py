@@ -10,7 +10,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from airflow_provider_campaigns.airflow_compat import line_reader
@@ -49,6 +49,8 @@ def write_file(path: str, content: IO[bytes]) -> str:
 def check_writable(path: str) -> None:
     """Create an empty file where there is none, so that a path that cannot be written fails before the work.
 
+    The file is deleted again, where that is allowed.
+
     :raises OSError: it cannot be written; names the path.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -59,6 +61,8 @@ def check_writable(path: str) -> None:
             raise IsADirectoryError("it is a folder")
         if not target.exists():
             write(path, b"")
+            with suppress(Exception):  # the account may be allowed to write only
+                target.unlink()
 
 
 def read_text(path: str) -> str:

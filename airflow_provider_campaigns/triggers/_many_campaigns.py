@@ -19,23 +19,32 @@ Waits = Sequence[Subscription[CampaignStatus]]
 
 
 async def wait_for_campaigns(
-    poller: SharedPoller[CampaignStatus], waits: Waits, rule: CampaignsRule
+    poller: SharedPoller[CampaignStatus],
+    waits: Waits,
+    rule: CampaignsRule,
+    ids: Sequence[str],
+    ended: dict[str, str],
 ) -> tuple[WaitOutcome, Progress, ApiError | None]:
     """Wait for all campaigns, and log how far they are whenever that changes.
 
+    :param waits: the waits for the campaigns that have not ended.
+    :param ids: all campaigns.
+    :param ended: the status of each campaign that has ended, by id; grows meanwhile.
     :returns: how the wait ended, how far the campaigns are, and the error that ended the wait or came last.
     """
-    ids = [each.key for each in waits]
-    progress = Progress.of(ids, {})
+    progress = Progress.of(ids, ended)
 
     def is_over() -> bool:
         nonlocal progress
-        before, progress = progress, Progress.of(ids, dict(_ended(waits)))
+        ended.update(_ended(waits))
+        not_polled = sum(each.status is None and each.error is None for each in waits)
+        before, progress = progress, Progress.of(ids, ended, not_polled)
         if progress.headline != before.headline:
             log.info("%s", progress.headline)
         return not rule.keeps_waiting(progress) or _service_error(waits) is not None
 
-    await wait_for_group(poller, waits, is_over)
+    if waits:
+        await wait_for_group(poller, waits, is_over)
     if not rule.keeps_waiting(progress):
         return WaitOutcome.DONE, progress, None
     if error := _service_error(waits):

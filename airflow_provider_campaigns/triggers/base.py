@@ -72,7 +72,10 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         """Return what the wait is about: the ids and the connection id."""
 
     def settings(self) -> dict[str, Any]:
-        """Return the other arguments that this trigger has besides those of every trigger."""
+        """Return the other arguments that this trigger has besides those of every trigger.
+
+        Those that were added later are left out at their defaults, so that an older triggerer accepts them.
+        """
         return {}
 
     @abstractmethod
@@ -104,6 +107,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         return self.class_path, {
             **self.target(),
             **self.settings(),
+            **({} if self.ending is None else {"ending": self.ending}),
             "poke_interval": self.poke_interval,
             "deadline": self.deadline,
             "max_failures": self.max_failures,

@@ -12,7 +12,13 @@ from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, Inbo
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.rules.many_campaigns import CampaignsRule, Progress, one_or_many
+from airflow_provider_campaigns.rules.many_campaigns import (
+    CampaignsRule,
+    Progress,
+    by_id,
+    by_position,
+    one_or_many,
+)
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.statuses import CampaignRule, InboxTestRule
 from airflow_provider_campaigns.transport.account import Account
@@ -43,6 +49,9 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
     :param paused: what a paused campaign does to the wait: ``"fail"`` ends it, ``"wait"`` goes on.
     :param on_failure: what a failed one of many campaigns does to the wait: ``"fail"`` ends it, ``"collect"``
         goes on.
+    :param ended: which of many campaigns had ended before, as :func:`.by_position` stores it. What ends in
+        the triggerer is lost when that restarts: Airflow stores the arguments of a trigger once, when the
+        task defers, and its task state store is for workers.
     :param poke_interval: seconds between two polls.
     :param deadline: when the wait ends, in seconds since the epoch; None where Airflow keeps the deadline.
     :param max_failures: how many failed polls in a row end the wait.
@@ -60,6 +69,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         campaign_cleaner_conn_id: str,
         paused: str,
         on_failure: str = "fail",
+        ended: Mapping[str, str] | None = None,
         poke_interval: float,
         deadline: float | None,
         max_failures: int = MAX_FAILURES,
@@ -79,6 +89,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         self.campaign_cleaner_conn_id = campaign_cleaner_conn_id
         self.paused = paused
         self.on_failure = on_failure
+        self.ended = ended
 
     def target(self) -> dict[str, Any]:
         """Return the campaigns and the connection."""
@@ -88,8 +99,9 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         }
 
     def settings(self) -> dict[str, Any]:
-        """Return what a campaign that is not completed does to the wait, and how the task may end."""
-        return {"paused": self.paused, "on_failure": self.on_failure, "ending": self.ending}
+        """Return what a campaign that is not completed does to the wait, and which have ended."""
+        many: dict[str, Any] = {} if self.on_failure == "fail" else {"on_failure": self.on_failure}
+        return {"paused": self.paused, **many, **({"ended": self.ended} if self.ended else {})}
 
     def hook(self) -> CampaignCleanerHook:
         """Return a hook of the connection."""
@@ -119,11 +131,13 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)
         if isinstance(self.campaign_id, str):
             return await super()._wait_on(account)
-        waits = [self.subscription(each) for each in self.campaign_id]
+        ids, ended = self.campaign_id, by_id(self.campaign_id, self.ended)
+        waits = [self.subscription(each) for each in ids if each not in ended]
         log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
         async with shared_poller(account, CAMPAIGN_STATUS) as poller:
             rule = CampaignsRule(self.on_failure)
-            outcome, progress, error = await wait_for_campaigns(poller, waits, rule)
+            outcome, progress, error = await wait_for_campaigns(poller, waits, rule, ids, ended)
+        self.ended = by_position(ids, ended)  # for a wait that goes on with another key
         self._last = progress
         return self._event(outcome, status=asdict(progress), error=error)
 
@@ -171,10 +185,6 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
     def target(self) -> dict[str, Any]:
         """Return the test and the connection."""
         return {"job_id": self.job_id, "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id}
-
-    def settings(self) -> dict[str, Any]:
-        """Return how the task may end."""
-        return {"ending": self.ending}
 
     def hook(self) -> CampaignCleanerHook:
         """Return a hook of the connection."""

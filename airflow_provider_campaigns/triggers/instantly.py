@@ -227,10 +227,6 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         """Return the job and the connection."""
         return {"job_id": self.job_id, "instantly_conn_id": self.instantly_conn_id}
 
-    def settings(self) -> dict[str, Any]:
-        """Return how the task may end."""
-        return {"ending": self.ending}
-
     def hook(self) -> InstantlyHook:
         """Return a hook of the connection."""
         return InstantlyHook(self.instantly_conn_id)

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -112,7 +113,7 @@ class TaskRunner:
             context["inlet_events"] = OfAnyAsset(Events())
             context["outlet_events"] = OfAnyAsset(SimpleNamespace(add_partitions=self.partitions.extend))
         step = lambda: task.execute(context)  # noqa: E731
-        started = datetime.now().astimezone()
+        started, parsed = datetime.now().astimezone(), copy(task)
         while True:
             try:
                 with self._first_reschedule_date():
@@ -120,6 +121,7 @@ class TaskRunner:
             except AirflowRescheduleException as rescheduled:
                 self.reschedules += 1
                 self.ti.first_reschedule = started
+                step = lambda: copy(parsed).execute(context)  # noqa: E731 - in another process
                 time.sleep(max(0.0, rescheduled.reschedule_date.timestamp() - time.time()))
             except TaskDeferred as deferred:
                 event = self._run_trigger(deferred)

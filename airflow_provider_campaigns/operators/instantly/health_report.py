@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_provider_campaigns.exceptions import MalformedResponseError
+from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.health_report import (
@@ -65,6 +65,7 @@ class InstantlyHealthReportOperator(RenderedTask):
     The verdict on each campaign is that of :class:`InstantlySendGateOperator`. Requests run at the same time,
     over at most 20 connections, within the connection's ``max_requests_per_second``. A campaign that cannot
     be checked, because it was deleted for example, does not fail the task; an error that concerns all does.
+    Where only the list of campaigns fails, named ``campaign_ids`` have no names.
 
     The XCom is the list of the ids of the campaigns that need a person, at most 1,000, to map over. The XCom
     ``summary`` holds the counts ``campaigns``, ``needs_person``, ``failed`` (could not be checked),
@@ -132,7 +133,7 @@ class InstantlyHealthReportOperator(RenderedTask):
             check_writable(str(self.path))
         report = HealthReport(self._names())
         policy = gate_policy(self.intent, self.policy, self.max_status_age)
-        with closing(self._hook.get_verdicts(report.names, policy=policy)) as results:
+        with closing(self._hook.get_verdicts(report.ids(), policy=policy)) as results:
             for campaign_id, result in results:
                 report.add(campaign_id, result)
                 if report.checked % _PROGRESS_STEP == 0:
@@ -143,7 +144,8 @@ class InstantlyHealthReportOperator(RenderedTask):
         push_result(context, {**report.summary(), "path": self._write(report)}, "summary")
         ids = report.needs_person()
         if len(ids) > MAX_IDS:
-            self.log.warning("The XCom holds the first %s of them. The path gets all.", f"{MAX_IDS:,}")
+            all_of_them = "The path gets all" if self.path else "Set path to get all"
+            self.log.warning("The XCom holds the first %s of them. %s.", f"{MAX_IDS:,}", all_of_them)
         return ids[:MAX_IDS]
 
     def _names(self) -> dict[str, str | None]:
@@ -156,7 +158,9 @@ class InstantlyHealthReportOperator(RenderedTask):
         else:
             try:
                 names = names_of(self._hook.list_campaigns(), wanted=self.campaign_ids)
-            except MalformedResponseError as error:
+            except AuthenticationError:  # counts for the verdicts, too
+                raise
+            except ApiError as error:
                 self.log.warning("The report has no names: %s", error)
                 names = dict.fromkeys(self.campaign_ids)
         self._hook.close()  # the verdicts have connections of their own

@@ -27,6 +27,7 @@ from tests.support.responses import paths, sending_status
 CAMPAIGNS = "/api/v2/campaigns"
 ACTIVE, DRAFT = 1, 0
 UNAVAILABLE, GONE = Reply({}, status=503), Reply({"message": "Campaign not found"}, status=404)
+LIMITED = Reply({}, status=429, headers={"Retry-After": "1"})
 
 
 def uuid(number: int) -> str:
@@ -117,19 +118,35 @@ class TestReport:
         runner = TaskRunner()
         assert runner.run(report()) == [uuid(0), uuid(1)]
         assert runner.ti.xcoms["summary"]["needs_person"] == 3
-        assert "holds the first 2" in capsys.readouterr().out
+        logged = capsys.readouterr().out
+        assert "holds the first 2" in logged
+        assert "Set path" in logged
 
     def test_report_runs_by_hand(self, connections: FakeServer) -> None:
         workspace(connections, {1: "campaign_paused"})
         assert report().execute({}) == [uuid(1)]
 
-    def test_listed_item_without_a_valid_id_is_left_out(self, connections: FakeServer) -> None:
+    def test_listed_item_without_a_valid_id_counts_as_failed(
+        self, connections: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         workspace(connections, {1: "campaign_paused"})
-        items = [{"id": "../x", "status": 1}, {"status": 1}, {"id": uuid(1), "name": "a\nb", "status": 1}]
+        items = [
+            {"id": "../x", "name": "Odd", "status": ACTIVE},
+            {"status": ACTIVE},
+            {"id": ["y"], "status": DRAFT},
+            {"id": uuid(1), "name": "a\nb", "status": ACTIVE},
+        ]
         connections.respond({"items": items}, path=CAMPAIGNS)
-        runner = TaskRunner()
-        assert runner.run(report()) == [uuid(1)]
-        assert runner.ti.xcoms["summary"]["messages"][0].startswith(f"a b ({uuid(1)})")
+        runner, path = TaskRunner(), tmp_path / "report.jsonl"
+        assert runner.run(report(path=path)) == [uuid(1)]
+        summary = runner.ti.xcoms["summary"]
+        assert (summary["campaigns"], summary["failed"]) == (3, 2)
+        assert summary["messages"][0].startswith(f"a b ({uuid(1)})")
+        assert summary["messages"][1].startswith("Odd (../x): could not be checked: Its id in the list")
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row["campaign_id"] for row in rows] == ["../x", "item 2 of the list", uuid(1)]
+        assert len(connections.requests) == 2
+        assert "Odd (../x): could not be checked" in capsys.readouterr().out
 
 
 class TestNamedCampaigns:
@@ -155,9 +172,12 @@ class TestNamedCampaigns:
         TaskRunner().run(report(campaign_ids=[uuid(1)]))
         assert len(connections.requests) == 2
 
-    def test_unreadable_list_costs_only_the_names(self, connections: FakeServer) -> None:
+    @pytest.mark.parametrize(
+        "reply", [Reply(b"<html>"), UNAVAILABLE, LIMITED, Reply({}, status=403), Reply({}, status=404)]
+    )
+    def test_failing_list_costs_only_the_names(self, reply: Reply, connections: FakeServer) -> None:
         workspace(connections, {1: "campaign_paused"})
-        connections.respond(Reply(b"<html>"), path=CAMPAIGNS)
+        connections.respond(reply, path=CAMPAIGNS)
         assert TaskRunner().run(report(campaign_ids=[uuid(1)])) == [uuid(1)]
 
     @pytest.mark.parametrize(
@@ -203,6 +223,12 @@ class TestPath:
             TaskRunner().run(report(path=path))
         assert path.read_text() == "earlier"
 
+    def test_failed_report_leaves_no_file(self, connections: FakeServer, tmp_path: Path) -> None:
+        connections.respond(Reply({}, status=401))
+        with pytest.raises(AuthenticationError):
+            TaskRunner().run(report(path=tmp_path / "report.jsonl"))
+        assert list(tmp_path.iterdir()) == []
+
     def test_missing_part_of_the_path_is_refused(self) -> None:
         task = report(path="/out/{{ params.x }}-report.jsonl")
         task.path = "/out/None-report.jsonl"
@@ -230,12 +256,29 @@ class TestFailures:
         errors = [row["error"] for row in map(json.loads, path.read_text().splitlines()) if "error" in row]
         assert errors == ["ServiceUnavailableError", "IncompleteResponseError"]
 
-    @pytest.mark.parametrize("campaigns", [1, 200])
+    @pytest.mark.parametrize("campaigns", [20, 200])
     def test_outage_ends_the_report(self, campaigns: int, connections: FakeServer) -> None:
         workspace(connections, dict.fromkeys(range(campaigns), UNAVAILABLE))
         with pytest.raises(ServiceUnavailableError):
             TaskRunner().run(report())
         assert len(connections.requests) <= 1 + 5 * 2 * 20
+
+    @pytest.mark.parametrize(
+        "statuses",
+        [
+            {1: UNAVAILABLE},
+            {1: UNAVAILABLE, 2: UNAVAILABLE},
+            {1: LIMITED},
+        ],
+        ids=["one", "two", "limited"],
+    )
+    def test_few_failing_campaigns_are_rows(
+        self, statuses: dict[int, Reply], connections: FakeServer
+    ) -> None:
+        workspace(connections, statuses)
+        runner = TaskRunner()
+        assert runner.run(report()) == []
+        assert runner.ti.xcoms["summary"]["failed"] == len(statuses)
 
     def test_rate_limit_pauses_all_requests(self, connections: FakeServer, clock: FakeClock) -> None:
         workspace(connections, dict.fromkeys(range(50), "healthy"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -64,11 +65,12 @@ def status(campaign_id: str, word: str) -> dict[str, Any]:
 
 
 def by_id(**replies: Any) -> Reply:
-    """Return the response to a status request that belongs to its campaign."""
+    """Return the response to a status request that belongs to its campaign; the others are refused."""
 
     def body(request: Request) -> Any:
         campaign_id = request.json["campaign"]["id"].lower()
-        return status(campaign_id, replies[campaign_id.replace("-", "_")])
+        word = replies.get(campaign_id.replace("-", "_"))
+        return status(campaign_id, word) if word else REFUSED.body
 
     return Reply(body)
 
@@ -79,17 +81,23 @@ def sensor(mode: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
     )
 
 
-def run(task: CampaignCleanerCampaignSensor, **rendered: Any) -> Any:
+def run(task: CampaignCleanerCampaignSensor, store: dict[str, Any] | None = None, **rendered: Any) -> Any:
     """Run a sensor to its end; one that starts in the triggerer, from there on.
 
+    :param store: the content of the task state store; None for an Airflow without one.
     :param rendered: what the triggerer rendered.
     """
     if not task.start_from_trigger:
-        return TaskRunner().run(task)
+        return TaskRunner(store=store).run(task)
     start = task.start_trigger_args
     trigger = restored_trigger(start.trigger_cls, json.dumps(start.trigger_kwargs | rendered))
     event = asyncio.run(event_of(trigger))
     return task.resume_execution(start.next_method, {"event": event}, {"ti": TaskInstance(), "task": task})
+
+
+@pytest.fixture(params=[None, {}], ids=["no store", "store"])
+def store(request: pytest.FixtureRequest) -> dict[str, Any] | None:
+    return None if request.param is None else {}
 
 
 @pytest.fixture(params=MODES)
@@ -207,6 +215,104 @@ class TestFailure:
         with pytest.raises(ServiceUnavailableError):
             run(sensor(mode, max_failures=3))
 
+    def test_refusals_of_several_campaigns_are_no_failures_of_the_service(
+        self, mode: str, store: dict[str, Any] | None, connections: FakeServer
+    ) -> None:
+        connections.respond(
+            *[listing(c_2="processing", c_3="processing")] * 2,
+            *[listing(c_3="processing")] * 9,
+            listing(c_3="completed"),
+            path=LIST,
+        )
+        connections.respond(by_id(c_3="completed"), path=STATUS)
+        assert run(sensor(mode, on_failure="collect", max_failures=3), store) == {
+            "completed": ["c-3"],
+            "failed": [{"campaign_id": each, "status": "RejectedError"} for each in ("C-1", "c-2")],
+        }
+
+    def test_error_says_that_others_were_not_polled(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(c_1="processing", c_3="paused"), path=LIST)
+        connections.respond(GONE, path=STATUS)
+        with pytest.raises(CampaignsFailedError) as raised:
+            run(sensor(mode))
+        assert ("c-2 (NotFoundError)" in str(raised.value)) is not ("Not polled yet: 1." in str(raised.value))
+
+
+class TestOtherProcess:
+    """A campaign that has ended stays so where the wait goes on in another process, also if it is deleted."""
+
+    def test_ended_campaigns_are_known_in_the_next_process(
+        self, mode: str, store: dict[str, Any] | None, connections: FakeServer
+    ) -> None:
+        if mode == "reschedule" and store is None:
+            pytest.skip("Nothing is stored.")
+        connections.respond(
+            listing(c_1="completed", c_2="processing", c_3="exploded"),
+            listing(c_2="processing"),
+            listing(c_2="completed"),
+            path=LIST,
+        )
+        connections.respond(by_id(c_2="completed"), path=STATUS)  # the only one left, so not through the list
+        assert run(sensor(mode, on_failure="collect"), store) == {
+            "completed": ["C-1", "c-2"],
+            "failed": [{"campaign_id": "c-3", "status": "exploded"}],
+        }
+
+    def test_failed_poll_after_them_loses_nothing(self, connections: FakeServer) -> None:
+        connections.respond(
+            listing(c_1="completed", c_3="processing"), listing(c_3="completed", c_2="completed"), path=LIST
+        )
+        connections.respond(BUSY, path=STATUS)
+        assert run(sensor("reschedule"), {}) == IDS
+        assert paths(connections) == [LIST, STATUS, LIST]
+
+    def test_later_try_is_another_wait(self, connections: FakeServer) -> None:
+        store: dict[str, Any] = {}
+        connections.respond(ONE_COMPLETED, listing(c_1="paused"), path=LIST)
+        connections.respond(GONE, path=STATUS)
+        with pytest.raises(CampaignsFailedError):
+            run(sensor("reschedule"), store)
+        connections.respond(listing(c_1="completed", c_2="completed"), path=LIST)
+        runner = TaskRunner(ti=TaskInstance(try_number=2), store=store)
+        with pytest.raises(CampaignsFailedError, match=r"c-3 \(NotFoundError\)"):
+            runner.run(sensor("reschedule"))
+
+    def test_progress_of_other_campaigns_is_not_taken_over(self, connections: FakeServer) -> None:
+        store: dict[str, Any] = {}
+        connections.respond(ONE_COMPLETED, path=LIST)
+        with pytest.raises(AirflowSensorTimeout):
+            run(sensor("reschedule", timeout=15), store)
+        connections.respond(ONE_COMPLETED, path=LIST)
+        with pytest.raises(AirflowSensorTimeout, match="1 of 3 completed; waiting for C-1, c-2"):
+            run(sensor("reschedule", campaign_id=["C-1", "c-2", "c-3"], timeout=15), store)
+
+    def test_what_has_ended_is_stored_in_few_bytes(self, connections: FakeServer) -> None:
+        ids = [f"campaign-{number}" for number in range(10_000)]
+        statuses = ["completed"] * 9_000 + ["exploded", "processing"] + ["completed"] * 998
+        connections.respond(
+            {"campaign_list": [{"id": a, "status": b} for a, b in zip(ids, statuses, strict=True)]}, path=LIST
+        )
+        task = sensor("deferrable", campaign_id=ids, on_failure="collect")
+        with pytest.raises(TaskDeferred) as deferred:
+            task.execute({"ti": TaskInstance(), "task": task})
+        _, arguments = deferred.value.trigger.serialize()
+        assert arguments["ended"] == {"completed": "0-8999,9002-9999", "exploded": "9000"}
+
+    async def test_wait_with_another_key_knows_what_has_ended(
+        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connections.respond(
+            ONE_COMPLETED, Reply({}, status=401), listing(c_1="completed", c_2="completed"), path=LIST
+        )
+        connections.respond(Reply({}, status=401), GONE, path=STATUS)
+        start = sensor("triggerer").start_trigger_args
+        waiting = asyncio.create_task(
+            event_of(restored_trigger(start.trigger_cls, json.dumps(start.trigger_kwargs)))
+        )
+        await asyncio.sleep(5)
+        set_connection(monkeypatch, "campaign_cleaner", host=connections.url, password="another-key")
+        assert (await waiting)["status"]["failed"] == {}
+
 
 class TestTimeout:
     @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
@@ -243,8 +349,15 @@ class TestIds:
             (["c-1", None], r"campaign_id\[1\] must be an id .*None"),
             (["c-1", "None"], r"campaign_id\[1\] must be an id .*'None'"),
             (["c-1", ["c-2"]], r"campaign_id\[1\] must be an id"),
+            (["c-1", "c-2,c-3"], r"campaign_id\[1\] must be one id .*'c-2,c-3'.*: pass a list"),
+            *[
+                (text, "campaign_id must be one id or a list of ids, got the text .*: pass a list")
+                for text in ("[c-1,c-2]", "c-1,c-2", '["c-1"', "('c-1')", "{'c-1', 'c-2'}", "'c-1'")
+            ],
+            ({"c-1"}, "campaign_id must be one id or a list of ids, got {'c-1'}: pass a list"),
+            ({"c-1": 1}.keys(), "campaign_id must be one id or a list of ids, got dict_keys.*: pass a list"),
         ],
-        ids=["empty", "10,001", "invalid", "None", "'None'", "nested"],
+        ids=lambda value: repr(value)[:20],
     )
     def test_invalid_list_is_refused_before_a_request(
         self, connections: FakeServer, value: list[Any], message: str
@@ -257,12 +370,20 @@ class TestIds:
             run(rendered)
         assert connections.requests == []
 
-    @pytest.mark.parametrize("as_text", [str, json.dumps], ids=["Python", "JSON"])
-    def test_text_of_a_list_is_the_list(self, as_text: Callable[[Any], str], connections: FakeServer) -> None:
+    @pytest.mark.parametrize("form", [str, json.dumps, lambda ids: str(tuple(ids)), tuple, deque])
+    def test_other_form_of_a_list_is_the_list(
+        self, form: Callable[[Any], Any], connections: FakeServer
+    ) -> None:
         connections.respond(ALL_COMPLETED, path=LIST)
         task = sensor("poke", campaign_id="{{ params.ids }}")
-        task.campaign_id = as_text(IDS)
+        task.campaign_id = form(IDS)
         assert run(task) == IDS
+
+    def test_numbers_that_a_template_renders_are_ids(self, mode: str, connections: FakeServer) -> None:
+        connections.respond(listing(**{"17": "completed", "18": "completed"}), path=LIST)
+        task = sensor(mode, campaign_id=["x"])
+        task.campaign_id = "[17, 18]"
+        assert run(task) == ["17", "18"]
 
     @pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
     def test_output_of_a_mapped_task_is_the_list(self, mode: str, connections: FakeServer) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_campaigns.hooks import base
 from airflow_provider_campaigns.hooks.base import ACCOUNT_MAX_AGE
+from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from tests.conftest import KEY, set_connection
 from tests.support.fake_airflow import event_of
@@ -129,4 +130,47 @@ async def test_rejected_key_that_has_not_changed_ends_the_wait(
     event = await start("c1")
     assert (event["outcome"], event["error"]["class"]) == ("failed", "AuthenticationError")
     assert len(cleaner.server.requests) == 1
+    assert len(lookups) == 2
+
+
+async def test_key_looked_up_for_a_later_wait_is_looked_up_again_when_rejected(
+    cleaner: FakeCleaner, lookups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start("c1")
+    await asyncio.sleep(ACCOUNT_MAX_AGE + INTERVAL)
+    second = start("c1")  # the same key again, as another object
+    await asyncio.sleep(INTERVAL / 2)
+    change_key(monkeypatch, cleaner)
+    cleaner.server.respond(REJECTED, Reply(cleaner.status), path=STATUS)
+    await asyncio.sleep(2 * INTERVAL)
+    cleaner.set_all(cleaner.statuses, "completed")
+    assert {event["outcome"] for event in await asyncio.gather(first, second)} == {"done"}
+    assert len(lookups) == 3
+
+
+async def test_lookup_that_began_before_the_rejection_is_repeated(
+    cleaner: FakeCleaner, lookups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejected = await CampaignCleanerHook(CONN_ID).shared_account()
+    await asyncio.sleep(ACCOUNT_MAX_AGE + 1)
+    other = asyncio.create_task(CampaignCleanerHook(CONN_ID).shared_account())
+    again = asyncio.create_task(CampaignCleanerHook(CONN_ID).shared_account(rejected))
+    assert (await other).key == KEY
+    change_key(monkeypatch, cleaner)
+    assert (await again).key == NEW_KEY
+    assert len(lookups) == 3
+
+
+@pytest.mark.parametrize("key", [KEY, NEW_KEY])
+async def test_waits_that_are_rejected_together_share_one_lookup(
+    key: str, cleaner: FakeCleaner, lookups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = [await CampaignCleanerHook(CONN_ID).shared_account() for _ in range(2)]
+    set_connection(monkeypatch, "campaign_cleaner", host=cleaner.server.url, password=key)
+
+    async def reject(number: int) -> str:
+        await asyncio.sleep(number * LOOKUP_SECONDS / 200)  # some come after the look-up has ended
+        return (await CampaignCleanerHook(CONN_ID).shared_account(accounts[number % 2])).key
+
+    assert set(await asyncio.gather(*map(reject, range(1000)))) == {key}
     assert len(lookups) == 2
