@@ -2,8 +2,8 @@
 
 ``serialized/`` holds a file for each version that stores something new: the class path of each trigger, its
 arguments in every form in which a database may hold them, and the events that it fires. Watchers have no
-events that they read again, but a position; ``tests/unit/test_watchers.py`` reads theirs. A version that stores
-something new gets a new file and a line in the changelog; the files of released versions do not change.
+events that they read again, but a position; ``tests/unit/test_watchers.py`` reads theirs. A version that
+stores something new gets a new file and a line in the changelog; released files do not change.
 """
 
 from __future__ import annotations
