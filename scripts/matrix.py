@@ -28,7 +28,7 @@ CONSTRAINTS = CHECKOUT / "constraints"
 # Python 3.10, or another one that Airflow 2.11 supports.
 _FLOOR = ("3.10", "3.11", "3.12")
 _TESTS = ("tests/unit", "tests/integration")
-# On the oldest Airflow, also those with real processes that an Airflow with SQLite and one task at a time can run.
+# On the oldest Airflow, also those with real processes that need no second task at the same time.
 _OLDEST = (*_TESTS, "tests/system/test_real_airflow.py", "tests/system/test_ends_from_trigger.py")
 # The lowest versions of the libraries, beside that Airflow: what the transports do with them.
 _LOWEST = ("tests/unit", "tests/integration/faults")

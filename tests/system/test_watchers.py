@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.airflow_processes, needs(HAS_WATCHERS, "watchers need 
 WATCH_DAGS = Path(__file__).parent / "watch_dags"
 DAGS = ("on_completed", "on_completed_too", "on_ill")
 LIST, STATUS = "/v1/get_campaign_list", f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
-KILLS, STOPS = int(os.environ.get("WATCHER_KILLS", "2")), int(os.environ.get("WATCHER_STOPS", "1"))
+KILLS, STOPS = int(os.environ.get("WATCHER_KILLS", "1")), int(os.environ.get("WATCHER_STOPS", "1"))
 # How long before a triggerer dies a campaign completes, in seconds.
 SHORTEST, LONGEST = 0.2, 2.2
 
