@@ -16,6 +16,7 @@ from typing import Any
 from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.html import same_meaning
 from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, losses
+from airflow_provider_campaigns.rules.merge_tags import INVISIBLE
 
 _MAX_NAMED = 5
 _LETTERS = 26
@@ -154,7 +155,8 @@ def _html_problems(found: str, wanted: str, place: str) -> Iterator[tuple[str, b
     if same_meaning(wanted, found):
         return
     lost = [each for each in losses(wanted, found) if each.kind != "merge tag" or each.is_serious]
-    added = losses(found, wanted)
+    # A merge tag that is shown, and was hidden, is not added.
+    added = [each for each in losses(found, wanted) if each.before > each.after]
     if lost:
         hint = (
             " (Instantly drops text outside of elements)"
@@ -198,7 +200,7 @@ def _as_set(values: Sequence[Any]) -> set[str]:
 
 
 def _words(text: str) -> list[str]:
-    return unicodedata.normalize("NFC", text).split()
+    return INVISIBLE.sub("", unicodedata.normalize("NFC", text)).split()
 
 
 def _index(value: Any, name: str, also: str) -> int:

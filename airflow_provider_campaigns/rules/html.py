@@ -17,21 +17,25 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from airflow_provider_campaigns.rules.html_attributes import plain_url
-from airflow_provider_campaigns.rules.html_reader import INVISIBLE, Reader
+from airflow_provider_campaigns.rules.html_reader import Reader, mark_line_ends
+from airflow_provider_campaigns.rules.html_urls import plain_url
 from airflow_provider_campaigns.rules.merge_tag_places import (
+    COMMENT,
     HIDDEN_TAG,
+    HIDDEN_TEXT,
+    MARKUP,
     TEXT,
+    UNSHOWN,
     PlacedTag,
     hide_tags,
-    is_control,
     shown_tags,
 )
-from airflow_provider_campaigns.rules.merge_tags import is_merge_tag
+from airflow_provider_campaigns.rules.merge_tags import is_merge_tag, plain_tag
 
 _WORD = re.compile(r"\w+")
-_HIDDEN_OR_WORD = re.compile(rf"{HIDDEN_TAG.pattern}|\w+")
 _WORD_OR_SYMBOL = re.compile(r"\w+|[^\w\s]")
+_UNSHOWN_TAG = re.compile(UNSHOWN + HIDDEN_TAG.pattern)
+_PART = re.compile(rf"{UNSHOWN}?{HIDDEN_TAG.pattern}|\n|{_WORD_OR_SYMBOL.pattern}")
 _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 # Letters that have no decomposition in Unicode.
 _PLAIN_LETTERS = str.maketrans({
@@ -69,22 +73,29 @@ class Html:
     def is_empty(self) -> bool:
         """Whether a reader sees nothing: no text, no image, no merge tag."""
         has_images = self._read.images or self._read.has_background
-        return not (has_images or self.symbols or any(tag.zone == TEXT for tag in self.tags))
+        has_tags = any(tag.is_shown or tag.zone == HIDDEN_TEXT for tag in self.tags)
+        return not (has_images or has_tags or self.symbols)
 
     @property
     def is_blank(self) -> bool:
         """Whether it holds nothing at all but ``html``, ``head`` and ``body``."""
-        return not self._read.tokens
+        return self._read.is_blank
 
     @cached_property
     def merge_tags(self) -> Counter[str]:
         """How often each merge tag is written, in its plain form."""
-        return Counter(tag.plain for tag in self.tags)
+        return Counter(map(plain_tag, self._hidden[1]))
 
-    @property
+    @cached_property
+    def written_tags(self) -> dict[str, str]:
+        """How each merge tag is written where it is first, by its plain form."""
+        return {plain_tag(tag): " ".join(tag.split()) for tag in reversed(self._hidden[1])}
+
+    @cached_property
     def tags(self) -> list[PlacedTag]:
         """The merge tags with their places."""
-        return self._hidden[1]
+        unread = self.merge_tags - Counter(tag.plain for tag in self._read.tags)
+        return [*self._read.tags, *(PlacedTag(plain, MARKUP, MARKUP) for plain in unread.elements())]
 
     @cached_property
     def folded_words(self) -> list[str]:
@@ -123,14 +134,29 @@ class Html:
     def passages(self) -> list[tuple[str, Counter[str]]]:
         """The tags that begin or end a condition or a loop, each with the words and tags up to the next."""
         found: list[tuple[str, Counter[str]]] = [("", Counter())]
-        for part in _HIDDEN_OR_WORD.findall("".join(self._read.text)):
-            if not HIDDEN_TAG.fullmatch(part):
-                found[-1][1][_fold(part)] += 1
-            elif is_control(plain := shown_tags(part)):
-                found.append((plain, Counter()))
-            else:
-                found[-1][1][plain] += 1
+        for part in self.parts(fold=True):
+            if isinstance(part, str):
+                if part != "\n":
+                    found[-1][1][part] += 1
+            elif part.is_control and part.zone in {TEXT, HIDDEN_TEXT, COMMENT}:
+                found.append((part.plain, Counter()))
+            elif part.zone in {TEXT, HIDDEN_TEXT, COMMENT}:
+                found[-1][1][part.plain] += 1
         return found
+
+    def parts(self, *, fold: bool) -> Iterator[str | PlacedTag]:
+        """Yield words, line breaks and merge tags in order.
+
+        :param fold: words without accents and case, and no other characters.
+        """
+        tags = iter(self._read.tags)
+        for part in _PART.findall("".join(self._read.text).translate(_QUOTES)):
+            if HIDDEN_TAG.search(part):
+                yield next(tags)
+            elif not fold or part == "\n":
+                yield part
+            elif _WORD.match(part):
+                yield _fold(part)
 
     @property
     def canonical(self) -> Sequence[Any]:
@@ -141,13 +167,12 @@ class Html:
         return self._read.tokens
 
     @cached_property
-    def _hidden(self) -> tuple[str, list[PlacedTag]]:
+    def _hidden(self) -> tuple[str, list[str]]:
         return hide_tags(self.source)
 
     @cached_property
     def _text(self) -> str:
-        text = HIDDEN_TAG.sub(" ", "".join(self._read.text))
-        return text if text.isascii() else INVISIBLE.sub("", text)
+        return HIDDEN_TAG.sub(" ", _UNSHOWN_TAG.sub("", "".join(self._read.text)))
 
     @cached_property
     def _read(self) -> Reader:
@@ -156,7 +181,7 @@ class Html:
 
         reader = Reader()
         parser = etree.HTMLParser(target=reader, encoding="utf-8", huge_tree=True)
-        parser.feed(self._hidden[0].encode("utf-8", "replace") or b" ")
+        parser.feed(mark_line_ends(self._hidden[0]).encode("utf-8", "replace") or b" ")
         try:
             parser.close()
         except etree.XMLSyntaxError:  # nothing in it but white space

@@ -11,10 +11,11 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
-from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TAG
-from airflow_provider_campaigns.rules.merge_tags import plain_tags
+from airflow_provider_campaigns.rules.html_style_order import in_order
+from airflow_provider_campaigns.rules.html_urls import plain_url
+from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TAG, shown_tags
+from airflow_provider_campaigns.rules.merge_tags import INVISIBLE
 
 _BOOLEANS = frozenset({
     "async", "autofocus", "autoplay", "checked", "compact", "controls", "default", "defer", "disabled",
@@ -22,13 +23,13 @@ _BOOLEANS = frozenset({
     "required", "reversed", "selected",
 })  # fmt: skip
 _SAY_NOTHING_IF_EMPTY = frozenset({
-    "align", "alt", "background", "bgcolor", "class", "dir", "height", "id", "lang", "style", "title",
+    "align", "alt", "bgcolor", "class", "dir", "height", "id", "lang", "style", "title",
     "valign", "width",
 })  # fmt: skip
+_URLS = frozenset({"action", "background", "href", "src"})
 # Where a link opens, and what a crawler may make of it. A mail displays a link alike without them.
 _OF_LINKS = frozenset({"rel", "target"})
 
-_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _DECLARATION = re.compile(r"(?:[^;'()]|'[^']*'|\([^()]*\)|['()])+")
 _DECLARATION_SPACE = re.compile(r"\s*([:,!()])\s*")
 # What is not the same in capitals.
@@ -65,16 +66,10 @@ def plain_attributes(tag: str, attributes: Mapping[str, str | None]) -> frozense
 
 
 @lru_cache(maxsize=4096)
-def plain_url(url: str) -> str:
-    """Return a URL in a form that is the same however its characters and its merge tags are written."""
-    plain = plain_tags(unicodedata.normalize("NFC", unquote(url))).strip().rstrip("/")
-    host = _HOST.match(plain)
-    return host.group().lower() + plain[host.end() :] if host else plain
-
-
-@lru_cache(maxsize=4096)
 def _plain_attribute(name: str, value: str) -> tuple[str, Any] | None:
     """Return an attribute in a form in which equal values are equal; None if it says nothing."""
+    if name in _URLS:
+        return (name, plain) if (plain := plain_url(shown_tags(value))) or name != "background" else None
     value = " ".join(unicodedata.normalize("NFC", value).split())
     if name in _BOOLEANS:
         return name, ""
@@ -84,16 +79,16 @@ def _plain_attribute(name: str, value: str) -> tuple[str, Any] | None:
     return (name, plain) if plain or name != "style" else None
 
 
-def _plain_style(value: str) -> frozenset[str]:
+def _plain_style(value: str) -> frozenset[Any]:
     declarations = _DECLARATION.findall(value.replace('"', "'"))
-    return frozenset(_plain_declaration(each) for each in declarations if each.strip())
+    return in_order(_plain_declaration(each) for each in declarations if each.strip())
 
 
-def _plain_declaration(declaration: str) -> str:
+def _plain_declaration(declaration: str) -> tuple[str, str]:
     name, colon, value = declaration.partition(":")
     name = name.strip().lower()
     value, mark, important = _DECLARATION_SPACE.sub(r"\1", value.strip()).partition("!")
-    return name + colon + _plain_value(name, value) + mark + important.lower()
+    return name, name + colon + _plain_value(name, value) + mark + important.lower()
 
 
 def _plain_value(name: str, value: str) -> str:
@@ -152,7 +147,7 @@ def _plain_number(number: re.Match[str]) -> str:
 _PLAIN_VALUES: Mapping[str, Callable[[str], Any]] = {
     "style": _plain_style,
     "class": lambda value: frozenset(value.split()),
-    **dict.fromkeys(("href", "src", "background", "action"), plain_url),
+    **dict.fromkeys(("alt", "title"), lambda value: INVISIBLE.sub("", value)),
     **dict.fromkeys(("align", "charset", "dir", "lang", "method", "scope", "type", "valign"), str.lower),
     **dict.fromkeys(
         ("alink", "bgcolor", "bordercolor", "color", "link", "text", "vlink"),

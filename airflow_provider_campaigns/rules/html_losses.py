@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from airflow_provider_campaigns.rules.html import Html, Link
-from airflow_provider_campaigns.rules.html_attributes import plain_url
-from airflow_provider_campaigns.rules.merge_tag_places import COMMENT, HIDDEN, TEXT, PlacedTag, is_control
+from airflow_provider_campaigns.rules.html_urls import plain_url
+from airflow_provider_campaigns.rules.merge_tag_moves import first_moved, moved_tags
+from airflow_provider_campaigns.rules.merge_tag_places import (
+    COMMENT,
+    HIDDEN_TEXT,
+    MARKUP,
+    PlacedTag,
+    is_control,
+)
 from airflow_provider_campaigns.rules.merge_tags import is_merge_tag, merge_tags
 
 _MAX_NAMED = 5
 _MAX_PLACES = 2
 _MAX_DEPTH = 20
+_MOVED = "it is elsewhere now"
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Loss:
     is_serious: bool = False
 
     def __str__(self) -> str:
-        count = f"{self.before} before, {self.after} now" if self.after else ""
+        count = f"{self.before} before, {self.after} now" if 0 < self.after < self.before else ""
         notes = "; ".join(filter(None, (self.note, count)))
         return f"{self.kind} {self.value}{f' ({notes})' if notes else ''}"
 
@@ -54,8 +62,10 @@ def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
     """
     old, new = Html(before), Html(after)
     lost = [EMPTY_BODY] if new.is_empty and not old.is_empty else []
-    lost += _lost_tags(old, new)
-    moved = [] if lost else _moved_tags(old, new)
+    tags = list(_lost_tags(old, new))
+    moved = moved_tags(old, new, {each.value for each in tags if each.is_serious}, fold=fold)
+    tags += (Loss("merge tag", tag, note=_MOVED, is_serious=True) for tag in moved)
+    lost += tags
     lost += _lost_links(old, new)
     # A cleaner may store images elsewhere.
     if not fold or new.images.total() < old.images.total():
@@ -64,11 +74,9 @@ def losses(before: str, after: str, *, fold: bool = False) -> list[Loss]:
     if missing := list(Counter(words) - Counter(words_now)):
         more = f" and {len(missing) - _MAX_NAMED} more words" if len(missing) > _MAX_NAMED else ""
         lost.append(Loss("text", _words(missing) + more))
-    elif moved:
-        lost = [*moved, *lost]
-    elif (at := _first_moved(words, words_now)) is not None:
+    elif not moved and (at := first_moved(words, words_now)) is not None:
         lost.append(Loss("text", _words(words[at:]), note="in another order now"))
-    return lost
+    return sorted(lost, key=lambda each: not each.is_serious)
 
 
 def damage(original: str, cleaned: str) -> list[Loss]:
@@ -89,20 +97,33 @@ def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
         entities = merge_tags(html.unescape(new.source))
     for plain, tags in before.items():
         left = after.get(plain, [])
-        was, now = (Counter(tag.zone for tag in each) for each in (tags, left))
-        gone = was - now
-        if not gone or (not gone[TEXT] and len(left) >= len(tags)):
+        gone = Counter(tag.zone for tag in tags) - Counter(tag.zone for tag in left)
+        if len(left) >= len(tags):
+            del gone[MARKUP]
+        shown = [tag for tag in tags if tag.is_shown and gone[tag.zone]]
+        used, used_now = (sum(tag.is_used for tag in each) for each in (tags, left))
+        if not shown and used_now >= used and len(left) >= len(tags):
             continue
         notes = [_places(tags, left)]
         if encoded[plain] > len(left):
             notes.append("URL-encoded now")
         elif entities[plain] > len(left):
             notes.append("its braces are written as entities now")
+        elif len(left) >= len(tags):
+            notes.append(_MOVED)
         is_serious = bool(
-            gone[TEXT] or (gone[COMMENT] and is_control(plain)) or not (left or set(was) == {HIDDEN})
+            shown
+            or (gone[HIDDEN_TEXT] and used_now < used)
+            or (gone[COMMENT] and is_control(plain))
+            or (used and not used_now)
         )
         yield Loss(
-            "merge tag", tags[0].written, len(tags), len(left), "; ".join(filter(None, notes)), is_serious
+            "merge tag",
+            old.written_tags[plain],
+            len(tags),
+            len(left),
+            "; ".join(filter(None, notes)),
+            is_serious,
         )
 
 
@@ -118,32 +139,6 @@ def _places(before: Sequence[PlacedTag], after: Sequence[PlacedTag]) -> str:
     places = list(Counter(tag.place for tag in before) - Counter(tag.place for tag in after))
     more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
     return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
-
-
-def _moved_tags(old: Html, new: Html) -> list[Loss]:
-    """Return merge tags that are elsewhere in the text now.
-
-    Conditions and loops hold something else then: some parsers move them out of tables.
-    """
-    moved = []
-    if any(tag.is_control for tag in old.tags) and len(old.passages) == len(new.passages):
-        moved = [
-            tag
-            for (tag, before), (other, after) in zip(old.passages, new.passages, strict=True)
-            if tag and (tag != other or before - after)
-        ]
-    if not moved:
-        before, after = ([tag.plain for tag in each.tags if tag.place == "text"] for each in (old, new))
-        at = _first_moved(before, after)
-        moved = [before[at]] if at is not None else []
-    written = {tag.plain: tag.written for tag in old.tags}
-    return [Loss("merge tag", written[tag], note="it is elsewhere now", is_serious=True) for tag in moved]
-
-
-def _first_moved(before: Sequence[str], after: Iterable[str]) -> int | None:
-    """Return the index of the first value that does not follow the earlier ones any more."""
-    rest = iter(after)
-    return next((at for at, each in enumerate(before) if each not in rest), None)
 
 
 def _lost_links(old: Html, new: Html) -> Iterator[Loss]:

@@ -1,7 +1,7 @@
-"""Find the merge tags of an HTML with their places, and hide them from the parser.
+"""Find the merge tags of an HTML, hide them from the parser, and say where they stand.
 
 A parser takes ``{% if a < b %}`` or a quote inside a merge tag for markup. So each merge tag is replaced by
-its plain form between two marks, in which no character is markup.
+its plain form between two marks, in which no character is markup, white space or invisible.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from airflow_provider_campaigns.rules.merge_tags import plain_tag, tag_spans
 
 # Characters that no mail uses.
 _OPEN, _CLOSE = "\U000f4a00", "\U000f4a01"
-_ESCAPES = str.maketrans({
-    "<": "\U000f4a02", ">": "\U000f4a03", "&": "\U000f4a04", "'": "\U000f4a05", "=": "\U000f4a06",
-    "/": "\U000f4a07",
-})  # fmt: skip
+#: Stands before a hidden merge tag that is not in the text.
+UNSHOWN = "\U000f4a02"
+_ESCAPED = (
+    "<>&'=/ \u034f\u2060\ufeff\xad"
+    + "".join(map(chr, range(0x200B, 0x2010)))
+    + "".join(map(chr, range(0xFE00, 0xFE10)))
+)
+_ESCAPES = {ord(each): chr(0xF4A10 + at) for at, each in enumerate(_ESCAPED)}
 _UNESCAPES = {ord(escape): chr(character) for character, escape in _ESCAPES.items()}
-_RESERVED = re.compile("[\U000f4a00-\U000f4a07]")
+_RESERVED = re.compile("[\U000f4a00-\U000f4aff]")
 _MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
 HIDDEN_TAG = re.compile(f"{_OPEN}[^{_OPEN}{_CLOSE}]*{_CLOSE}")
 
 # Elements whose content is no markup, and their ends.
 _RAW_START = re.compile(r"<(style|script|title)(?=[\s>/])[^<>]*>", re.IGNORECASE)
 _RAW_END = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("style", "script", "title")}
-_MARKUP = re.compile(r"<!--|<[a-zA-Z/!?][^<>]*")
-_NAME = re.compile(r"</?([a-zA-Z][\w:-]*)")
-_ATTRIBUTE = re.compile(r"""\s([^\s"'<>/=]+)\s*=\s*(?:"[^"]*|'[^']*|[^\s"']*)$""")
 _HIDDEN_ATTRIBUTES = frozenset({"style", "class", "id"})
 _CONTROL = re.compile(r"\{%|\{\{-?(?:[#/^~]|else|if|end)|\*\|(?:IF|ELSE|END)|<%(?!=)|%%\[", re.IGNORECASE)
-# How much of a start tag is searched for the name of an attribute.
-_MAX_ATTRIBUTE = 4000
 
-TEXT, COMMENT, OUTLOOK, HIDDEN = "text", "a comment", "an Outlook comment", "hidden"
+TEXT, HIDDEN_TEXT = "text", "hidden text"
+COMMENT, OUTLOOK, UNUSED = "a comment", "an Outlook comment", "unused"
+# What is not parsed, such as the name of an attribute.
+MARKUP = "the markup"
 
 
 class PlacedTag(NamedTuple):
     """A merge tag in an HTML.
 
     :param plain: its plain form.
-    :param written: how it is written.
-    :param zone: ``TEXT`` (also attributes), ``COMMENT``, ``OUTLOOK`` or ``HIDDEN`` (of no importance to what
-        a reader sees, such as a style).
+    :param zone: ``TEXT``, ``HIDDEN_TEXT``, ``COMMENT``, ``OUTLOOK``, ``UNUSED`` (of no importance to what a
+        reader sees, such as a style), ``MARKUP``, or an attribute such as ``href=``.
     :param place: where it is, in words.
     """
 
     plain: str
-    written: str
     zone: str
     place: str
 
@@ -57,31 +57,58 @@ class PlacedTag(NamedTuple):
         """Whether it begins or ends a condition or a loop."""
         return is_control(self.plain)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether a reader sees it, or follows it as a link."""
+        return self.zone not in {HIDDEN_TEXT, COMMENT, OUTLOOK, UNUSED}
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it is known to be where some reader sees it."""
+        return self.zone not in {COMMENT, UNUSED, MARKUP}
+
 
 def is_control(plain: str) -> bool:
     """Return whether a merge tag begins or ends a condition or a loop."""
     return _CONTROL.match(plain) is not None
 
 
-def hide_tags(source: str) -> tuple[str, list[PlacedTag]]:
-    """Return an HTML with hidden merge tags, and the merge tags in order."""
+def hide_tags(source: str) -> tuple[str, list[str]]:
+    """Return an HTML with hidden merge tags, and the merge tags as they are written, in order."""
     pieces: list[str] = []
-    found: list[tuple[str, str | None]] = []
+    found: list[str] = []
     for raw, text in _segments(_RESERVED.sub("", source)):
         at = 0
         for start, end in tag_spans(text, is_css=raw not in (None, "title")):
-            found.append((text[start:end], raw))
-            plain = plain_tag(text[start:end]).translate(_ESCAPES)
-            pieces += (text[at:start], _OPEN, plain, _CLOSE)
+            found.append(text[start:end])
+            pieces += (text[at:start], _OPEN, plain_tag(found[-1]).translate(_ESCAPES), _CLOSE)
             at = end
         pieces.append(text[at:])
-    hidden = "".join(pieces)
-    return hidden, list(_placed(hidden, found)) if found else []
+    return "".join(pieces), found
 
 
 def shown_tags(text: str) -> str:
     """Return a part of an HTML with its hidden merge tags in plain form."""
     return _MARKS.sub("", text).translate(_UNESCAPES) if _OPEN in text else text
+
+
+def tags_in(text: str, zone: str, place: str = "") -> Iterator[PlacedTag]:
+    """Yield the hidden merge tags in a part of an HTML."""
+    for tag in HIDDEN_TAG.findall(text):
+        yield PlacedTag(shown_tags(tag), zone, place or zone)
+
+
+def tags_in_attribute(element: str, name: str, value: str) -> Iterator[PlacedTag]:
+    """Yield the hidden merge tags in the value of an attribute."""
+    is_unused = element == "meta" or name in _HIDDEN_ATTRIBUTES
+    place = HIDDEN_TAG.sub("", f"{name} of <{element}>")
+    return tags_in(value, UNUSED if is_unused else f"{name}=", place)
+
+
+def tags_in_outlook_comment(text: str) -> Iterator[PlacedTag]:
+    """Yield the hidden merge tags in a conditional comment; its styles are of no importance."""
+    for raw, part in _segments(text):
+        yield from tags_in(part, UNUSED if raw else OUTLOOK, f"<{raw}>" if raw else "")
 
 
 def _segments(source: str) -> Iterator[tuple[str | None, str]]:
@@ -99,42 +126,3 @@ def _segments(source: str) -> Iterator[tuple[str | None, str]]:
         yield name, source[start.end() : end.start()]
         at = searched = end.start()
     yield None, source[at:]
-
-
-def _placed(hidden: str, found: list[tuple[str, str | None]]) -> Iterator[PlacedTag]:
-    zones = _zones(hidden)
-    start, end, zone, name = next(zones)
-    for (written, raw), match in zip(found, HIDDEN_TAG.finditer(hidden), strict=True):
-        while end <= match.start():
-            start, end, zone, name = next(zones)
-        plain = plain_tag(written)
-        shown = " ".join(written.split())
-        if raw is not None:
-            yield PlacedTag(plain, shown, HIDDEN, f"<{raw}>")
-        elif match.start() < start:
-            yield PlacedTag(plain, shown, TEXT, "text")
-        elif name:
-            before = hidden[max(start, match.start() - _MAX_ATTRIBUTE) : match.start()]
-            attribute = _ATTRIBUTE.search(before)
-            attribute_name = attribute[1].lower() if attribute else ""
-            place = f"{attribute_name} of <{name}>" if attribute else f"<{name}>"
-            is_hidden = name == "meta" or attribute_name in _HIDDEN_ATTRIBUTES
-            yield PlacedTag(plain, shown, HIDDEN if is_hidden else TEXT, place)
-        else:
-            yield PlacedTag(plain, shown, zone, zone)
-
-
-def _zones(hidden: str) -> Iterator[tuple[int, int, str, str]]:
-    """Yield begin, end, zone and element of each comment and each start or end tag in order."""
-    at = 0
-    while markup := _MARKUP.search(hidden, at):
-        if markup.group() == "<!--":
-            closing = hidden.find("-->", markup.start() + 2)
-            at = closing + 3 if closing >= 0 else len(hidden)
-            is_outlook = hidden.startswith("[if", markup.end())
-            yield markup.start(), at, OUTLOOK if is_outlook else COMMENT, ""
-        else:
-            at = markup.end()
-            name = _NAME.match(markup.group())
-            yield markup.start(), at, TEXT, name[1].lower() if name else "!"
-    yield len(hidden), len(hidden) + 1, TEXT, ""

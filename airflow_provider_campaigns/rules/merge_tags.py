@@ -154,8 +154,14 @@ _WHOLE_LINK = re.compile(_LINK)
 # What may stand before a merge tag in the host of a URL.
 _HOST_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?:///?)?[^/?#]*|(?i:www\.)|")
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
-_IGNORED = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\xad]+")
-_QUOTES = str.maketrans('"\u2018\u2019\u201c\u201d`', "''''''")  # fmt: skip
+# Characters without a width, and those that choose the form of an emoji.
+INVISIBLE = re.compile("[\u200b-\u200f\u034f\u2060\ufeff\xad\ufe00-\ufe0f]+")
+_CURLY_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''''")
+# Where the sending program ignores white space: beside the marks at both ends, ``|`` and ``:``.
+_FREE_SPACE = re.compile(r"^([^\w\s]+) | ?([|:]) ?| ([^\w\s]+)$")
+# A choice between texts; a merge tag in one of them is not text.
+_CHOICE_START = re.compile(r"\{\{\s*RANDOM\s*\||\{(?![{%$!])[^|]*\|", re.IGNORECASE)
+_NESTED = re.compile(r"(?<=.)(\{\{[^{}]*\}\})(?=.)", re.DOTALL)
 # What a list, an object, bytes or a string look like as text of Python or JSON.
 _STRUCTURE = re.compile(r"\s*(?:[\[{(]\s*b?['\"]|b['\"]|(['\"])\s*<.*\1\s*\Z)", re.DOTALL)
 _HTML_ELEMENT = re.compile(
@@ -194,26 +200,24 @@ def is_merge_tag(url: str) -> bool:
     return _pattern(is_css=False).fullmatch(url) is not None or _WHOLE_LINK.fullmatch(url) is not None
 
 
-def plain_tags(text: str) -> str:
-    """Return a string with its merge tags in their plain form."""
-    at = 0
-    pieces: list[str] = []
-    for start, end in tag_spans(text):
-        pieces += (text[at:start], plain_tag(text[start:end]))
-        at = end
-    return "".join((*pieces, text[at:]))
-
-
 @lru_cache(maxsize=4096)
 def plain_tag(tag: str) -> str:
-    """Return a merge tag without white space, with decoded entities and single quotes.
+    """Return a merge tag with decoded entities, single quotes, and no white space that does not count.
 
-    Two tags with an equal plain form mean the same.
+    Two tags with an equal plain form mean the same. Markup, curly quotes and invisible characters count,
+    except in the texts of a choice such as ``{{RANDOM | Hi | Hello}}``.
     """
     text = unicodedata.normalize("NFC", html.unescape(tag) if "&" in tag else tag)
-    if text[0] != "<" and "<" in text:
-        text = _MARKUP.sub("", text)
-    return _IGNORED.sub("", text).translate(_QUOTES)
+    if _CHOICE_START.match(text):
+        parts = _NESTED.split(text)
+        parts[::2] = [_plain_text(part) for part in parts[::2]]
+        parts[1::2] = map(plain_tag, parts[1::2])
+        text = "".join(parts)
+    return _FREE_SPACE.sub(r"\1\2\3", " ".join(text.split())).replace('"', "'")
+
+
+def _plain_text(text: str) -> str:
+    return INVISIBLE.sub("", _MARKUP.sub("", text)).translate(_CURLY_QUOTES)
 
 
 def is_placeholder(url: str) -> bool:

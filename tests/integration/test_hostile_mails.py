@@ -25,11 +25,32 @@ from airflow_provider_campaigns.rules.html_losses import losses
         "<a b='",
         "%7B",
         "&",
+        "</p>",
+        "{{a}} b ",
+        "<style>.a{display:none}</style><p class=a>",
     ],
 )
 def test_hostile_html_is_compared_in_bounded_time(unit: str) -> None:
     # Quadratic behaviour takes minutes at this size already.
     source = unit * (200_000 // len(unit))
+    started = time.process_time()
+    losses(source, f"{source} x")
+    same_meaning(source, f"{source} x")
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("start", "unit"),
+    [
+        ('<p style="', "a-"),
+        ('<p style="', "margin-top:0;margin:0;"),
+        ('<a href="https://xn--a-', "zz9"),
+        ("<style>", "{"),
+        ("{{RANDOM|", "{{a}} "),
+    ],
+)
+def test_hostile_value_is_compared_in_bounded_time(start: str, unit: str) -> None:
+    source = start + unit * (1_000_000 // len(unit)) + '}}">x'
     started = time.process_time()
     losses(source, f"{source} x")
     same_meaning(source, f"{source} x")

@@ -87,6 +87,35 @@ SAME = {
     "rel and target": ('<a href="/x">a</a>', '<a href="/x" rel="noopener noreferrer" target="_blank">a</a>'),
     "empty alternative text": ('<img src="a">', '<img src="a" alt="">'),
     "boolean attribute": ('<input disabled CHECKED="checked">', '<input disabled="disabled" checked="">'),
+    "escaped unreserved character": ('<a href="/%7ea?b=%2d%e9">x</a>', '<a href="/~a?b=-%E9">x</a>'),
+    "empty path": ('<a href="https://x.io?utm=a">x</a>', '<a href="https://x.io/?utm=a">x</a>'),
+    "line break in a URL": ('<a href="https://x.io/\n\ta&#13;b">x</a>', '<a href="https://x.io/ab">x</a>'),
+    "URL without a scheme": ('<a href="//x.io/a">x</a>', '<a href="https://x.io/a">x</a>'),
+    "case of a scheme": ('<a href="MAILTO:a@b.c">x</a>', '<a href="mailto:a@b.c">x</a>'),
+    "usual port": ('<a href="https://x.io:443/a">x</a>', '<a href="https://x.io/a">x</a>'),
+    "international host": (
+        '<a href="https://Straße.bücher.de">x</a>', '<a href="https://xn--strae-oqa.xn--bcher-kva.de/">x</a>'
+    ),
+    "form of an emoji": ('<p>a ❤\ufe0f</p><img src="b" alt="☎\ufe0f">', '<p>a ❤</p><img src="b" alt="☎">'),
+    "end tag of a line break": ("<p>a</br>b</BR/>c</p>", "<p>a<br>b<br>c</p>"),
+    "end tag of no paragraph": ("<div>a</P >b</p></div>", "<div>a<p></p>b<p></p></div>"),
+    "end tag in an attribute": ('<p title="a</p>b">x</p>', '<p title="a&lt;/p&gt;b">x</p>'),
+    "empty paragraph": ("<td><p></p>a<p> </p><h1>b</h1><p></p></td>", "<td>a<h1>b</h1></td>"),
+    "centre in a paragraph": ("<p><center>a</center></p>", "<p></p><center>a</center><p></p>"),
+    "block in a paragraph": (
+        '<p class="x">a<div>b</div>c</p>d', '<p class="x">a</p><div>b</div>c<p></p>d'
+    ),
+    "table in a paragraph": (
+        "<p><table><tr><td>a</table></p>", "<p></p><table><tbody><tr><td>a</td></tr></tbody></table><p></p>"
+    ),
+    "line break at the start of kept white space": ("<pre>\r\n a\r\n</pre>", "<pre> a\n</pre>"),
+    "white space that is not kept": (
+        '<pre style="white-space:normal">a  b</pre>', '<pre style="white-space:normal">a b</pre>'
+    ),
+    "order of separate declarations": (
+        '<p style="border-collapse:collapse;border:0;border-top:1px;border-left:2px">',
+        '<p style="border:0;border-left:2px;border-top:1px;border-collapse:collapse">',
+    ),
 }  # fmt: skip
 DIFFERENT = {
     "text": ("<p>a b</p>", "<p>a c</p>"),
@@ -119,6 +148,49 @@ DIFFERENT = {
     "place of a tag": ("<p>{{a}} {{b}}</p>", "<p>{{b}} {{a}}</p>"),
     "tag in a comment": ("<!-- {{a}} --><p>a</p>", "<p>a</p>"),
     "encoded tag": ('<a href="{{a}}">x</a>', '<a href="%7B%7Ba%7D%7D">x</a>'),
+    "line break of an empty paragraph": ("<div>a<p></p>b</div>", "<div>ab</div>"),
+    "line break of an end tag": ("<div>a</p>b</div>", "<div>ab</div>"),
+    "kept white space": ("<pre>a  b\nc</pre>", "<pre>a b c</pre>"),
+    "white space that a style keeps": (
+        '<div style="white-space:pre-wrap">a\n<b>b </b></div>',
+        '<div style="white-space:pre-wrap">a <b>b</b></div>',
+    ),
+    "white space that a class keeps": (
+        "<style>p.a, td .b{white-space:pre}</style><p class='x b'>a  b</p>",
+        "<style>p.a, td .b{white-space:pre}</style><p class='x b'>a b</p>",
+    ),
+    "order of a property and its side": (
+        '<p style="margin-top:5px;margin:0">',
+        '<p style="margin:0;margin-top:5px">',
+    ),
+    "order of a property twice": ('<p style="color:red;color:blue">', '<p style="color:blue;color:red">'),
+    "order of a side and a kind": (
+        '<p style="border-top:1px solid red;border-color:blue">',
+        '<p style="border-color:blue;border-top:1px solid red">',
+    ),
+    "order of a font and its line": (
+        '<p style="line-height:2;font:9px a">',
+        '<p style="font:9px a;line-height:2">',
+    ),
+    **{
+        f"escaped {escape}": (f'<a href="/a{escape}b">x</a>', f'<a href="/a{character}b">x</a>')
+        for escape, character in {
+            "%2F": "/",
+            "%3F": "?",
+            "%23": "#",
+            "%2B": "+",
+            "%26": "&amp;",
+            "%3D": "=",
+            "%25": "%",
+            "%E9": "%E8",
+            "%2f%E9": "/%E9",
+        }.items()
+    },
+    "end of a path": ('<a href="https://x.io/a/">x</a>', '<a href="https://x.io/a">x</a>'),
+    "scheme": ('<a href="https://x.io/">x</a>', '<a href="http://x.io/">x</a>'),
+    "user of a host": ('<a href="https://A@x.io/">x</a>', '<a href="https://a@x.io/">x</a>'),
+    "markup in a tag": ("<p>{{firstName}}</p>", "<p>{{<span>firstName</span>}}</p>"),
+    "order of a tag and a word": ("<p>{{a}} b</p>", "<p>b {{a}}</p>"),
 }
 
 
@@ -243,6 +315,54 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         "<!-- *|IF:B|* --><!-- *|END:IF|* --><p>a</p><p>b</p>",
         ["merge tag *|IF:B|* (it is elsewhere now)"],
     ),
+    "tag in another attribute": (
+        '<a href="{{u}}">x</a>', '<a data-href="{{u}}">x</a>',
+        ["merge tag {{u}} (in href of <a>; it is elsewhere now)"],
+    ),
+    "tag of a link in the text": (
+        '<a href="{{u}}">x</a>', "<a>x</a>{{u}}", ["merge tag {{u}} (in href of <a>; it is elsewhere now)"],
+    ),
+    "tag of the text in a link": (
+        "<p>{{u}} x</p>", '<p><a href="{{u}}">x</a></p>', ["merge tag {{u}} (in text; it is elsewhere now)"],
+    ),
+    "tag of one of two links": (
+        '<a href="{{u}}">x</a> <a href="{{u}}">y</a>', '<a href="{{u}}">x</a> <a>y {{u}}</a>',
+        ["merge tag {{u}} (in href of <a>; it is elsewhere now)"],
+    ),
+    "tag of a link on another word": (
+        '<p><a href="{{u}}">x</a> y</p>', '<p>x <a href="{{u}}">y</a></p>',
+        ["merge tag {{u}} (it is elsewhere now)"],
+    ),
+    "tag between other words": (
+        "<p>Hi {{a}},</p><p>bye</p>", "<p>Hi ,</p><p>bye {{a}}</p>",
+        ["merge tag {{a}} (it is elsewhere now)"],
+    ),
+    "tag in another paragraph": (
+        "<p>Hi {{a}},</p><p>bye</p>", "<p>Hi ,</p><p>{{a}} bye</p>",
+        ["merge tag {{a}} (it is elsewhere now)"],
+    ),
+    "one of two tags between other words": (
+        "<p>a {{t}} b c d {{t}} e</p>", "<p>a b {{t}} c d {{t}} e</p>",
+        ["merge tag {{t}} (it is elsewhere now)"],
+    ),
+    "tag between other words beside a lost word": (
+        "<p>Hi {{a}}, one two three</p>", "<p>Hi , one three {{a}}</p>",
+        ["merge tag {{a}} (it is elsewhere now)", "text 'two'"],
+    ),
+    "tag between other words beside a lost comment": (
+        "<p>Hi {{a}}, one<!-- {{b}} --></p>", "<p>Hi , one {{a}}</p>",
+        ["merge tag {{a}} (it is elsewhere now)", "merge tag {{b}} (in a comment)"],
+    ),
+    "tag in hidden text": (
+        "<p>Hi {{a}}</p>", '<p>Hi </p><div style="color:red; DISPLAY : none">{{a}}</div>',
+        ["merge tag {{a}} (in text; it is elsewhere now)"],
+    ),
+    "tag in text without a size": (
+        '<p style="font-size:0px"><b style="font-size:9px">{{a}} b</b></p>',
+        '<p style="font-size:0px">{{a}} <b style="font-size:9px">b</b></p>',
+        ["merge tag {{a}} (in text; it is elsewhere now)"],
+    ),
+    "broken tag": ("<p>{{a b}}</p>", "<p>{{a\u200b b}}</p>", ["merge tag {{a b}} (in text)"]),
     "empty body": ("<p>a</p>", "", ["the whole body (it is empty now)", "text 'a'"]),
     "body without content": (
         '<p><img src="a"></p>', "<html><body></body></html>", ["the whole body (it is empty now)", "image a"],
@@ -273,7 +393,18 @@ class TestSeriousness:
             ("<p>a<!-- {% if b %} --></p>", "<p>a</p>", True),
             ("<p>{% if b %}<!-- {% if b %} --></p>", "<p>{% if b %}</p>", True),
             ("<p>{{b}}<!-- {{b}} --></p>", "<p>{{b}}</p>", False),
-            ("<p>a<!-- {{b}} --></p>", "<p>a</p>", True),
+            ("<p>a<!-- {{b}} --></p>", "<p>a</p>", False),
+            ("<p>{{a}}<!-- x: {{b}} --></p>", "<p>{{a}}</p>", False),
+            ("<!--[if mso]>{{b}}<![endif]--><p>a</p>", "<!-- {{b}} --><p>a</p>", True),
+            ('<a href="{{u}}">x</a>', '<a data-href="{{u}}">x</a>', True),
+            ("<p>Hi {{a}},</p><p>bye</p>", "<p>Hi ,</p><p>bye {{a}}</p>", True),
+            ("<p>Hi {{a}}</p>", "<p>Hi</p><p hidden>{{a}}</p>", True),
+            ("<p hidden>{{a}}</p><p>Hi {{a}}</p>", "<p>Hi {{a}}</p>", True),
+            ("<p hidden>{{a}}</p><p>Hi</p>", "<!-- {{a}} --><p>Hi</p>", True),
+            ("<td {{a}}>b</td>", "<td>b</td>", True),
+            ("<!--[if mso]><style>a{b:{{c}}}</style><![endif]--><p>a</p>", "<p>a</p>", False),
+            ("<p>a {{b}}</p><p>c</p>", "<p>c</p><p>a {{b}}</p>", False),
+            ("{% if a %}b c {{d}}{% endif %}<!-- {{e}} -->", "{% if a %}c {{d}}{% endif %}", False),
             ("<!--[if mso]>{{b}}<![endif]--><p>a</p>", "<p>a</p>", True),
             ("<!--[if mso]>{{b}}<![endif]--><p>{{b}}</p>", "<p>{{b}}</p>", False),
             ("<!--[if mso]>{{b}}<![endif]--><p>{{b}}</p>", "<!--[if mso]>{{b}}<![endif]--><p></p>x", True),
@@ -298,6 +429,16 @@ class TestSeriousness:
 
     def test_tag_that_moves_out_of_a_comment_is_not_lost(self) -> None:
         assert losses("<!-- {{a}} --><p>b</p>", "<p>b{{a}}</p>") == []
+
+    def test_hidden_tag_that_is_shown_is_not_lost(self) -> None:
+        assert losses('<p style="display:none">{{a}} b</p><p>c</p>', "<p>{{a}} b</p><p>c</p>") == []
+
+    def test_style_sheet_that_hides_a_tag_may_be_inlined(self) -> None:
+        before = "<style>@media x{.a{b:c}} p.pre{display:none}</style><p class='pre'>{{a}}</p><p>b</p>"
+        assert losses(before, '<p class="pre" style="display:none">{{a}}</p><p>b</p>') == []
+
+    def test_attribute_that_the_parser_did_not_find_is_not_moved(self) -> None:
+        assert losses('a<body class="{{b}}" lang="{{c}}">', '<body class="{{b}}" lang="{{c}}">a') == []
 
     def test_inlined_css_is_no_loss(self) -> None:
         assert losses("<style>p{color:{{c}}}</style><p>a</p>", '<p style="color:{{c}}">a</p>') == []
@@ -330,6 +471,8 @@ class TestDamage:
             ('<a href="/a"><img src="1"></a>', '<a href="/a"><img src="https://cdn.example/1.png"></a>'),
             ('<a href="/a"></a><a href="/b">x</a>', '<a href="/b">x</a><a href="/a"></a>'),
             ("<p>a b</p>", "<p>preheader b</p><p>a footer b</p>"),
+            ("<p>Café {{a}}, “b”…</p>", "<p>new Cafe {{ a }} new, 'b'... Cafe</p>"),
+            ("<center>Hi<br>{{a}}</center><table><tr><td>b", "<div>Hi</div><div>{{a}}</div>b"),
             ('<p class="x" id="y" onclick="z()">a</p><script>b</script>', "<p>a</p>"),
         ],
     )

@@ -118,10 +118,38 @@ class TestMergeTags:
             ("{{first name}}", "{{first\xa0name}}"),
             ("<<First Name>>", "&lt;&lt;First Name&gt;&gt;"),
             ("{{pre\u0301nom}}", "{{prénom}}"),
+            (
+                "{{RANDOM|Hi there|{{ a }} ❤\ufe0f Don\u2019t}}",
+                "{{ RANDOM | Hi\n there | {{a}} <i>❤</i> Don't }}",
+            ),
+            ("{Hi|Don\u2019t <b>}", "{Hi |Don't <b>}"),
+            ("{%- if a -%}", "{%-if a-%}"),
         ],
     )
     def test_spelling_of_a_tag_does_not_count(self, one: str, other: str) -> None:
         assert merge_tags(one) == merge_tags(other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("{{firstName}}", "{{<span>firstName</span>}}"),
+            ("{{firstName}}", "{{first\u200bName}}"),
+            ("{{firstName}}", "{{first&shy;Name}}"),
+            ("{{firstName}}", "{{\ufefffirstName}}"),
+            ("{{lead.First Name}}", "{{lead.FirstName}}"),
+            ("{First Name}", "{FirstName}"),
+            ("{{RANDOM | Hi there | Hello}}", "{{RANDOM|Hithere|Hello}}"),
+            ("{{RANDOM | Hi {{a}} | Hello}}", "{{RANDOM | Hi {{<b>a</b>}} | Hello}}"),
+            ("{{RANDOM | Hi | Hello}}", "{{<b>RANDOM</b> | Hi | Hello}}"),
+            ("{Hi {{a b}}|Hello}", "{Hi {{ab}}|Hello}"),
+            ('{{x | default: "y"}}', "{{x | default: “y”}}"),
+            ("{% if a == 'b' %}", "{% if a == \u2018b\u2019 %}"),
+            ("<unsubscribe>", "<unsubscribe a>"),
+        ],
+    )
+    def test_tag_that_the_program_would_not_find_is_another(self, one: str, other: str) -> None:
+        assert merge_tags(one)
+        assert merge_tags(one) != merge_tags(other)
 
     def test_search_is_linear_in_hostile_text(self) -> None:
         units = [
