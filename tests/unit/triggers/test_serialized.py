@@ -2,7 +2,7 @@
 
 ``serialized/`` holds a file for each version that stores something new: the class path of each trigger, its
 arguments in every form in which a database may hold them, and the events that it fires. Watchers have no
-events that they read again, but a position; ``tests/unit/test_watchers.py`` reads theirs. A version that
+events that they read again, but a position; ``tests/integration/test_watchers.py`` reads theirs. A version that
 stores something new gets a new file and a line in the changelog; released files do not change.
 """
 
