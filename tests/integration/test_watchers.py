@@ -564,7 +564,7 @@ class TestHealth:
 
 STORED = {
     path.rpartition(".")[2]: record
-    for file in (Path(__file__).parent / "triggers" / "serialized").glob("*.json")
+    for file in (Path(__file__).parents[1] / "unit" / "triggers" / "serialized").glob("*.json")
     for path, record in json.loads(file.read_text()).items()
     if "position" in record
 }
