@@ -1,9 +1,9 @@
 """What an earlier version stored still works after an upgrade of the provider while tasks are deferred.
 
 ``serialized/`` holds a file for each version that stores something new: the class path of each trigger, its
-arguments in every form in which a database may hold them, and the events that it fires. Watchers have no
-events that they read again, but a position; ``tests/integration/test_watchers.py`` reads theirs. A version that
-stores something new gets a new file and a line in the changelog; released files do not change.
+arguments in every form in which a database may hold them, and the events that it fires; for a watcher its
+position, which ``tests/integration/test_watchers.py`` reads. A version that stores something new gets a new
+file and a line in the changelog; released files do not change.
 """
 
 from __future__ import annotations
