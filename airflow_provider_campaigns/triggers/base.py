@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
@@ -31,6 +33,9 @@ T = TypeVar("T")
 
 # One logger for all triggers: one for each of thousands would take memory.
 log = logging.getLogger(__name__)
+
+# How long at most an event is held back, so that the scheduler has stored the deferral.
+OUTLAST_SECONDS = 5.0
 
 
 class WaitTrigger(BaseTrigger, Generic[T]):
@@ -125,7 +130,16 @@ class WaitTrigger(BaseTrigger, Generic[T]):
             log.exception("The wait failed in the triggerer.")
             cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
             payload = self._event(WaitOutcome.FAILED, status=None, error=cause)
+        await self._outlast_deferral()
         yield await self._task_end(payload) or TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def _outlast_deferral(self) -> None:
+        """Fire no event right after the deferral: it can overtake the scheduler, which then fails the task.
+
+        The response to another wait's request can end this one before its own first poll.
+        """
+        if self.first_poll_at is not None:
+            await asyncio.sleep(max(0.0, min(self.first_poll_at - time.time(), OUTLAST_SECONDS)))
 
     async def _task_end(self, payload: Mapping[str, Any]) -> TriggerEvent | None:
         """Return the event that ends the task; None where a worker has to end it."""
