@@ -226,15 +226,15 @@ def _waits(waits: Sequence[tuple[Plan, Measurements | str]]) -> str:
     return "\n".join(
         [
             "## Waits in one triggerer process\n",
-            f"""Each row is a fresh process with one event loop that logs like a triggerer, at INFO. The server is another
-process. Waits start evenly over one interval unless the row has *at once*. CPU, requests, memory and lag
-are measured in a steady window. The *CPU of the start* is that of all waits until half an interval after
-the last has begun, with their first polls; *worst ever* includes the start and the completion of the
-waits. Loop lag is the delay of a timer. The waits complete over one interval, 10 s at most, one after
-another. The rate limit of our accounts is set to {REQUESTS_PER_SECOND:,} requests per second, so that it
-does not limit the result. Campaign Cleaner's list also contains {HISTORY:,} older campaigns. The dbt
-Cloud hook supports TLS only. The bare loop sends the requests of our Instantly waits over 20 connections
-and does nothing else: no checks, no log.\n""",
+            f"""Each row is a fresh process with one event loop that logs like a triggerer, at INFO. The
+server is another process. Waits start evenly over one interval unless the row has *at once*. CPU,
+requests, memory and lag are measured in a steady window. The *CPU of the start* is that of all waits
+until half an interval after the last has begun, with their first polls; *worst ever* includes the start
+and the completion of the waits. Loop lag is the delay of a timer. The waits complete over one interval,
+10 s at most, one after another. The rate limit of our accounts is set to {REQUESTS_PER_SECOND:,} requests
+per second, so that it does not limit the result. Campaign Cleaner's list also contains {HISTORY:,} older
+campaigns. The dbt Cloud hook supports TLS only. The bare loop sends the requests of our Instantly waits
+over 20 connections and does nothing else: no checks, no log.\n""",
             table(heads, rows),
         ]
     )

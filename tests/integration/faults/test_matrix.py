@@ -218,7 +218,9 @@ def cases(faults: Sequence[Fault]) -> Iterator[Any]:
 @pytest.mark.parametrize(("fault", "component"), cases(FAULTS))
 def test_fault_that_stays(fault: Fault, component: Component, run_with_fault: RunWithFault) -> None:
     run, cell = run_with_fault(fault, component), expected(fault, component)
-    assert (run.outcome, run.requests) == (cell.outcome, cell.requests)
+    assert run.outcome == cell.outcome
+    # Airflow 2's reschedules also take the real time of the test: a poll fewer in 450 on a busy machine.
+    assert cell.requests - cell.requests // 400 <= run.requests <= cell.requests
     assert_pauses(run, cell, fault)
     if run.error is not None:
         assert_helpful(run.error, fault, component)
