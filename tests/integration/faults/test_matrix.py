@@ -80,7 +80,7 @@ ADVICE: dict[type[Exception], str] = {
     CertificateError: "Check the host of connection .* and this machine's certificate authorities",
     ConnectError: "Check the network, and the host of connection",
     IncompleteResponseError: "Check the network",
-    SubmissionUnconfirmedError: "A retry looks again before it submits",
+    SubmissionUnconfirmedError: "A retry searches again before it submits",
     # After a jump back, the message is Airflow's own.
     AirflowSensorTimeout: "raise the timeout|exceeds the specified timeout",
     SendGateTimeoutError: "Clear the task later, or set a longer wait_timeout|"

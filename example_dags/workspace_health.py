@@ -1,4 +1,4 @@
-"""Check all campaigns of a workspace in one task, and look again only at those that need a person.
+"""Check all campaigns of a workspace in one task, and again only those that need a person.
 
 Their gates fail, so that the grid shows them; the last task fails with the names and the reasons.
 
@@ -30,7 +30,7 @@ FIT: dict[str, Any] = {"intent": "add_leads", "policy": {"campaign_running_subse
     tags=["campaigns"],
     doc_md=__doc__,
 )
-def health_patrol():
+def workspace_health():
     # For a report of all campaigns, set path="s3://bucket/health/{{ ts_nodash }}.jsonl".
     check_all = InstantlyHealthReportOperator(task_id="check_all", **FIT)
 
@@ -48,4 +48,4 @@ def health_patrol():
     report(check_all.output["summary"])
 
 
-health_patrol()
+workspace_health()
