@@ -26,9 +26,9 @@ LIST = "/v1/get_campaign_list"
 # Where the process of the task that adds the events is killed, as in the Dag.
 POINTS = ("added", "stored", "success", "response", "store", "request")
 ALL_KILLS = [
-    kill for point in POINTS for kill in (f"{point}.task", "scheduler", f"{point}.supervisor", "triggerer")
+    kill for point in POINTS for kill in (f"{point}.supervisor", "scheduler", f"{point}.task", "triggerer")
 ]
-KILLS = ALL_KILLS[: int(os.environ.get("LEDGER_KILLS", "3"))]
+KILLS = ALL_KILLS[: int(os.environ.get("LEDGER_KILLS", "2"))]
 # How long after a campaign has completed the scheduler or the triggerer is killed, in seconds.
 SHORTEST, LONGEST = 0.5, 5.0
 ENVIRONMENT = {
