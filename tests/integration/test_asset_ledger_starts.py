@@ -117,13 +117,15 @@ class TestQueuedRuns:
         assert emitter.run() == ["b"]
         assert emitter.keys() == ["a", "b"]
 
-    def test_error_says_what_to_do(self, cleaner: Cleaner, caplog: pytest.LogCaptureFixture) -> None:
+    def test_lost_state_is_not_made_again_before_all_events_can_be_shown(self, cleaner: Cleaner) -> None:
         emitter = completed("queued-first", fire_existing=True)
         cleaner.add("a")
         assert emitter.run() == ["a"]
         emitter.queue_run()
         emitter.forget()
         emitter.run("failed")
+        emitter.start_run()
+        emitter.run("skipped")
         assert emitter.keys() == ["a"]
 
     def test_keys_of_changes_stay_different(self, instantly: Instantly) -> None:
