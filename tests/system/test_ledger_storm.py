@@ -127,9 +127,10 @@ def results(airflow: LocalAirflow, completed: set[str]) -> tuple[list[dict[str, 
         return all(run["state"] in {"success", "failed"} for run in runs)
 
     def all_started() -> bool:
-        return completed <= {run["partition_key"] for run in airflow.runs("on_completed")} and all_ended()
+        return completed <= {run["partition_key"] for run in airflow.runs("on_completed")}
 
     wait_until(all_started, "every campaign has started a Dag run")
+    wait_until(all_ended, "all runs end")
     time.sleep(5)  # in which an event could come twice
     wait_until(all_ended, "all runs end")
     return airflow.asset_events("completed_campaigns"), airflow.runs("on_completed")

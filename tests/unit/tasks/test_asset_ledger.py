@@ -67,7 +67,7 @@ def test_events_of_a_task_that_succeeded_are_recorded() -> None:
     ids=["failed", "cleared", "mapped", "deleted", "an earlier try", "never"],
 )
 def test_task_fails_if_it_is_not_known_what_is_stored(run_id: str | None, states: dict[str, Any]) -> None:
-    with pytest.raises(AirflowException, match="cannot show the events of the asset 'completed'.*is queued"):
+    with pytest.raises(AirflowException, match=r"cannot show the events of the asset 'completed'.*is queued"):
         ledger_after(run_id, states)
 
 
