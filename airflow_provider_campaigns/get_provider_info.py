@@ -32,8 +32,32 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers", "campaign_cleaner", "instantly", "watchers"),
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
+            "airflow_provider_campaigns.links.CleaningReportLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",
         ],
+        "plugins": [
+            {
+                "name": "campaigns",
+                "plugin-class": "airflow_provider_campaigns.plugin.campaigns.CampaignsPlugin",
+            }
+        ],
+        "config": {
+            "campaigns": {
+                "description": "The pages of the provider airflow-provider-campaigns.",
+                "options": {
+                    "ui_enabled": {
+                        "description": (
+                            "Whether Airflow (3.1 and later) shows the cleaning report of a campaign and the "
+                            "health board."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "campaign_cleaner",

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.exceptions import AuthenticationError
 from airflow_provider_campaigns.links import CampaignCleanerLink, InstantlyCampaignLink
 from airflow_provider_campaigns.operators.campaign_cleaner import (
@@ -47,6 +48,10 @@ from tests.support.responses import (
     sending_status,
 )
 
+REPORT_LINK = {
+    "_link_CleaningReportLink": "/campaigns/report/?dag_id=dag&run_id=run&task_id=task&map_index=-1"
+}
+REPORT_LINKS = CLEANER_LINK | (REPORT_LINK if shows_pages() else {})
 LIST_LINK = {"_link_InstantlyCampaignLink": "https://app.instantly.ai/app/campaigns"}
 
 
@@ -68,7 +73,7 @@ class TestSaving:
                 ),
                 CLEANER_LINK,
             ),
-            (CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID), CLEANER_LINK),
+            (CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID), REPORT_LINKS),
             (
                 CampaignCleanerGetPdfAnalysisOperator(task_id="t", campaign_id=CLEANER_ID, output_path="x"),
                 CLEANER_LINK,
@@ -123,7 +128,7 @@ class TestSaving:
                     campaign_status("completed"),
                     {"campaign": {"campaign_html": "<p>Hi"}},
                 ],
-                CLEANER_LINK,
+                REPORT_LINKS,
                 id="get campaign",
             ),
             pytest.param(

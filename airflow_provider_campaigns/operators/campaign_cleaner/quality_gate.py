@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
 
+from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
-from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
 from airflow_provider_campaigns.rules import quality_gate
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+# The XCom with the value of every threshold, for the cleaning report.
+CHECKS_KEY = "quality_checks"
 _THRESHOLDS = tuple(each.name for each in fields(quality_gate.Thresholds))
 
 
@@ -60,6 +63,12 @@ def _subject(analysis: Mapping[str, Any]) -> str:
     """Return what messages call the campaign: its name, or else its id, where the analysis has them."""
     known = text_or_none(analysis.get("campaign_name")) or text_or_none(analysis.get("campaign_id"))
     return f"Campaign {shown(known)}" if known else "The campaign"
+
+
+def _for_page(analysis: Mapping[str, Any], checks: Sequence[quality_gate.Check]) -> dict[str, Any]:
+    """Return what the cleaning report shows of a gate."""
+    known = {name: text_or_none(analysis.get(name)) for name in ("campaign_id", "campaign_name")}
+    return {**known, "checks": [{**each.as_dict(), "is_broken": each.is_broken} for each in checks]}
 
 
 class QualityGateClosedError(AirflowFailException):
@@ -99,7 +108,7 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         "report_path": optional(path),
     }
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
-    operator_extra_links = (CampaignCleanerLink(),)
+    operator_extra_links = REPORT_LINKS
     inherits_from_skipmixin = True
     ui_color = "#ffe2b8"
 
@@ -143,10 +152,13 @@ class CampaignCleanerQualityGateOperator(RenderedTask, SkipMixin):
         check_rendered(self)
         if self.on_closed == "skip":
             check_downstream_waits(context)
-        save_campaign_cleaner_link(context)
+        save_report_links(context)
         thresholds = quality_gate.Thresholds(**{name: getattr(self, name) for name in _THRESHOLDS})
         analysis = self._whole_analysis()
-        found = quality_gate.breaches(analysis, thresholds, ignore_links=self.ignore_links)
+        checks = quality_gate.checks(analysis, thresholds, ignore_links=self.ignore_links)
+        if shows_pages():
+            push_result(context, _for_page(analysis, checks), CHECKS_KEY)
+        found = [each for each in checks if each.is_broken]
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
         if self.report_path is not None:
             storage.write(self.report_path, json.dumps(report, ensure_ascii=False).encode())

@@ -39,6 +39,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     policy_argument,
     push_result,
+    push_to_board,
     status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
@@ -141,6 +142,7 @@ class InstantlyHealthReportOperator(RenderedTask):
         for message in report.messages()[:MAX_MESSAGES]:
             self.log.warning("%s", message)
         push_result(context, {**report.summary(), "path": self._write(report)}, "summary")
+        push_to_board(context, report.verdicts(), report.names, max_messages=MAX_MESSAGES)
         ids = report.needs_person()
         if len(ids) > MAX_IDS:
             self.log.warning("The XCom holds the first %s of them. The path gets all.", f"{MAX_IDS:,}")

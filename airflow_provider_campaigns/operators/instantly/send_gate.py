@@ -41,6 +41,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     policy_argument,
     push_result,
+    push_to_board,
     refuse_eager_downstream,
     skip_downstream,
     status_age,
@@ -207,6 +208,8 @@ class InstantlySendGateOperator(RenderedTask, SkipMixin):
         verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self._verdict()
         if not self.wait_timeout:
             self.log.info("%s: %s", self._subject, verdict)
+        kind = "subsequence" if self.campaign_id is None else "campaign"
+        push_to_board(context, [(str(self.campaign_id or self.subsequence_id), verdict)], kind=kind)
         if not verdict.open:
             self._close(context, verdict)
         self._hook.metrics.gate("opened")
