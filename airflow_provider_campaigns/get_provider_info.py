@@ -35,12 +35,6 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_campaigns.links.CleaningReportLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",
         ],
-        "plugins": [
-            {
-                "name": "campaigns",
-                "plugin-class": "airflow_provider_campaigns.plugin.campaigns.CampaignsPlugin",
-            }
-        ],
         "config": {
             "campaigns": {
                 "description": "The pages of the provider airflow-provider-campaigns.",

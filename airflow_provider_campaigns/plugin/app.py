@@ -14,8 +14,8 @@ _STATIC = Path(__file__).parent / "static"
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'"
 # The pages build their content without HTML, which "trusted-types" makes the browser enforce.
 _PAGE = (
-    f"{_NOTHING}; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; frame-ancestors 'none'; "
-    f"require-trusted-types-for 'script'; trusted-types 'none'"
+    f"{_NOTHING}; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    f"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 # A frame with the HTML of a campaign. The document inside it has a sandbox, and this policy too.
 _FRAME = f"{_NOTHING}; script-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"

@@ -1,8 +1,8 @@
 """What a task tells the health board about campaigns: small, plain JSON under one XCom key.
 
 ``{"v": 1, "kind": "campaign", "checked_at": 1796040000, "intent": "send", "campaigns": {id: [code,
-disposition, since, last_updated, name, message]}}``, times in Unix seconds. ``left_out`` is the number of campaigns that did not
-fit.
+disposition, since, last_updated, name, message]}}``, times in Unix seconds. ``left_out`` is the number of
+campaigns that did not fit.
 """
 
 from __future__ import annotations

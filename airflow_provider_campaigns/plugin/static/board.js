@@ -185,13 +185,14 @@ function matches(row, words) {
 function strip(row) {
   const width = STRIP * 7;
   const words = row.strip.map((each) => STATES[stateOf(each)].label.toLowerCase());
+  const unknown = Array.from({ length: STRIP - row.strip.length }, (_, index) => h("rect", { class: "none", x: index * 7, y: 16, width: 5, height: 4 }));
   const bars = row.strip.map((each, index) => {
     const height = 4 + STATES[stateOf(each)].level * 5;
     const x = width - (row.strip.length - index) * 7;
     return h("rect", { class: stateOf(each), x, y: 20 - height, width: 5, height },
       h("title", {}, `${each.code ?? "no status"}, ${new Date(each.at).toLocaleString()}`));
   });
-  return h("svg", { class: "strip", width, height: 20, viewBox: `0 0 ${width} 20`, role: "img", "aria-label": `Last verdicts, oldest first: ${words.join(", ")}` }, bars);
+  return h("svg", { class: "strip", width, height: 20, viewBox: `0 0 ${width} 20`, role: "img", "aria-label": `Last verdicts, oldest first: ${words.join(", ")}` }, unknown, bars);
 }
 
 function draw(row) {
@@ -275,7 +276,7 @@ function show() {
 }
 
 function showAge() {
-  element("fresh").textContent = refreshedAt === null ? "" : `Read ${age(refreshedAt)} ago`;
+  element("fresh").textContent = refreshedAt === null ? "" : Date.now() - refreshedAt < 5000 ? "Updated just now" : `Updated ${age(refreshedAt)} ago`;
 }
 
 let isReading = false;

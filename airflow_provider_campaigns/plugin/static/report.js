@@ -163,7 +163,7 @@ function figures(analysis, checks) {
       h("dt", {}, label),
       h("dd", { class: isBad ? "value bad" : "value" }, shown),
       h("dd", { class: "plot" }, value !== null && bar(value, limit, isBad, `${label}: ${shown}, ${rule}`)),
-      h("dd", { class: "rule" }, limit !== null && mark(!isBad, isBad ? "broken" : "holds"), ` ${rule}`),
+      h("dd", { class: "rule" }, limit !== null && mark(!isBad, !isBad ? "ok" : value === null ? "missing" : isMin ? "too low" : "too high"), ` ${rule}`),
     );
   }).filter(Boolean);
   return rows.length > 0 && section("Figures", h("dl", { class: "figures" }, rows));
@@ -308,6 +308,7 @@ function beforeAndAfter(before, after) {
   );
 }
 
+// Without the query of a URL, which may be a signature.
 function elsewhere(result) {
   const places = [
     ["html_path", "The cleaned HTML is in"],
@@ -316,7 +317,7 @@ function elsewhere(result) {
   return places.length > 0 && section(
     "Stored elsewhere",
     h("p", { class: "quiet" }, "This page opens no files. Open them where they are:"),
-    h("ul", { class: "entries" }, places.map(([name, words]) => h("li", {}, h("span", {}, words), h("code", { class: "path wrap" }, text(result[name]))))),
+    h("ul", { class: "entries" }, places.map(([name, words]) => h("li", {}, h("span", {}, words), h("code", { class: "wrap" }, text(result[name].replace(/\?.*/s, "?…")))))),
   );
 }
 
