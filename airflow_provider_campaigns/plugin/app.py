@@ -18,7 +18,10 @@ _PAGE = (
     f"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 # A frame with the HTML of a campaign. The document inside it has a sandbox, and this policy too.
-_FRAME = f"{_NOTHING}; script-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+_FRAME = (
+    "default-src 'none'; form-action 'none'; script-src 'self'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'"
+)
 # Path, file, content security policy.
 _FILES = (
     ("/", "board.html", _PAGE),

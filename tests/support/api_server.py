@@ -19,10 +19,12 @@ from scripts.local_airflow import free_port, stop
 
 COOKIE = "_token"
 _START_UP = 120.0
-_TOKEN_OF_NOBODY = """
+_TOKEN = """
+import sys
 from airflow.api_fastapi.app import create_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-print(create_auth_manager().generate_jwt(SimpleAuthManagerUser(username="nobody", role=None)))
+user = SimpleAuthManagerUser(username="somebody", role=sys.argv[1] or None)
+print(create_auth_manager().generate_jwt(user))
 """
 
 
@@ -37,14 +39,9 @@ class ApiServer:
     url: str
     environment: Mapping[str, str]
 
-    def token_of_admin(self) -> str:
-        """Return the token of a user who may do everything."""
-        response = requests.get(f"{self.url}/auth/token", timeout=30)
-        return str(response.json()["access_token"])
-
-    def token_of_nobody(self) -> str:
-        """Return the token of a user who may do nothing."""
-        command = [sys.executable, "-c", _TOKEN_OF_NOBODY]
+    def token(self, role: str) -> str:
+        """Return the token of a user with a role of the simple auth manager; an empty one may do nothing."""
+        command = [sys.executable, "-c", _TOKEN, role]
         done = subprocess.run(
             command, env=self.environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -52,11 +49,10 @@ class ApiServer:
 
 
 @contextmanager
-def api_server(path: str = "", **settings: str) -> Iterator[ApiServer]:
+def api_server(path: str = "") -> Iterator[ApiServer]:
     """Start an API server, and stop it afterwards.
 
     :param path: the path of its address.
-    :param settings: further environment variables.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}{path}"
@@ -67,8 +63,8 @@ def api_server(path: str = "", **settings: str) -> Iterator[ApiServer]:
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "PYTHONWARNINGS": "ignore",
-        **settings,
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(

@@ -5,21 +5,24 @@
 const REMOVED = "script, link, base, meta, iframe, frame, object, embed, portal, fencedframe, template";
 
 const WITH_IMAGES = location.pathname.endsWith("/frame-images/");
-const LOADING = ["src", "srcset", "background", "poster", "data", "lowsrc", "dynsrc"];
+const ACTING = ["action", "autofocus", "formaction", "ping"];
+const LOADING = ["background", "data", "dynsrc", "href", "lowsrc", "poster", "src", "srcset", "xlink:href"];
 
-// The policy blocks what is removed here, too. Without it, the browser reports each blocked image as an error.
+// The policy and the sandbox block what is removed here, too. But the browser reports what it blocks as an error.
 function quiet(element) {
+  const isLink = element.localName === "a" || element.localName === "area";
+  if (isLink && !element.hasAttribute("title")) element.setAttribute("title", element.getAttribute("href") ?? "");
   for (const { name, value } of [...element.attributes]) {
-    if (/^on/i.test(name)) element.removeAttribute(name);
-    else if (!WITH_IMAGES && LOADING.includes(name) && !value.startsWith("data:")) element.removeAttribute(name);
+    const loads = LOADING.includes(name) && (isLink || !(WITH_IMAGES || /^(data:|#)/.test(value)));
+    if (loads || ACTING.includes(name) || /^on/i.test(name)) element.removeAttribute(name);
     else if (name === "style") element.setAttribute(name, quietStyle(value));
   }
   if (element.localName === "style") element.textContent = quietStyle(element.textContent);
 }
 
 function quietStyle(css) {
-  const imported = css.replaceAll(/@import[^;]*;?/gi, "");
-  return WITH_IMAGES ? imported : imported.replaceAll(/url\(\s*(?!['"]?data:)[^)]*\)/gi, "url(data:,)");
+  const own = css.replaceAll(/@import[^;]*;?/gi, "").replaceAll(/@font-face\s*{[^}]*}/gi, "");
+  return WITH_IMAGES ? own : own.replaceAll(/url\(\s*(?!['"]?data:)[^)]*\)/gi, "url(data:,)");
 }
 
 function harmless(html) {
@@ -28,11 +31,6 @@ function harmless(html) {
   const page = new DOMParser().parseFromString(source, "text/html");
   for (const element of page.querySelectorAll(REMOVED)) element.remove();
   page.querySelectorAll("*").forEach(quiet);
-  for (const anchor of page.querySelectorAll("a, area")) {
-    const address = anchor.getAttribute("href");
-    for (const name of ["href", "xlink:href", "ping"]) anchor.removeAttribute(name);
-    if (address && !anchor.title) anchor.title = address;
-  }
   return `<!doctype html>${page.documentElement.outerHTML}`;
 }
 
