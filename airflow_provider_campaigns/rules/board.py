@@ -8,6 +8,7 @@ campaigns that did not fit.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,10 +20,12 @@ from airflow_provider_campaigns.rules.send_gate import Verdict
 # The key of the XCom. The board finds the tasks of all Dags by it.
 VERDICT_KEY = "campaigns_verdict"
 # How long it may be as JSON, in bytes.
-MAX_BYTES = 200 * 1024
+MAX_BYTES = 250 * 1024
 _VERSION = 1
 _MAX_NAME = 100
 _MAX_MESSAGE = 400
+# A sentence of the message that the board leaves out.
+_WHAT_OPENS = re.compile(r" ?Intent '\w+': the gate opens on [^.]*\.")
 _ORDER = (Disposition.CLOSED, Disposition.WAIT, Disposition.OPEN, Disposition.FINISHED)
 
 
@@ -74,7 +77,7 @@ def _row(verdict: Verdict, name: str | None, message: str | None) -> list[Any]:
         _seconds(since),
         _seconds(verdict.last_updated),
         printable(name)[:_MAX_NAME] if name else None,
-        message[:_MAX_MESSAGE] if message else None,
+        _WHAT_OPENS.sub("", message)[:_MAX_MESSAGE] if message else None,
     ]
 
 

@@ -27,11 +27,12 @@ NOW = int(time.time())
 CAMPAIGN = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 LINK = {"_link_CleaningReportLink": "/campaigns/report/"}
 BEFORE = '<h1>Spring</h1><p>Hi {{firstName}}</p><img src="https://a.test/pixel.gif">'
+GONE = "https://a.test/gone"
 ANALYSIS: dict[str, Any] = {
     "campaign_id": "e8c8af95-c033-11ed-9848-003048d8d536",
     "campaign_name": "Spring newsletter",
     "broken_links": 1,
-    "all_link_list": [{"link_url": "https://a.test/gone", "link_status": "404", "link_is_broken": True}],
+    "all_link_list": [{"link_url": GONE, "link_status": "404", "link_is_broken": True}],
     "spam_keyword_list": [{"keyword": "act now", "count": 3}],
     "image_list": [{"image_url": "https://a.test/hero.jpg", "image_width": 1200}],
     "os_image_list": [{"image_url": "https://a.test/hero.jpg", "image_width": 1200}],
@@ -43,7 +44,7 @@ CHECKS = {
     "campaign_id": ANALYSIS["campaign_id"],
     "campaign_name": ANALYSIS["campaign_name"],
     "checks": [
-        {"threshold": "max_broken_links", "limit": 0, "value": 1, "offending": [], "is_broken": True},
+        {"threshold": "max_broken_links", "limit": 0, "value": 1, "offending": [GONE], "is_broken": True},
         {"threshold": "max_capitals_ratio", "limit": 0.1, "value": 0.06, "offending": [], "is_broken": False},
     ],
 }
@@ -386,8 +387,9 @@ class TestBoard:
 
     def test_2000_campaigns_are_counted_and_drawn_in_part(self, visit: Any) -> None:
         rows = {uuid(10_000 + each): ["healthy", "open", None, NOW, "Mass", None] for each in range(2000)}
-        push(gate=board(rows))
+        push(gate=board(rows, left_out=7))
         opened = visit("#q=mass")
+        assert "7 more did not fit into their report" in opened.text()
         assert opened.text().count("Mass") == 100
         opened.page.get_by_role("button", name="Show 1,900 more").click()
         assert opened.page.locator("tbody tr").count() == 2000

@@ -29,6 +29,8 @@ const content = element("content");
 
 // The verdicts that were read, by the XCom: one that was read does not change.
 const values = new Map();
+// How many campaigns did not fit into the newest reports.
+let leftOut = 0;
 let facts = { advice: {}, instantly: null };
 
 function verdictsIn(value, entry) {
@@ -65,23 +67,28 @@ async function readTasks(days, onProgress) {
   // Airflow 3.1 ignores the order. The newest are found below in any case.
   const parameters = { xcom_key: KEY, run_after_gte: after, order_by: "-timestamp" };
   const { entries, isComplete } = await getAll(path, "xcom_entries", parameters, MAX_PAGES);
-  const wanted = newestOfEachTask(entries).map(({ dag_id, run_id, task_id, map_index, timestamp }) => ({ dag_id, run_id, task_id, map_index, timestamp }));
-  const idOf = (entry) => JSON.stringify(entry);
-  const known = new Set(wanted.map(idOf));
-  for (const id of values.keys()) if (!known.has(id)) values.delete(id);
+  const wanted = newestOfEachTask(entries).map(({ dag_id, run_id, task_id, map_index, timestamp, rank }) => {
+    const entry = { dag_id, run_id, task_id, map_index, timestamp };
+    return { entry, rank, key: JSON.stringify(entry) };
+  });
+  const known = new Set(wanted.map(({ key }) => key));
+  for (const key of values.keys()) if (!known.has(key)) values.delete(key);
   let read = 0;
-  await inParallel(wanted, async (entry) => {
-    const id = idOf(entry);
-    if (!values.has(id)) {
+  await inParallel(wanted, async ({ entry, key }) => {
+    if (!values.has(key)) {
       try {
-        values.set(id, verdictsIn(await getXcom(entry, KEY), entry));
+        const value = await getXcom(entry, KEY);
+        const verdicts = verdictsIn(value, entry);
+        verdicts.leftOut = Number(value?.left_out) || 0;
+        values.set(key, verdicts);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status === 401) throw error;
-        values.set(id, []); // deleted since, or not for this user
+        values.set(key, []); // deleted since, or not for this user
       }
     }
     onProgress(++read, wanted.length);
   });
+  leftOut = wanted.filter(({ rank }) => rank === 0).reduce((sum, { key }) => sum + (values.get(key)?.leftOut ?? 0), 0);
   return isComplete;
 }
 
@@ -195,6 +202,11 @@ function strip(row) {
   return h("svg", { class: "strip", width, height: 20, viewBox: `0 0 ${width} 20`, role: "img", "aria-label": `Last verdicts, oldest first: ${words.join(", ")}` }, unknown, bars);
 }
 
+// Lets a long code break between its words.
+function words(code) {
+  return String(code).split("_").flatMap((word, index) => (index === 0 ? [word] : ["_", h("wbr"), word]));
+}
+
 function draw(row) {
   const message = row.state === "open" || row.state === "finished" ? null : (row.message ?? facts.advice[row.code]);
   const updated = row.updated ?? row.at;
@@ -210,7 +222,7 @@ function draw(row) {
       h("span", { class: "name wrap" }, row.name ?? (row.isSubsequence ? "Subsequence" : "Campaign without a known name")),
       h("code", { class: "id" }, row.id),
       message && h("span", { class: "message wrap" }, message)),
-    cell("state", "State", h("span", { class: `chip ${row.state}` }, STATES[row.state].label), h("code", { class: "code wrap" }, row.code ?? "no status")),
+    cell("state", "State", h("span", { class: `chip ${row.state}` }, STATES[row.state].label), h("code", { class: "code wrap" }, words(row.code ?? "no status"))),
     cell("since", "Since", row.since.isLeast && "at least ", moment(row.since.at)),
     cell(Date.now() - updated > OLD_AFTER ? "age old" : "age", "Age of the data", moment(updated)),
     cell("verdicts", "Last verdicts", strip(row)),
@@ -256,8 +268,8 @@ function show() {
       h("strong", {}, number.toLocaleString("en")), h("span", {}, label))));
   const hasRows = rows.length > 0;
   element("filters").hidden = element("search").hidden = !hasRows && refreshedAt === null;
-  const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = rows.filter((row) => (state === "all" || row.state === state) && matches(row, words));
+  const terms = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = rows.filter((row) => (state === "all" || row.state === state) && matches(row, terms));
   if (!hasRows) {
     content.replaceChildren(refreshedAt === null ? h("p", { class: "quiet" }, "Loading …") : empty());
   } else {
@@ -268,8 +280,12 @@ function show() {
     if (table.parentNode !== content) content.replaceChildren(table, more);
   }
   const of = wanted.length === rows.length ? "" : ` of ${rows.length.toLocaleString("en")}`;
-  const words2 = hasRows ? `${wanted.length.toLocaleString("en")}${of} campaign${rows.length === 1 ? "" : "s"}` : "";
-  const status = isComplete ? words2 : `${words2}. There are more than ${MAX_PAGES * 100} verdicts; choose a shorter time.`;
+  const total = hasRows ? `${wanted.length.toLocaleString("en")}${of} campaign${rows.length === 1 ? "" : "s"}` : "";
+  const status = [
+    total,
+    leftOut > 0 && `${leftOut.toLocaleString("en")} more did not fit into their report: give each report fewer campaign_ids`,
+    !isComplete && `there are more than ${MAX_PAGES * 100} verdicts: choose a shorter time`,
+  ].filter(Boolean).join("; ");
   if (element("count").textContent !== status) element("count").textContent = status;
   if (focusedTile) element("filters").querySelector(`[data-state="${focusedTile}"]`)?.focus();
   else if (focused?.isConnected && focused !== document.activeElement) focused.focus();

@@ -352,8 +352,20 @@ function report(task, found) {
   const name = text(found.quality_checks?.campaign_name ?? result.campaign_name ?? campaignId(found)) || "Campaign";
   document.title = `Cleaning report: ${name}`;
   const after = preview.after ?? result.campaign_html;
-  const offending = (threshold) => list(checks.find((each) => each.threshold === threshold)?.offending);
-  const scanned = broken(result);
+  // A gate leaves out merge tags, and links that it was told to ignore; it names at most 200 characters of each.
+  const foundBy = (threshold, links) => {
+    const check = checks.find((each) => each.threshold === threshold);
+    if (!check) return links;
+    const named = list(check.offending);
+    const known = links.filter((each) => named.includes(String(first(each, "link_url", "url")).slice(0, 200)));
+    return known.length > 0 ? known : named;
+  };
+  const noneOf = (threshold, value) => {
+    const check = checks.find((each) => each.threshold === threshold);
+    return count(check ? check.value : value) ? "Their list is not in this XCom." : "None found.";
+  };
+  const scanned = foundBy("max_broken_links", broken(result));
+  const blacklisted = foundBy("max_blacklisted_links", list(result.blacklisted_links));
   const facts = FACTS.filter(([field]) => count(result[field]) !== null);
   return [
     heading(task, name, checks),
@@ -361,8 +373,8 @@ function report(task, found) {
     typeof found.return_value === "string" && notice("Stored elsewhere", ["The result of the task is not in Airflow's database. Its XCom backend keeps it in ", h("code", { class: "wrap" }, text(found.return_value))]),
     figures(result, checks),
     h("div", { class: "columns" },
-      (scanned.length > 0 || count(result.broken_links) !== null || checks.length > 0) && links("Broken links", scanned.length ? scanned : offending("max_broken_links"), count(result.broken_links) ? "Their list is not in this XCom." : "None found."),
-      (count(result.blacklisted_links_found) !== null || checks.length > 0) && links("Blacklisted links", list(result.blacklisted_links).length ? result.blacklisted_links : offending("max_blacklisted_links"), count(result.blacklisted_links_found) ? "Their list is not in this XCom." : "None found."),
+      (scanned.length > 0 || count(result.broken_links) !== null || checks.length > 0) && links("Broken links", scanned, noneOf("max_broken_links", result.broken_links)),
+      (count(result.blacklisted_links_found) !== null || checks.length > 0) && links("Blacklisted links", blacklisted, noneOf("max_blacklisted_links", result.blacklisted_links_found)),
       spamWords(result),
       images(result),
       losses(preview.lost ?? result.damage),

@@ -5,14 +5,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_campaigns.rules.board import MAX_BYTES, board_of
-from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
+from airflow_provider_campaigns.rules.send_gate import Disposition, Policy, Verdict
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 SECONDS = int(NOW.timestamp())
 
 
+MESSAGE = f'Do this. {Policy.of({"out_of_schedule": "open"}).what_opens} Instantly: "No."'
+
+
 def verdict(disposition: Disposition, code: str, **fields: Any) -> Verdict:
-    return Verdict(disposition is Disposition.OPEN, disposition, code, "Do this.", NOW, **fields)
+    return Verdict(disposition is Disposition.OPEN, disposition, code, MESSAGE, NOW, **fields)
 
 
 OPEN = verdict(Disposition.OPEN, "healthy", last_updated=NOW - timedelta(minutes=1))
@@ -27,7 +30,14 @@ def test_row_has_what_the_board_shows() -> None:
         "checked_at": SECONDS,
         "intent": "send",
         "campaigns": {
-            "a": ["all_accounts_unhealthy", "closed", SECONDS - 60, None, "Spring launch", "Do this."]
+            "a": [
+                "all_accounts_unhealthy",
+                "closed",
+                SECONDS - 60,
+                None,
+                "Spring launch",
+                'Do this. Instantly: "No."',
+            ]
         },
     }
     assert json.loads(json.dumps(board)) == board
