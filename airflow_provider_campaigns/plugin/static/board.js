@@ -2,7 +2,9 @@
 import { AIRFLOW, ApiError, failure, age, get, getAll, getXcom, h, inParallel, link, moment, notice, taskUrl } from "./airflow.js";
 
 const KEY = "campaigns_verdict";
+// How often to read again; less often where reading takes long, so that one page is a small load for Airflow.
 const REFRESH_SECONDS = 30;
+const LOAD = 0.05;
 const STRIP = 12;
 const SHOWN_AT_FIRST = 100;
 // Lists of XComs, of which each page has 100, and the values that are read of them.
@@ -296,10 +298,13 @@ function showAge() {
 }
 
 let isReading = false;
+let timer;
 
 async function refresh() {
   if (isReading) return;
   isReading = true;
+  clearTimeout(timer);
+  const begunAt = performance.now();
   element("refresh").disabled = rows.length === 0;
   let shownAt = performance.now();
   const progress = (read, all) => {
@@ -329,10 +334,15 @@ async function refresh() {
     element("count").textContent = rows.length === 0 ? "" : "Airflow does not respond. The board shows what was read before.";
   } finally {
     isReading = false;
+    timer = setTimeout(refreshIfVisible, Math.max(REFRESH_SECONDS * 1000, (performance.now() - begunAt) / LOAD));
     element("refresh").disabled = false;
     content.removeAttribute("aria-busy");
     showAge();
   }
+}
+
+function refreshIfVisible() {
+  if (document.visibilityState === "visible") refresh();
 }
 
 const parameters = new URLSearchParams(location.hash.slice(1));
@@ -343,7 +353,6 @@ element("search").addEventListener("submit", (event) => event.preventDefault());
 query.addEventListener("input", () => { remember(); show(); });
 days.addEventListener("change", () => { remember(); refresh(); });
 element("refresh").addEventListener("click", refresh);
-document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") refresh(); });
-setInterval(() => { if (document.visibilityState === "visible") refresh(); }, REFRESH_SECONDS * 1000);
+document.addEventListener("visibilitychange", refreshIfVisible);
 setInterval(showAge, 1000);
 refresh();
