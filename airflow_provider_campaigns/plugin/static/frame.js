@@ -11,7 +11,10 @@ const LOADING = ["background", "data", "dynsrc", "href", "lowsrc", "poster", "sr
 // The policy and the sandbox block what is removed here, too. But the browser reports what it blocks as an error.
 function quiet(element) {
   const isLink = element.localName === "a" || element.localName === "area";
-  if (isLink && !element.hasAttribute("title")) element.setAttribute("title", element.getAttribute("href") ?? "");
+  if (isLink && element.hasAttribute("href")) {
+    element.title ||= element.getAttribute("href");
+    element.dataset.link = "";
+  }
   for (const { name, value } of [...element.attributes]) {
     const loads = LOADING.includes(name) && (isLink || !(WITH_IMAGES || /^(data:|#)/.test(value)));
     if (loads || ACTING.includes(name) || /^on/i.test(name)) element.removeAttribute(name);
@@ -31,6 +34,10 @@ function harmless(html) {
   const page = new DOMParser().parseFromString(source, "text/html");
   for (const element of page.querySelectorAll(REMOVED)) element.remove();
   page.querySelectorAll("*").forEach(quiet);
+  // A link without its address still looks like one, unless the campaign says otherwise.
+  const style = page.createElement("style");
+  style.textContent = ":where([data-link]) { color: -webkit-link; cursor: help; text-decoration: underline; }";
+  page.head.prepend(style);
   return `<!doctype html>${page.documentElement.outerHTML}`;
 }
 
