@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Airflow reads AIRFLOW_HOME when it is imported.
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
 
-.PHONY: demo demo-events test test-all test-system storm airflow lint docs check mutants bench cluster cluster-small audit matrix \
+.PHONY: demo demo-events test test-all test-system storm airflow screenshots lint docs check mutants bench cluster cluster-small audit matrix \
 	matrix-constraints constraints dist help clean
 
 demo: .venv/demo  ## run the example Dag twice on a real Airflow
@@ -21,7 +21,7 @@ test: .venv/dev  ## run the unit tests
 test-all: .venv/dev  ## run the unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
-test-system: .venv/dev  ## run the tests that start and kill real Airflow processes
+test-system: .venv/dev .venv/browser  ## run the tests that start and kill real Airflow processes
 	$(BIN)/python -m pytest tests/system
 
 storm: .venv/dev  ## kill triggerers with watchers 10 times, and stop them 6 times
@@ -29,6 +29,9 @@ storm: .venv/dev  ## kill triggerers with watchers 10 times, and stop them 6 tim
 
 airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
 	$(BIN)/python -m scripts.playground
+
+screenshots: .venv/browser  ## make the pictures of the pages in docs/images; needs Chromium
+	$(BIN)/python -m scripts.screenshots
 
 lint: .venv/dev  ## check style, types and layers
 	$(BIN)/ruff check .
@@ -58,7 +61,7 @@ audit: .venv/dev  ## check the pinned packages: available, not yanked, installed
 constraints: .venv/dev  ## update the pins of development, demo, benchmarks and cluster
 	$(PIP) uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
-		--extra dev --extra docs pyproject.toml constraints/airflow-3.3.in --output-file $(CONSTRAINTS)
+		--extra dev --extra docs --extra browser pyproject.toml constraints/airflow-3.3.in --output-file $(CONSTRAINTS)
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--no-annotate --constraint $(CONSTRAINTS) constraints/bench.in --output-file constraints/bench.txt
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
@@ -116,7 +119,7 @@ clean:  ## delete everything that these targets create
 	.airflow/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
 	touch $@
 
-.venv/dev .venv/docs: .venv/%: .venv/demo
+.venv/dev .venv/docs .venv/browser: .venv/%: .venv/demo
 	$(PIP) --editable '.[$*]'
 	touch $@
 
