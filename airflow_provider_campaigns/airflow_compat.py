@@ -114,9 +114,7 @@ def page_url(path: str) -> str:
 
 def needs_airflow(what: str, version: str) -> str:
     """Return the message that something needs a later version of Airflow."""
-    from airflow import __version__
-
-    return f"{what} needs Airflow {version} or later; this is {__version__}."
+    return f"{what} needs Airflow {version} or later; this is {airflow_version}."
 
 
 class AssetState:
@@ -419,8 +417,6 @@ def _has_lineage_backend() -> bool:
     """Return whether Airflow 2, which saves the lineage of a task after its execution, also sends it."""
     if AIRFLOW_V_3_0_PLUS:
         return False
-    from airflow.configuration import conf
-
     return bool(conf.get("lineage", "backend", fallback=None))
 
 

@@ -6,13 +6,19 @@ that a later process has to know. A first poll only takes the position.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_campaigns.api.response import printable
 
+T = TypeVar("T")
+
+# The version of the stored form of a position.
+POSITION_VERSION = 1
+# How many campaigns a position remembers after they left the list.
+MAX_UNLISTED = 10_000
 _MAX_NAME = 200
 
 
@@ -55,6 +61,31 @@ class Change:
             "may_repeat": may_repeat,
             **self.details,
         }
+
+
+def title_of(campaign_id: str, name: str | None) -> str:
+    """Return a campaign as a message names it: ``Campaign 17 (Spring)``."""
+    return f"Campaign {campaign_id}{f' ({name})' if name else ''}"
+
+
+def read_position(stored: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> T:
+    """Return what ``read`` makes of a stored position.
+
+    :raises ValueError: it cannot be read.
+    """
+    try:
+        if stored["v"] != POSITION_VERSION:
+            raise ValueError(f"version {stored['v']!r} is not known")
+        return read(stored)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def forget_unlisted(remembered: dict[str, Any], listed: Collection[str]) -> None:
+    """Forget the oldest of the campaigns that are not listed any more, where they are very many."""
+    unlisted = [each for each in remembered if each not in listed]
+    for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
+        del remembered[campaign_id]
 
 
 def shown_name(name: Any) -> str | None:

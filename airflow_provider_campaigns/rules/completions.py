@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStates, CampaignStatus
-from airflow_provider_campaigns.rules.changes import Change, matches, shown_name
+from airflow_provider_campaigns.rules.changes import (
+    POSITION_VERSION,
+    Change,
+    forget_unlisted,
+    matches,
+    read_position,
+    shown_name,
+    title_of,
+)
 
 # A campaign that is listed this much later than newer ones still counts as a new one.
 LATE_LISTING = timedelta(hours=1)
 # A date further ahead of our clock is not believed.
 CLOCK_SKEW = timedelta(days=1)
-# How many campaigns that have not ended a position remembers after they left the list.
-MAX_UNLISTED = 10_000
-_VERSION = 1
 
 
 class Completions:
@@ -48,21 +53,20 @@ class Completions:
         """
         if stored is None:
             return
-        try:
-            if stored["v"] != _VERSION:
-                raise ValueError(f"version {stored['v']!r} is not known")
-            floor = _instant(stored["floor"])
-            recent = {each: _instant(added) for each, added in stored["recent"].items()}
-            unfinished = {each: int(number) for each, number in stored["open"].items()}
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
-        self.floor, self.recent, self.open = floor, recent, unfinished
+        self.floor, self.recent, self.open = read_position(
+            stored,
+            lambda position: (
+                _instant(position["floor"]),
+                {each: _instant(added) for each, added in position["recent"].items()},
+                {each: int(number) for each, number in position["open"].items()},
+            ),
+        )
         self._fires = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the position as plain JSON."""
         return {
-            "v": _VERSION,
+            "v": POSITION_VERSION,
             "floor": self.floor.isoformat() if self.floor else None,
             "recent": {each: added.isoformat() for each, added in self.recent.items()},
             "open": dict(self.open),
@@ -72,7 +76,7 @@ class Completions:
         """Take a list, and return the campaigns that have completed."""
         completed = self._completed_in(listed.changed_since(self._listed), now)
         self._listed = listed
-        self._forget_unlisted(listed)
+        forget_unlisted(self.open, listed)
         fires, self._fires = self._fires, True
         return [change for change in completed if fires and matches(change.name, self._name_pattern)]
 
@@ -100,12 +104,6 @@ class Completions:
         self._advance(newest, now)
         return changes
 
-    def _forget_unlisted(self, listed: Mapping[str, Any]) -> None:
-        """Forget the oldest of the open campaigns that are not listed any more, where they are very many."""
-        unlisted = [each for each in self.open if each not in listed]
-        for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
-            del self.open[campaign_id]
-
     def _is_new(self, campaign_id: str, added: datetime | None) -> bool:
         if added is None:  # only its state tells
             return False
@@ -129,7 +127,7 @@ def _completed(campaign: CampaignStatus, number: int, now: datetime) -> Change:
         before=CampaignState.PROCESSING.value,
         after=CampaignState.COMPLETED.value,
         at=now.isoformat(timespec="seconds"),
-        message=f"Campaign {campaign.id}{f' ({name})' if name else ''} is completed.",
+        message=f"{title_of(campaign.id, name)} is completed.",
     )
 
 

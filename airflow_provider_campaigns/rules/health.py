@@ -9,15 +9,19 @@ from typing import Any, NamedTuple
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.rules.changes import Change, shown_name
+from airflow_provider_campaigns.rules.changes import (
+    POSITION_VERSION,
+    Change,
+    forget_unlisted,
+    read_position,
+    shown_name,
+    title_of,
+)
 from airflow_provider_campaigns.rules.gate_policy import Policy
 from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, Disposition
 from airflow_provider_campaigns.rules.send_gate import judge, staleness
 
 ON_CHOICES = ("disposition", "code")
-# How many campaigns a position remembers beside those that are listed.
-MAX_UNLISTED = 10_000
-_VERSION = 1
 _CODES: Mapping[Any, SendingCode] = {
     LifecycleStatus.RUNNING_SUBSEQUENCES: SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES,
     **{status: code for code, status in LIFECYCLE_CODES.items()},
@@ -120,19 +124,17 @@ class Health:
         """
         if stored is None:
             return
-        try:
-            if stored["v"] != _VERSION:
-                raise ValueError(f"version {stored['v']!r} is not known")
-            self.known = {each: Known(*fields) for each, fields in stored["campaigns"].items()}
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from error
+        self.known = read_position(
+            stored,
+            lambda position: {each: Known(*fields) for each, fields in position["campaigns"].items()},
+        )
         self.is_first = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the position as plain JSON."""
         known = self.known.items()
         return {
-            "v": _VERSION,
+            "v": POSITION_VERSION,
             "campaigns": {each: [it.code, it.disposition, it.since, it.number] for each, it in known},
         }
 
@@ -149,7 +151,7 @@ class Health:
                     changes.append(self._change(campaign, known, latest, reading))
             self.known[campaign_id] = latest
         self.is_first = False
-        self._forget_unlisted(found.campaigns)
+        forget_unlisted(self.known, found.campaigns)
         return changes
 
     def _new(self, now: datetime) -> Known:
@@ -177,7 +179,6 @@ class Health:
     ) -> Change:
         name = shown_name(campaign.get("name"))
         campaign_id = str(campaign["id"]).lower()
-        shown = f"Campaign {campaign_id}{f' ({name})' if name else ''}"
         return Change(
             event_id=f"{campaign_id}:{latest.number}",
             campaign_id=campaign_id,
@@ -185,14 +186,9 @@ class Health:
             before=getattr(before, self._on) if before else None,
             after=getattr(latest, self._on),
             at=latest.since,
-            message=f"{shown}: {reading.code}. {reading.message}",
+            message=f"{title_of(campaign_id, name)}: {reading.code}. {reading.message}",
             details={
                 "code": reading.code,
                 "needs_person": reading.disposition == Disposition.CLOSED.value,
             },
         )
-
-    def _forget_unlisted(self, listed: Mapping[str, Any]) -> None:
-        unlisted = [each for each in self.known if each not in listed]
-        for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
-            del self.known[campaign_id]

@@ -29,7 +29,7 @@ _BACKTICKS = re.compile("`+")
 class Choice(str, Enum):
     """What a person may choose, as the buttons name it."""
 
-    LOOK = "Look again"
+    RECHECK = "Look again"
     WAIT = "Wait and look again"
     SKIP = "Skip the send"
     FAIL = "Fail"
@@ -37,7 +37,7 @@ class Choice(str, Enum):
 
 
 _MEANINGS = {
-    Choice.LOOK: "the gate decides by fresh data. It asks again if it is still closed.",
+    Choice.RECHECK: "the gate decides by fresh data. It asks again if it is still closed.",
     Choice.WAIT: "the same after `hours`. You can answer earlier.",
     Choice.SKIP: "the gate and the tasks behind it are skipped.",
     Choice.FAIL: "the gate fails.",
@@ -106,7 +106,7 @@ def question(
     allow_override: bool,
     newest: str | None = None,
     note: str | None = None,
-    look_at: datetime | None = None,
+    recheck_at: datetime | None = None,
 ) -> Question:
     """Return a question.
 
@@ -115,7 +115,7 @@ def question(
     :param end: what it does then: ``fail`` or ``skip``.
     :param newest: the address of the page with the newest verdict; None where it is not known.
     :param note: why the last answer did not count.
-    :param look_at: when the gate decides again without an answer; None where it does not.
+    :param recheck_at: when the gate decides again without an answer; None where it does not.
     """
     choices = _choices(allow_override=allow_override)
     page = f"[XComs]({newest})" if newest else "XComs"
@@ -125,7 +125,7 @@ def question(
         "",
         *([f"**The last answer did not count:** {code(note)}", ""] if note else []),
         *(f"- {fact}" for fact in topic.facts),
-        *([f"- **Decides again:** {_time(look_at)}"] if look_at else []),
+        *([f"- **Decides again:** {_time(recheck_at)}"] if recheck_at else []),
         f"- **Asks until:** {_time(ends_at)}, then the gate {'fails' if end == 'fail' else 'is skipped'}",
         "",
         *(f"- *{choice.value}*: {_MEANINGS[choice]}" for choice in choices),
@@ -170,7 +170,7 @@ def about_breaches(breaches: Sequence[Check], campaign: str) -> Topic:
 
 
 def about_error(gate: str, campaign: str, error: Exception) -> Topic:
-    """Return what a question is about if the last look got no response."""
+    """Return what a question is about if the last poll got no response."""
     return Topic(gate, campaign, [f"**Campaign:** {code(campaign)}", f"**No response:** {code(str(error))}"])
 
 

@@ -81,7 +81,7 @@ class Asked:
     :param outcome: ``closed`` or ``timed_out``.
     :param topic: what the question is about, see :class:`~.questions.Topic`.
     :param note: why the answer before did not count.
-    :param look_at: when the gate decides again without an answer; None where it does not.
+    :param recheck_at: when the gate decides again without an answer; None where it does not.
     """
 
     deadline: float
@@ -91,11 +91,11 @@ class Asked:
     outcome: str
     topic: Mapping[str, Any]
     note: str | None = None
-    look_at: float | None = None
+    recheck_at: float | None = None
 
 
 @dataclass(frozen=True)
-class Look:
+class Answered:
     """A person has answered, and the gate decides again.
 
     :param note: why the answer did not count.
@@ -143,23 +143,23 @@ class AskingGate(RenderedTask, SkipMixin):
         except InvalidAnswerError as error:
             note = str(error)
             log.warning("The answer does not count: %s", note)
-            answer = Answer(Choice.LOOK)
+            answer = Answer(Choice.RECHECK)
         log.info("Answer: %s by %s.", answer.choice.value if answer.choice else "none", answer.user)
-        if answer.choice is None and last.look_at is None:
+        if answer.choice is None and last.recheck_at is None:
             self._end_asking(context, last.outcome, last.message)
         if answer.choice in {Choice.SKIP, Choice.FAIL}:
             action = "skip" if answer.choice is Choice.SKIP else "fail"
             message = f"{last.message} {answer.user} chose {answer.choice.value!r}."
             self._end(context, last.outcome, message, action)
         if answer.choice is Choice.WAIT:
-            look_at = min(time.time() + answer.hours * 3600, last.deadline)
-            if look_at > time.time():
-                log.info("Deciding again at %s.", _utc(look_at).isoformat())
-                self._park(context, replace(last, note=None, look_at=look_at))
-        return self.look(context, Look(last, answer, note))
+            recheck_at = min(time.time() + answer.hours * 3600, last.deadline)
+            if recheck_at > time.time():
+                log.info("Deciding again at %s.", _utc(recheck_at).isoformat())
+                self._park(context, replace(last, note=None, recheck_at=recheck_at))
+        return self.recheck(context, Answered(last, answer, note))
 
     @abstractmethod
-    def look(self, context: Context, look: Look | None = None) -> Any:
+    def recheck(self, context: Context, answered: Answered | None = None) -> Any:
         """Decide by fresh data: return what an open gate returns, or call :meth:`close` or :meth:`ask`."""
 
     @abstractmethod
@@ -171,33 +171,33 @@ class AskingGate(RenderedTask, SkipMixin):
         if self.on_closed in MAY_SKIP:
             check_downstream_waits(context)
 
-    def close(self, context: Context, closed: Closed, look: Look | None = None) -> dict[str, Any]:
+    def close(self, context: Context, closed: Closed, answered: Answered | None = None) -> dict[str, Any]:
         """Do what a closed gate does to the run, and push the result as the XCom.
 
-        :param look: after an answer.
+        :param answered: after an answer.
         :returns: the result of a gate that a person overrides; in all other cases this does not return.
         """
-        if look is not None and look.answer.choice is Choice.OVERRIDE:
-            return self._override(closed, look.answer)
+        if answered is not None and answered.answer.choice is Choice.OVERRIDE:
+            return self._override(closed, answered.answer)
         push_result(context, closed.result, self.result_key)
         if self.on_closed == "ask" and "ti" in context:  # absent where execute() is called by hand
-            self.ask(context, closed, look)
+            self.ask(context, closed, answered)
         return self._end(context, closed.outcome, closed.message, self.on_closed)
 
-    def ask(self, context: Context, closed: Closed, look: Look | None = None) -> NoReturn:
+    def ask(self, context: Context, closed: Closed, answered: Answered | None = None) -> NoReturn:
         """Ask a person, until ``ask_timeout``."""
         now = time.time()
-        deadline = look.asked.deadline if look else now + self.ask_timeout
+        deadline = answered.asked.deadline if answered else now + self.ask_timeout
         if deadline <= now:
             self._end_asking(context, closed.outcome, closed.message)
         asked = Asked(
             deadline=deadline,
-            number=look.asked.number + 1 if look else 1,
+            number=answered.asked.number + 1 if answered else 1,
             asked_at=now,
             message=closed.message,
             outcome=closed.outcome,
             topic=asdict(closed.topic()),
-            note=look.note if look else None,
+            note=answered.note if answered else None,
         )
         log.info("Question %d: %s", asked.number, asked.message)
         self.gate_metrics().gate("asked")
@@ -243,7 +243,7 @@ class AskingGate(RenderedTask, SkipMixin):
                 allow_override=self.allow_override,
                 newest=ui_address(context, "xcom"),
                 note=asked.note,
-                look_at=None if asked.look_at is None else _utc(asked.look_at),
+                recheck_at=None if asked.recheck_at is None else _utc(asked.recheck_at),
             )
         )
 
@@ -254,7 +254,7 @@ class AskingGate(RenderedTask, SkipMixin):
             context,
             self._question(context, asked),
             users=self.ask_users or (),
-            seconds=max((asked.look_at or asked.deadline) - time.time(), 1.0),
+            seconds=max((asked.recheck_at or asked.deadline) - time.time(), 1.0),
             method_name="answered",
             kwargs={"asked": asdict(asked), "rendered": self._rendered_for_answer()},
         )

@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
@@ -31,6 +33,9 @@ T = TypeVar("T")
 
 # One logger for all triggers: one for each of thousands would take memory.
 log = logging.getLogger(__name__)
+
+# How long at most an event is held back, so that the scheduler has stored the deferral.
+MAX_HOLD_SECONDS = 5.0
 
 
 class WaitTrigger(BaseTrigger, Generic[T]):
@@ -119,13 +124,24 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         """Wait, and fire one event."""
         if self.deadline is None:
             warn_about_large_dag(getattr(self, "task", None))  # Airflow 3.3 and later
+        no_event_before = self._no_event_before()
         try:
             payload = await self._wait()
         except Exception as error:  # reported as an ApiError, which soft_fail does not skip
             log.exception("The wait failed in the triggerer.")
             cause = ApiError(f"The wait failed in the triggerer: {type(error).__name__}: {error}")
             payload = self._event(WaitOutcome.FAILED, status=None, error=cause)
+        await asyncio.sleep(no_event_before - time.monotonic())
         yield await self._task_end(payload) or TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    def _no_event_before(self) -> float:
+        """Return when the event may be fired at the earliest, on the monotonic clock: at its own first poll.
+
+        The response to another wait's request can end this one sooner. An event right after the deferral can
+        overtake the scheduler, which then fails the task.
+        """
+        until_first_poll = 0.0 if self.first_poll_at is None else self.first_poll_at - time.time()
+        return time.monotonic() + min(until_first_poll, MAX_HOLD_SECONDS)
 
     async def _task_end(self, payload: Mapping[str, Any]) -> TriggerEvent | None:
         """Return the event that ends the task; None where a worker has to end it."""

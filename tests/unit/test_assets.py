@@ -76,7 +76,8 @@ class Lineage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.collector = sdk.HookLineageCollector()
-        for module in (importlib.import_module(self.collector.__module__), sdk):
+        # The other way round, the second module would look the function up in the first one, and keep it.
+        for module in (sdk, importlib.import_module(self.collector.__module__)):
             monkeypatch.setattr(module, "get_hook_lineage_collector", lambda: self.collector, raising=False)
 
     def uris(self) -> tuple[set[str], set[str]]:

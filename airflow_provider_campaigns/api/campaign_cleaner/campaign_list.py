@@ -57,7 +57,7 @@ def get_campaign_states(*, details: bool = False) -> Call[Mapping[str, CampaignS
     No object per campaign is left for Python's garbage collector to traverse. A response of more than 4 MiB,
     some 25,000 campaigns, is refused, because parsing it would block the event loop for too long.
 
-    :param details: whether to keep the name and the date, too, which takes 1.6 times as long.
+    :param details: whether to keep the name and the date, too, which takes longer.
     """
     call = get_call("get_campaign_list", CampaignStates.from_response)
     return replace(call, max_bytes=MAX_STATES_BYTES, object_hook=_with_details if details else _id_and_state)

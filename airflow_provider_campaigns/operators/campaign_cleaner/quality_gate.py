@@ -27,7 +27,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     path,
     shown,
 )
-from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, AskingGate, Closed, Look
+from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, Answered, AskingGate, Closed
 from airflow_provider_campaigns.tasks.gate import on_closed_choice, push_result
 
 if TYPE_CHECKING:
@@ -165,9 +165,9 @@ class CampaignCleanerQualityGateOperator(AskingGate):
         """Compare the analysis with the thresholds."""
         check_rendered(self)
         self.check_downstream(context)
-        return self.look(context)
+        return self.recheck(context)
 
-    def look(self, context: Context, look: Look | None = None) -> dict[str, Any]:
+    def recheck(self, context: Context, answered: Answered | None = None) -> dict[str, Any]:
         """Compare the analysis as it is now, which the task that wrote it may have replaced."""
         check_rendered(self)
         save_report_links(context)
@@ -187,7 +187,7 @@ class CampaignCleanerQualityGateOperator(AskingGate):
         reasons = f"{subject} breaks a threshold: {'; '.join(map(str, found))}."
         self.log.warning("%s", reasons)
         topic = questions.about_breaches(found, _known_name(analysis) or "of this run")
-        report = self.close(context, Closed(report, reasons, lambda: topic), look)
+        report = self.close(context, Closed(report, reasons, lambda: topic), answered)
         self._write(report)
         return report
 
@@ -196,7 +196,7 @@ class CampaignCleanerQualityGateOperator(AskingGate):
         return on_worker("campaign_cleaner", None)
 
     def _rendered_for_answer(self) -> dict[str, Any]:
-        """Leave out the analysis: a look reads the newest, which is also what the downstream tasks get."""
+        """Leave out the analysis: a recheck reads the newest, which is also what the downstream tasks get."""
         return {name: value for name, value in super()._rendered_for_answer().items() if name != "analysis"}
 
     def _write(self, report: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
     uuid,
 )
-from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, AskingGate, Closed, Look
+from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, Answered, AskingGate, Closed
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.gate import (
     INTENTS,
@@ -218,18 +218,18 @@ class InstantlySendGateOperator(AskingGate):
         ):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def look(self, context: Context, look: Look | None = None) -> Any:
+    def recheck(self, context: Context, answered: Answered | None = None) -> Any:
         """Poll once after an answer, and decide by that poll."""
         save_instantly_link(context, self.campaign_id)
         with self._counting_failures():
             try:
                 verdict = self.poll()
             except ApiError as error:
-                if error.final or look is None:
+                if error.final or answered is None:
                     raise
-                self._ask_about_error(context, error, look)
+                self._ask_about_error(context, error, answered)
             self.log.info("%s: %s", self._subject, verdict)
-            end = self._end_with(context, verdict, look)
+            end = self._end_with(context, verdict, answered)
         return self.opened(context, *end)
 
     def opened(self, context: Context, verdict: Verdict, result: dict[str, Any]) -> Any:
@@ -251,13 +251,13 @@ class InstantlySendGateOperator(AskingGate):
         return self._end_with(context, verdict)
 
     def _end_with(
-        self, context: Context, verdict: Verdict, look: Look | None = None
+        self, context: Context, verdict: Verdict, answered: Answered | None = None
     ) -> tuple[Verdict, dict[str, Any]]:
         """Return the verdict of an open gate, and its XCom."""
         kind = "subsequence" if self.campaign_id is None else "campaign"
         push_to_board(context, [(str(self.campaign_id or self.subsequence_id), verdict)], kind=kind)
         if not verdict.open:
-            return verdict, self.close(context, self._closed(verdict, look), look)
+            return verdict, self.close(context, self._closed(verdict, answered), answered)
         self._hook.metrics.gate("opened")
         return verdict, verdict.as_dict()
 
@@ -308,12 +308,12 @@ class InstantlySendGateOperator(AskingGate):
             **polling,
         )
 
-    def _closed(self, verdict: Verdict, look: Look | None) -> Closed:
+    def _closed(self, verdict: Verdict, answered: Answered | None) -> Closed:
         message, outcome = f"{self._subject}: {verdict}", "closed"
         if verdict.disposition is Disposition.WAIT:
             outcome = "timed_out"
             waited = f"Waited for {self.wait_timeout:g} s" if self.wait_timeout else "wait_timeout is 0"
-            if look is None:
+            if answered is None:
                 message += f" {waited}. Clear the task later, or set a longer wait_timeout."
         return Closed(verdict.as_dict(), message, lambda: self._topic(verdict), outcome)
 
@@ -332,12 +332,12 @@ class InstantlySendGateOperator(AskingGate):
             self.log.info("The question names no campaign: %s", error)
             return None
 
-    def _ask_about_error(self, context: Context, error: ApiError, look: Look) -> NoReturn:
+    def _ask_about_error(self, context: Context, error: ApiError, answered: Answered) -> NoReturn:
         """Ask again after a poll without a response; there is no verdict, so nothing is skipped."""
-        if time.time() >= look.asked.deadline:
+        if time.time() >= answered.asked.deadline:
             raise error
         topic = questions.about_error("Send gate", self._subject, error)
-        self.ask(context, Closed({}, f"{self._subject}: {error}", lambda: topic, "timed_out"), look)
+        self.ask(context, Closed({}, f"{self._subject}: {error}", lambda: topic, "timed_out"), answered)
 
     @contextmanager
     def _counting_failures(self) -> Iterator[None]:

@@ -84,7 +84,7 @@ class TestAnswer:
     @pytest.mark.parametrize(
         ("event", "answer"),
         [
-            (answered("Look again"), Answer(Choice.LOOK, "Jane (jane)")),
+            (answered("Look again"), Answer(Choice.RECHECK, "Jane (jane)")),
             (answered("Fail", user=None), Answer(Choice.FAIL, "an unknown user")),
             (answered("Wait and look again"), Answer(Choice.WAIT, "Jane (jane)", hours=1)),
             (answered("Wait and look again", hours="2.5"), Answer(Choice.WAIT, "Jane (jane)", hours=2.5)),

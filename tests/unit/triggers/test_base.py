@@ -86,6 +86,20 @@ class TestPolling:
         assert first_poll_at <= time.time() < first_poll_at + 5
         assert (event["outcome"], len(connections.requests)) == ("done", 1)
 
+    @pytest.mark.parametrize(("first_poll_in", "held_until"), [(3, 3), (60, 5)])
+    async def test_event_of_a_shared_response_does_not_come_right_after_the_deferral(
+        self, connections: FakeServer, first_poll_in: float, held_until: float
+    ) -> None:
+        """Airflow fails a task whose trigger fires before the scheduler has stored the deferral."""
+        connections.respond(campaign_status("completed"))
+        began = time.time()
+        deferred = asyncio.create_task(event_of(campaign(first_poll_at=began + first_poll_in)))
+        await asyncio.sleep(0.5)
+        await event_of(campaign())
+        event = await deferred
+        assert held_until <= time.time() - began < held_until + 2
+        assert (event["outcome"], len(connections.requests)) == ("done", 1)
+
     async def test_wait_after_its_deadline_polls_once(self, connections: FakeServer) -> None:
         connections.respond(campaign_status("processing"))
         event = await event_of(campaign(deadline=time.time() - 5))
