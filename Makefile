@@ -45,7 +45,7 @@ docs: .venv/docs  ## build the documentation into docs/_build/html
 check:  ## run everything that CI checks
 	.ci/run
 
-bench: .venv/bench  ## measure this provider and its peers into benchmarks/results; BENCH=--quick for a short run
+bench: .venv/bench .venv/browser  ## measure this provider and its peers into benchmarks/results; BENCH=--quick for a short run
 	$(BIN)/python -m benchmarks $(BENCH)
 
 cluster: .airflow/cluster-venv/ready  ## run 500 launches on a distributed Airflow with kills; CLUSTER="--launches 30"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, UNHEALTHY_CAMPAIGN_ID
 from scripts.demo import CHECKOUT, DAG_ID, say
-from scripts.showcase import fill, showcase
+from scripts.showcase import ASKED_CAMPAIGN_ID, fill, showcase
 
 HOME: Path = CHECKOUT / ".airflow" / "playground"
 
@@ -20,9 +20,13 @@ def main() -> None:
         airflow.wait_for_dag(DAG_ID)
         say(f"Airflow:  {airflow.url}/dags/{DAG_ID}  (no login)")
         say(f"Sandbox:  {sandbox.url}/_sandbox/state")
-        run = fill(airflow)
+        filled = fill(airflow)
         say(f"Board:    {airflow.url}/campaigns/")
-        say(f"Report:   {airflow.url}{airflow.xcom(run, 'quality_gate', '_link_CleaningReportLink')}")
+        say(f"Report:   {airflow.url}{filled.cleaned}")
+        say(f"Question: {airflow.url}{filled.question}")
+        say("To repair the campaign of the question, before you choose 'Look again':")
+        path = f"/_sandbox/instantly/campaigns/{ASKED_CAMPAIGN_ID}/sending-status"
+        say(f"  curl --json '[\"healthy\"]' {sandbox.url}{path}")
         say("Trigger the Dag with one of these as instantly_campaign_id:")
         say(f"  {HEALTHY_CAMPAIGN_ID}  healthy")
         say(f"  {UNHEALTHY_CAMPAIGN_ID}  senders in error")

@@ -23,14 +23,17 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     with showcase(HOME) as (airflow, _), sync_playwright() as playwright:
         say("Airflow runs. Filling it with campaigns ...")
-        run = fill(airflow)
+        filled = fill(airflow)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": _WIDTH, "height": 900}, device_scale_factor=1.5)
         page.goto(f"{airflow.url}/auth/token/login")  # signs in: every user is an administrator here
         page.goto(f"{airflow.url}/campaigns/")
         take(page, "health-board.png", height=820)
-        page.goto(airflow.url + airflow.xcom(run, "quality_gate", "_link_CleaningReportLink"))
+        page.goto(airflow.url + filled.cleaned)
         take(page, "cleaning-report.png", height=1800)
+        page.goto(airflow.url + filled.question)
+        page.get_by_role("button", name="Look again", exact=True).wait_for()
+        take(page, "question.png", height=820)
         browser.close()
     return 0
 

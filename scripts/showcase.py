@@ -1,19 +1,19 @@
-"""Fills a local Airflow with something to look at: campaigns in many states, and a cleaning report."""
+"""Fills a local Airflow with something to look at: campaigns, a cleaning report, an open question."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import RunningSandbox, running, seed
 from scripts.demo import CHECKOUT, connections
 from scripts.local_airflow import LocalAirflow, local_airflow
 
-NEWSLETTER_DAG, CHECK_DAG = "spring_newsletter", "morning_check"
+NEWSLETTER_DAG, CHECK_DAG, LAUNCH_DAG = "spring_newsletter", "morning_check", "spring_launch"
 # The sending codes of each campaign, one for each check.
 _CAMPAIGNS = {
     "Seed shops, Germany": ["healthy", "healthy", "all_accounts_unhealthy"],
@@ -48,17 +48,42 @@ def showcase(home: Path) -> Iterator[tuple[LocalAirflow, RunningSandbox]]:
 def add_campaign(sandbox: RunningSandbox, number: int, name: str, codes: list[str]) -> None:
     """Add a campaign to the sandbox that reports these sending codes, one after the other."""
     state = sandbox.state
-    campaign_id = f"5a4db0c5-0000-4000-8000-{1000 + number:012}"
     status = LifecycleStatus.COMPLETED if "campaign_completed" in codes else LifecycleStatus.ACTIVE
-    state.campaigns[campaign_id] = seed.campaign(campaign_id, name, state.clock(), status=status)
-    state.play_sending_status(campaign_id, codes)
+    state.campaigns[_id(number)] = seed.campaign(_id(number), name, state.clock(), status=status)
+    state.play_sending_status(_id(number), codes)
 
 
-def fill(airflow: LocalAirflow) -> dict[str, Any]:
-    """Check all campaigns some times, clean a newsletter, and return its run."""
-    for dag_id in (NEWSLETTER_DAG, CHECK_DAG):
+def _id(number: int) -> str:
+    return f"5a4db0c5-0000-4000-8000-{1000 + number:012}"
+
+
+# The campaign whose gate asks.
+ASKED_CAMPAIGN_ID = _id([*_CAMPAIGNS].index("Restaurants with a garden"))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What there is to look at.
+
+    :param cleaned: the path of the cleaning report.
+    :param question: the path of the open question.
+    """
+
+    cleaned: str
+    question: str
+
+
+def fill(airflow: LocalAirflow) -> Filled:
+    """Clean a newsletter, check all campaigns some times, and have a gate ask."""
+    for dag_id in (NEWSLETTER_DAG, CHECK_DAG, LAUNCH_DAG):
         airflow.wait_for_dag(dag_id)
-    run = airflow.start_run(NEWSLETTER_DAG, {})
+    newsletter = airflow.start_run(NEWSLETTER_DAG, {})
     for _ in range(CHECKS):
         airflow.run_dag(CHECK_DAG, {})
-    return airflow.wait_for_end(run)
+    launch = airflow.start_run(LAUNCH_DAG, {"campaign_id": ASKED_CAMPAIGN_ID})
+    airflow.wait_for_end(newsletter)
+    airflow.wait_for_question(launch, "may_send")
+    return Filled(
+        cleaned=airflow.xcom(newsletter, "quality_gate", "_link_CleaningReportLink"),
+        question=airflow.question_path(launch, "may_send"),
+    )

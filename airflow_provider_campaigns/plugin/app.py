@@ -18,6 +18,7 @@ _PAGE = (
     f"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 # A frame with the HTML of a campaign. The document inside it has a sandbox, and this policy too.
+# Its script removes base elements; a policy on them would also be an error in the console.
 _FRAME = (
     "default-src 'none'; form-action 'none'; script-src 'self'; style-src 'unsafe-inline'; "
     "frame-ancestors 'self'"

@@ -1,15 +1,18 @@
-"""Two Dags for pictures: a newsletter that is not good enough, and a check of all campaigns."""
+"""Three Dags for pictures: a newsletter that is not good enough, a check of campaigns, a gate that asks."""
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import dag
+from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerGetCampaignOperator,
     CampaignCleanerQualityGateOperator,
     CampaignCleanerSubmitCampaignOperator,
 )
-from airflow_provider_campaigns.operators.instantly import InstantlyHealthReportOperator
+from airflow_provider_campaigns.operators.instantly import (
+    InstantlyHealthReportOperator,
+    InstantlySendGateOperator,
+)
 
 NEWSLETTER = """<html><head><style>
     body {font: 16px/1.5 Georgia, serif; color: #333; max-width: 32rem; margin: 1rem auto; padding: 0 1rem}
@@ -60,5 +63,19 @@ def morning_check() -> None:
     InstantlyHealthReportOperator(task_id="check_all")
 
 
+@dag(schedule=None, tags=["campaigns"], params={"campaign_id": ""})
+def spring_launch() -> None:
+    may_send = InstantlySendGateOperator(
+        task_id="may_send", campaign_id="{{ params.campaign_id }}", on_closed="ask"
+    )
+
+    @task
+    def send() -> None:
+        """Stand for what sends the mail."""
+
+    may_send >> send()
+
+
 spring_newsletter()
 morning_check()
+spring_launch()

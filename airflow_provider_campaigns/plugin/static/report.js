@@ -236,7 +236,7 @@ function summary(analysis) {
   if (checks.length === 0) return null;
   const row = (each) =>
     h("li", {}, h("span", { class: "wrap" }, text(first(each, "check", "name", "title"))), h("span", { class: "number" }, text(each.count), " ",
-      typeof each.passed === "boolean" && mark(each.passed, each.passed ? "passed" : "look")));
+      typeof each.passed === "boolean" && h("span", { class: `mark ${each.passed ? "good" : "warn"}` }, each.passed ? "passed" : "check")));
   return section("Checks of Campaign Cleaner", entries(checks, row, ""));
 }
 
