@@ -128,7 +128,9 @@ def question(
         *([f"- **Decides again:** {_time(recheck_at)}"] if recheck_at else []),
         f"- **Asks until:** {_time(ends_at)}, then the gate {'fails' if end == 'fail' else 'is skipped'}",
         "",
-        *(f"- *{choice.value}*: {_MEANINGS[choice]}" for choice in choices),
+        "What you can choose:",
+        "",
+        *(f"- **{choice.value}:** {_MEANINGS[choice]}" for choice in choices),
     ]
     params = {"hours": _param(1, "For 'Wait and look again': how many hours.", "number")}
     if allow_override:

@@ -328,6 +328,8 @@ function allValues(analysis) {
 }
 
 function heading(task, name, checks) {
+  // The submit operator appends a marker to the name.
+  const [, title, marker] = /^(.*?)( af-[0-9a-f]{12})?$/s.exec(name);
   const failing = checks.filter((each) => each.is_broken === true).length;
   const state = checks.length === 0
     ? h("p", { class: "verdict" }, "No quality gate has checked it.")
@@ -339,7 +341,7 @@ function heading(task, name, checks) {
     { class: "top" },
     h("div", {},
       h("p", { class: "eyebrow" }, link(taskUrl(task), `${task.dag_id} › ${task.run_id} › ${task.task_id}${task.map_index >= 0 ? ` [${task.map_index}]` : ""}`, { target: "_self" })),
-      h("h1", {}, h("span", { class: "eyebrow" }, "Cleaning report "), name),
+      h("h1", {}, h("span", { class: "eyebrow" }, "Cleaning report "), title, marker && h("span", { class: "quiet" }, marker)),
       state),
     h("button", { type: "button", class: "no-print", onclick: () => print() }, "Print"),
   );
