@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
 STORM := test_watchers.py test_ledger_storm.py
 
-.PHONY: demo demo-events test test-all test-system storm airflow lint docs check mutants bench cluster cluster-small audit matrix \
+.PHONY: demo demo-events test test-all test-system storm airflow screenshots lint docs check mutants bench cluster cluster-small audit matrix \
 	matrix-constraints constraints dist help clean
 
 demo: .venv/demo  ## run the example Dag twice on a real Airflow
@@ -22,7 +22,7 @@ test: .venv/dev  ## run the unit tests
 test-all: .venv/dev  ## run the unit and integration tests
 	$(BIN)/python -m pytest tests/unit tests/integration
 
-test-system: .venv/dev  ## run the tests that start and kill real Airflow processes
+test-system: .venv/dev .venv/browser  ## run the tests that start and kill real Airflow processes
 	$(BIN)/python -m pytest tests/system
 
 storm: .venv/dev  ## kill triggerers with watchers 16 times, and workers, schedulers and triggerers of a ledger 24 times
@@ -30,6 +30,9 @@ storm: .venv/dev  ## kill triggerers with watchers 16 times, and workers, schedu
 
 airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
 	$(BIN)/python -m scripts.playground
+
+screenshots: .venv/browser  ## make the pictures of the pages in docs/images; needs Chromium
+	$(BIN)/python -m scripts.screenshots
 
 lint: .venv/dev  ## check style, types and layers
 	$(BIN)/ruff check .
@@ -43,7 +46,7 @@ docs: .venv/docs  ## build the documentation into docs/_build/html
 check:  ## run everything that CI checks
 	.ci/run
 
-bench: .venv/bench  ## measure this provider and its peers into benchmarks/results; BENCH=--quick for a short run
+bench: .venv/bench .venv/browser  ## measure this provider and its peers into benchmarks/results; BENCH=--quick for a short run
 	$(BIN)/python -m benchmarks $(BENCH)
 
 cluster: .airflow/cluster-venv/ready  ## run 500 launches on a distributed Airflow with kills; CLUSTER="--launches 30"
@@ -59,7 +62,7 @@ audit: .venv/dev  ## check the pinned packages: available, not yanked, installed
 constraints: .venv/dev  ## update the pins of development, demo, benchmarks and cluster
 	$(PIP) uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
-		--extra dev --extra docs pyproject.toml constraints/airflow-3.3.in --output-file $(CONSTRAINTS)
+		--extra dev --extra docs --extra browser pyproject.toml constraints/airflow-3.3.in --output-file $(CONSTRAINTS)
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--no-annotate --constraint $(CONSTRAINTS) constraints/bench.in --output-file constraints/bench.txt
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
@@ -117,7 +120,7 @@ clean:  ## delete everything that these targets create
 	.airflow/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
 	touch $@
 
-.venv/dev .venv/docs: .venv/%: .venv/demo
+.venv/dev .venv/docs .venv/browser: .venv/%: .venv/demo
 	$(PIP) --editable '.[$*]'
 	touch $@
 

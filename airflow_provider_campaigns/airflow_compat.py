@@ -12,11 +12,12 @@ from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow import __version__ as airflow_version
 from airflow import exceptions as core_exceptions
 from airflow.providers.common.compat.sdk import (
+    AirflowPlugin,
     AirflowSensorTimeout,
     AirflowTaskTimeout,
     BaseOperator,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HAS_WATCHERS",
+    "PAGES",
     "TRIGGERER_RENDERS_TEMPLATES",
     "AirflowSensorTimeout",
     "AirflowTaskTimeout",
@@ -65,9 +67,11 @@ __all__ = [
     "line_reader",
     "mapped_arguments",
     "needs_airflow",
+    "page_url",
     "process_needs_worker",
     "resumed_with",
     "save_link",
+    "shows_pages",
     "skip_tasks",
     "task_needs_worker",
     "task_stats",
@@ -81,11 +85,31 @@ log = logging.getLogger(__name__)
 # Airflow 2 has no TaskDeferralTimeout; it raises a TaskDeferralError with this message.
 _DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout"
 
+# Where Airflow mounts the pages of this provider.
+PAGES = "/campaigns"
+
 # Whether the triggerer renders the templates of a task that starts there: Airflow 3.3 and later.
 TRIGGERER_RENDERS_TEMPLATES = hasattr(BaseTrigger, "render_template_fields")
 
 # Whether a trigger knows when Airflow has stored its events: Airflow 3.3 and later.
 HAS_WATCHERS = hasattr(BaseEventTrigger, "create_shared_stream_producer")
+
+
+@cache
+def shows_pages() -> bool:
+    """Return whether Airflow shows the pages of this provider: from 3.1 on, unless they are switched off."""
+    return hasattr(AirflowPlugin, "external_views") and conf.getboolean(
+        "campaigns", "ui_enabled", fallback=True
+    )
+
+
+def page_url(path: str) -> str:
+    """Return the URL of a page on Airflow's own host.
+
+    Without the host, which the configuration of a worker may not know.
+    """
+    base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    return f"{base}{PAGES}/{path}"
 
 
 def needs_airflow(what: str, version: str) -> str:

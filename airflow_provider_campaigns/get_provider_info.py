@@ -36,10 +36,28 @@ def get_provider_info() -> dict[str, Any]:
         "notifications": ["airflow_provider_campaigns.notifications.InstantlyPauseCampaignNotifier"],
         "extra-links": [
             "airflow_provider_campaigns.links.CampaignCleanerLink",
+            "airflow_provider_campaigns.links.CleaningReportLink",
             "airflow_provider_campaigns.links.InstantlyCampaignLink",
         ],
         "asset-uris": [_ASSET_URIS],
         "dataset-uris": [_ASSET_URIS],
+        "config": {
+            "campaigns": {
+                "description": "The pages of the provider airflow-provider-campaigns.",
+                "options": {
+                    "ui_enabled": {
+                        "description": (
+                            "Whether Airflow (3.1 and later) shows the cleaning report of a campaign and the "
+                            "health board."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    }
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "campaign_cleaner",

@@ -1,4 +1,4 @@
-"""Links from a task to its campaign in the vendor's app.
+"""Links from a task to its campaign in the vendor's app, and to the page with its cleaning report.
 
 A task saves its link as soon as it knows the campaign, so that the link exists while the task waits. Campaign
 Cleaner does not document the addresses of its pages, so its link opens the front page.
@@ -7,10 +7,11 @@ Cleaner does not document the addresses of its pages, so its link opens the fron
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_campaigns.airflow_compat import get_link, save_link
+from airflow_provider_campaigns.airflow_compat import get_link, page_url, save_link, shows_pages
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -48,6 +49,29 @@ class InstantlyCampaignLink(_SavedLink):
     """Opens a campaign in Instantly."""
 
     name = "Instantly campaign"
+
+
+class CleaningReportLink(_SavedLink):
+    """Opens the page that shows what cleaning found and changed."""
+
+    name = "Cleaning report"
+
+
+# The links of a task that has a cleaning report.
+REPORT_LINKS: tuple[BaseOperatorLink, ...] = (
+    CampaignCleanerLink(),
+    *((CleaningReportLink(),) if shows_pages() else ()),
+)
+
+
+def save_report_links(context: Context) -> None:
+    """Save a link to Campaign Cleaner, and one to the cleaning report of this task."""
+    save_campaign_cleaner_link(context)
+    if "ti" in context and shows_pages():
+        ti = context["ti"]
+        task = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+        index = -1 if ti.map_index is None else ti.map_index
+        CleaningReportLink().save(context, page_url(f"report/?{urlencode({**task, 'map_index': index})}"))
 
 
 def save_campaign_cleaner_link(context: Context) -> None:

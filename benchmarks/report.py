@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.board import CAMPAIGNS as ON_BOARD
+from benchmarks.board import Opening
 from benchmarks.chart import Bar, Panel, draw
 from benchmarks.contenders import CONTENDERS, REQUESTS_PER_SECOND
 from benchmarks.health import TITLES as CHECK_TITLES
@@ -30,6 +32,7 @@ class Results:
     :param uploads: files of leads.
     :param checks: reports on a workspace.
     :param watched: watchers.
+    :param board: the health board.
     :param modules: imports of modules.
     :param files: Dag files.
     :param system: the runs on a whole Airflow, by number of waits.
@@ -41,6 +44,7 @@ class Results:
     uploads: list[Upload] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
+    board: list[Opening] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
     system: list[Measured] = field(default_factory=list)
@@ -62,12 +66,13 @@ def markdown(results: Results) -> str:
         "# Benchmark\n",
         "A short run: its values are not exact.\n" if results.quick else "",
         table(("", ""), list(results.machine.items())),
-        _limits(results) if results.waits or results.checks or results.modules or results.system else "",
+        _limits(results),
         _waits(results.waits) if results.waits else "",
         system_section(results.system) if results.system else "",
         _uploads(results.uploads) if results.uploads else "",
         _checks(results.checks) if results.checks else "",
         _watched(results.watched) if results.watched else "",
+        _board(results.board) if results.board else "",
         _imports(results) if results.modules else "",
     ]
     return "\n".join(part for part in parts if part)
@@ -116,6 +121,8 @@ def _limits(results: Results) -> str:
         *_other_limits(results),
         *(limit for measured in results.system for limit in system_limits(measured)),
     ]
+    if not limits:
+        return ""
     rows = [(limit.what, limit.limit, limit.measured, "yes" if limit.met else "**no**") for limit in limits]
     return "## Limits\n\n" + table(("", "limit", "measured", "met"), rows)
 
@@ -206,6 +213,15 @@ def _other_limits(results: Results) -> list[Limit]:
             Limit.at_most(f"{name}: connections", 20, ours.connections),
             Limit.at_most(f"{name}: CPU, of the plain task's", 75, percent, " %"),
         ]
+    limits += [
+        Limit.at_most(
+            f"Health board, {ON_BOARD:,} campaigns, {each.reports} reports: campaigns shown",
+            1,
+            each.first / 1000,
+            " s",
+        )
+        for each in results.board
+    ]
     parsed = [module.fresh for module in results.modules if module.ours and module.fresh is not None]
     if parsed:
         limits.append(Limit.at_most("Import of a sensor or operator module, slowest", 60, max(parsed), " ms"))
@@ -311,6 +327,22 @@ def _checks(checks: Sequence[Check]) -> str:
             f"""All campaigns are listed, and the sending status of each is fetched. Each row is a fresh
 process. The rate limit of our account is set to {REQUESTS_PER_SECOND:,} requests per second, so that it does
 not limit the result.\n""",
+            table(heads, rows),
+        ]
+    )
+
+
+def _board(board: Sequence[Opening]) -> str:
+    heads = ("reports", "first paint", "campaigns shown", "all reports read")
+    rows = [
+        (f"{each.reports}", *(f"{value:,.0f} ms" for value in (each.painted, each.first, each.complete)))
+        for each in board
+    ]
+    return "\n".join(
+        [
+            "## The health board\n",
+            f"""A real Airflow has reported on {ON_BOARD:,} campaigns of the sandbox, and a browser opens the
+board with an empty cache. Medians.\n""",
             table(heads, rows),
         ]
     )

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import requests
@@ -37,6 +38,8 @@ _XCOM_AS_JSON = (
 )
 _START_UP = 120.0
 _TERMINAL = {"success", "failed"}
+# A task that asks; before Airflow 3.3, its trigger waits for the answer.
+_ASKING = {"awaiting_input", "deferred"}
 
 
 class LocalAirflow:
@@ -181,16 +184,36 @@ class LocalAirflow:
 
     def question(self, run: Mapping[str, Any], task_id: str) -> dict[str, Any]:
         """Return what a task asks, as Airflow's API describes it; empty if it does not ask."""
-        response = self._request("GET", self._question_path(run, task_id))
+        response = self._request("GET", self._question_endpoint(run, task_id))
         return dict(response.json()) if response.ok else {}
+
+    def wait_for_question(
+        self, run: Mapping[str, Any], task_id: str, *, timeout: float = 120.0
+    ) -> dict[str, Any]:
+        """Wait until a task asks and Airflow takes an answer, and return the question as above."""
+        deadline = time.monotonic() + timeout
+        while True:
+            question = self.question(run, task_id)
+            states = {each["task_id"]: each["state"] for each in self.task_instances(run)}
+            if not question.get("response_received", True) and states[task_id] in _ASKING:
+                return question
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The task {task_id} does not ask; it is {states[task_id]}.")
+            time.sleep(0.5)
 
     def answer(self, run: Mapping[str, Any], task_id: str, choice: str, **params: Any) -> None:
         """Answer what a task asks."""
         answer = {"chosen_options": [choice], "params_input": params}
-        self._request("PATCH", self._question_path(run, task_id), json=answer).raise_for_status()
+        self._request("PATCH", self._question_endpoint(run, task_id), json=answer).raise_for_status()
 
     @staticmethod
-    def _question_path(run: Mapping[str, Any], task_id: str) -> str:
+    def question_path(run: Mapping[str, Any], task_id: str) -> str:
+        """Return the path of the page on which a person answers what a task asks."""
+        run_id = quote(run["dag_run_id"], safe="")
+        return f"/dags/{run['dag_id']}/runs/{run_id}/tasks/{task_id}/required_actions"
+
+    @staticmethod
+    def _question_endpoint(run: Mapping[str, Any], task_id: str) -> str:
         return f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task_id}/-1/hitlDetails"
 
     def log_of(self, run: Mapping[str, Any], task_id: str, try_number: int = 1) -> str:

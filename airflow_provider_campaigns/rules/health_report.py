@@ -89,13 +89,13 @@ class HealthReport:
 
     def needs_person(self) -> list[str]:
         """Return the ids of the campaigns that need a person."""
-        return [each for each, verdict in self._verdicts() if verdict.needs_person]
+        return [each for each, verdict in self.verdicts() if verdict.needs_person]
 
     def messages(self) -> list[str]:
         """Return one line for each campaign that needs a person, then for each that could not be checked."""
         lines = [
             f"{self._title(each)}: {verdict.code or 'no status'}: {printable(verdict.message)}"
-            for each, verdict in self._verdicts()
+            for each, verdict in self.verdicts()
             if verdict.needs_person
         ]
         return lines + [
@@ -106,7 +106,7 @@ class HealthReport:
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as plain JSON values, the most frequent first, and the first messages."""
-        verdicts = [verdict for _, verdict in self._verdicts()]
+        verdicts = [verdict for _, verdict in self.verdicts()]
         return {
             "campaigns": len(self.names),
             "needs_person": self._needs_person,
@@ -126,7 +126,8 @@ class HealthReport:
             else:
                 yield {**row, "needs_person": result.needs_person, **result.as_dict()}
 
-    def _verdicts(self) -> Iterable[tuple[str, Verdict]]:
+    def verdicts(self) -> Iterable[tuple[str, Verdict]]:
+        """Yield each campaign that has a verdict, in the order of the report."""
         for each in self.names:
             if isinstance(verdict := self._results.get(each), Verdict):
                 yield each, verdict

@@ -11,7 +11,7 @@ counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -57,8 +57,8 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Breach:
-    """A threshold that an analysis breaks.
+class Check:
+    """A threshold, and the value that an analysis has for it.
 
     :param threshold: its name.
     :param limit: the value that it allows.
@@ -70,6 +70,13 @@ class Breach:
     limit: float
     value: float | None
     offending: tuple[str, ...] = ()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the analysis breaks the threshold."""
+        if self.value is None:
+            return True
+        return self.value < self.limit if self.threshold.startswith("min_") else self.value > self.limit
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values; ``offending`` holds at most 100 entries of 200 characters."""
@@ -93,55 +100,33 @@ class Breach:
         )
 
 
-def breaches(
+def checks(
     analysis: Mapping[str, Any], thresholds: Thresholds, *, ignore_links: Sequence[str] = ()
-) -> list[Breach]:
-    """Return the thresholds that an analysis breaks.
+) -> list[Check]:
+    """Compare an analysis with the thresholds that are set.
 
     :param analysis: the analysis of a campaign, lists included.
     :param ignore_links: URLs that may be broken or blacklisted; ``*`` in one stands for any text.
     """
     analysis = _without_links(analysis, ignore_links)
-    found = (
-        _above("max_broken_links", thresholds.max_broken_links, *_broken_links(analysis)),
-        _above("max_blacklisted_links", thresholds.max_blacklisted_links, *_blacklisted_links(analysis)),
-        _above(
-            "max_spam_keyword_ratio",
-            thresholds.max_spam_keyword_ratio,
-            _number(analysis.get("spam_keyword_ratio")),
-            _names(analysis.get("spam_keyword_list")),
-        ),
-        _above(
-            "max_capitals_ratio",
-            thresholds.max_capitals_ratio,
-            _number(analysis.get("all_capitalized_word_ratio")),
-            (),
-        ),
-        _below(
-            "min_text_image_ratio",
-            thresholds.min_text_image_ratio,
-            _number(analysis.get("text_image_ratio")),
-        ),
-        _above(
-            "max_oversized_images",
-            thresholds.max_oversized_images,
-            _count(analysis.get("os_image_list")),
-            _names(analysis.get("os_image_list")),
-        ),
-    )
-    return [breach for breach in found if breach is not None]
+    spam_words, images = analysis.get("spam_keyword_list"), analysis.get("os_image_list")
+    found: dict[str, tuple[float | None, tuple[str, ...]]] = {
+        "max_broken_links": _broken_links(analysis),
+        "max_blacklisted_links": _blacklisted_links(analysis),
+        "max_spam_keyword_ratio": (_number(analysis.get("spam_keyword_ratio")), _names(spam_words)),
+        "max_capitals_ratio": (_number(analysis.get("all_capitalized_word_ratio")), ()),
+        "min_text_image_ratio": (_number(analysis.get("text_image_ratio")), ()),
+        "max_oversized_images": (_count(images), _names(images)),
+    }
+    limits = {name: getattr(thresholds, name) for name in found}
+    return [Check(name, limits[name], *found[name]) for name in found if limits[name] is not None]
 
 
-def _above(name: str, limit: float | None, value: float | None, offending: Iterable[str]) -> Breach | None:
-    if limit is None or (value is not None and value <= limit):
-        return None
-    return Breach(name, limit, value, tuple(offending))
-
-
-def _below(name: str, limit: float | None, value: float | None) -> Breach | None:
-    if limit is None or (value is not None and value >= limit):
-        return None
-    return Breach(name, limit, value)
+def breaches(
+    analysis: Mapping[str, Any], thresholds: Thresholds, *, ignore_links: Sequence[str] = ()
+) -> list[Check]:
+    """Return the thresholds that an analysis breaks; the parameters are those of :func:`checks`."""
+    return [each for each in checks(analysis, thresholds, ignore_links=ignore_links) if each.is_broken]
 
 
 def _without_links(analysis: Mapping[str, Any], ignored: Sequence[str]) -> Mapping[str, Any]:

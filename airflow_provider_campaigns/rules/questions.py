@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
-from airflow_provider_campaigns.rules.quality_gate import Breach
+from airflow_provider_campaigns.rules.quality_gate import Check
 from airflow_provider_campaigns.rules.send_gate import Verdict, _duration
 
 MAX_HOURS = 720.0
@@ -128,7 +128,9 @@ def question(
         *([f"- **Decides again:** {_time(recheck_at)}"] if recheck_at else []),
         f"- **Asks until:** {_time(ends_at)}, then the gate {'fails' if end == 'fail' else 'is skipped'}",
         "",
-        *(f"- *{choice.value}*: {_MEANINGS[choice]}" for choice in choices),
+        "What you can choose:",
+        "",
+        *(f"- **{choice.value}:** {_MEANINGS[choice]}" for choice in choices),
     ]
     params = {"hours": _param(1, "For 'Wait and look again': how many hours.", "number")}
     if allow_override:
@@ -163,7 +165,7 @@ def about_verdict(verdict: Verdict, subject: str, name: str | None, address: str
     return Topic("Send gate", name or subject, facts)
 
 
-def about_breaches(breaches: Sequence[Breach], campaign: str) -> Topic:
+def about_breaches(breaches: Sequence[Check], campaign: str) -> Topic:
     """Return what a question of a quality gate is about."""
     facts = [f"**Campaign:** {code(campaign)}", *(f"**Threshold:** {code(str(each))}" for each in breaches)]
     return Topic("Quality gate", campaign, facts)

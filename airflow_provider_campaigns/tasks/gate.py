@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,14 +14,16 @@ from airflow_provider_campaigns.airflow_compat import (
     call_no_success_callback,
     is_from_mapping,
     is_mapped,
+    shows_pages,
     skip_tasks,
     why_no_questions,
 )
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.exceptions import SendsInterruptedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.rules.board import VERDICT_KEY, board_of
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
-from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy
+from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy, Verdict
 from airflow_provider_campaigns.tasks.arguments import choice, duration, mapping, shown
 
 if TYPE_CHECKING:
@@ -117,6 +119,17 @@ def push_result(context: Context, result: dict[str, Any], key: str = "return_val
     # Both are absent where execute() is called by hand.
     if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
         context["ti"].xcom_push(key=key, value=result)
+
+
+def push_to_board(
+    context: Context,
+    verdicts: Iterable[tuple[str, Verdict]],
+    names: Mapping[str, str | None] | None = None,
+    **options: Any,
+) -> None:
+    """Push what the health board shows of campaigns, where there is a board; as ``rules.board.board_of``."""
+    if shows_pages() and (board := board_of(verdicts, names, **options)):
+        push_result(context, board, VERDICT_KEY)
 
 
 def check_downstream_waits(context: Context) -> None:

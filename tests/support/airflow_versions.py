@@ -54,6 +54,9 @@ def needs(feature: Any, reason: str) -> pytest.MarkDecorator:
 HAS_RETRY_POLICIES = first_of("airflow.sdk.RetryPolicy") is not None
 NO_RETRY_POLICIES = f"retry policies came with Airflow 3.3; this is {AIRFLOW}"
 
+HAS_PAGES = hasattr(first_of("airflow.plugins_manager.AirflowPlugin"), "external_views")
+needs_pages = needs(HAS_PAGES, "the pages need Airflow 3.1")
+
 HAS_TASK_STATE_STORE = first_of("airflow.sdk.execution_time.context.TaskStateStoreAccessor") is not None
 needs_task_state_store = needs(HAS_TASK_STATE_STORE, "a task's state store came with Airflow 3.3")
 

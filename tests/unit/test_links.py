@@ -11,8 +11,9 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.exceptions import AuthenticationError
-from airflow_provider_campaigns.links import CampaignCleanerLink, InstantlyCampaignLink
+from airflow_provider_campaigns.links import CampaignCleanerLink, InstantlyCampaignLink, save_report_links
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
     CampaignCleanerGetCampaignOperator,
@@ -34,7 +35,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 from tests.support.airflow_runs import dag, start
-from tests.support.airflow_versions import DagSerialization
+from tests.support.airflow_versions import DagSerialization, needs_pages
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply, Request
@@ -47,6 +48,10 @@ from tests.support.responses import (
     sending_status,
 )
 
+REPORT_LINK = {
+    "_link_CleaningReportLink": "/campaigns/report/?dag_id=dag&run_id=run&task_id=task&map_index=-1"
+}
+REPORT_LINKS = CLEANER_LINK | (REPORT_LINK if shows_pages() else {})
 LIST_LINK = {"_link_InstantlyCampaignLink": "https://app.instantly.ai/app/campaigns"}
 
 
@@ -68,7 +73,7 @@ class TestSaving:
                 ),
                 CLEANER_LINK,
             ),
-            (CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID), CLEANER_LINK),
+            (CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID), REPORT_LINKS),
             (
                 CampaignCleanerGetPdfAnalysisOperator(task_id="t", campaign_id=CLEANER_ID, output_path="x"),
                 CLEANER_LINK,
@@ -123,7 +128,7 @@ class TestSaving:
                     campaign_status("completed"),
                     {"campaign": {"campaign_html": "<p>Hi"}},
                 ],
-                CLEANER_LINK,
+                REPORT_LINKS,
                 id="get campaign",
             ),
             pytest.param(
@@ -167,6 +172,18 @@ class TestSaving:
         connections.respond({"campaign": {"campaign_html": "<p>Hi"}})
         task = CampaignCleanerGetCampaignOperator(task_id="t", campaign_id=CLEANER_ID)
         assert task.execute({}) == {"campaign_html": "<p>Hi"}
+
+
+@needs_pages
+def test_report_link_has_the_path_of_airflows_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://data.example.com/airflow/")
+    runner = TaskRunner()
+    runner.ti.map_index, runner.ti.run_id = 3, "manual__2026-11-30T11:00:00+00:00"
+    save_report_links({"ti": runner.ti})
+    assert links(runner)["_link_CleaningReportLink"] == (
+        "/airflow/campaigns/report/?dag_id=dag&run_id=manual__2026-11-30T11%3A00%3A00%2B00%3A00"
+        "&task_id=task&map_index=3"
+    )
 
 
 class TestInAirflow:

@@ -13,9 +13,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
 from airflow_provider_campaigns.rules.html import Html
-from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, damage, encoded_tags
+from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, damage, encoded_tags
+from airflow_provider_campaigns.rules.html_preview import preview
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
 from airflow_provider_campaigns.tasks import storage
@@ -37,6 +38,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
+from airflow_provider_campaigns.tasks.gate import push_result
 from airflow_provider_campaigns.tasks.lineage import read_campaign, wrote_file
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
@@ -46,6 +48,8 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleaner
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+# The XCom with the HTML before and after, for the cleaning report.
+PREVIEW_KEY = "html_preview"
 ON_DAMAGE_CHOICES = ("fail", "report")
 # Fields of this task's result that the service must not set.
 _OWN_FIELDS = ("analysis_path", "html_path", "damage")
@@ -80,6 +84,8 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         empty body is found.
     :param on_damage: what a lost merge tag or an empty body does: ``"fail"`` the task
         (:class:`DamagedHtmlError`), or only ``"report"`` it.
+    :param keep_preview: push the XCom ``html_preview``, with which the cleaning report shows the HTML before
+        (if ``original_html`` is set) and after; at most 100 KiB of each.
     :param wait_for_completion: wait until the campaign is completed.
     :param paused: for the wait: what a paused campaign does to it, ``"fail"`` or ``"wait"``.
     :param deferrable: for the wait: wait in the triggerer, without a worker; ``[operators]
@@ -111,6 +117,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         "minimize_html": flag,
         "original_html": optional(html_text),
         "on_damage": choice(*ON_DAMAGE_CHOICES),
+        "keep_preview": strict_flag,
         "wait_for_completion": strict_flag,
         "paused": choice(*PAUSED_CHOICES),
         "deferrable": strict_flag,
@@ -119,7 +126,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         "max_failures": count,
         "campaign_cleaner_conn_id": text,
     }
-    operator_extra_links = (CampaignCleanerLink(),)
+    operator_extra_links = REPORT_LINKS
     ui_color = "#b9e4cb"
 
     def __init__(
@@ -131,6 +138,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         minimize_html: bool = True,
         original_html: str | None = None,
         on_damage: Literal["fail", "report"] = "fail",
+        keep_preview: bool = False,
         wait_for_completion: bool = False,
         paused: Literal["fail", "wait"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -148,6 +156,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         self.wait_for_completion = wait_for_completion
         self.original_html = original_html
         self.on_damage = on_damage
+        self.keep_preview = keep_preview
         self.paused = paused
         self.deferrable = deferrable
         self.poke_interval: Any = poke_interval
@@ -160,22 +169,22 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait if asked to, then get the campaign."""
         check_rendered(self)
-        save_campaign_cleaner_link(context)
+        save_report_links(context)
         if self.wait_for_completion:
             wait = self._wait(time.time() + self.timeout)
             with self._hook.metrics.wait():
                 wait.run(deferring_pause(self, self._trigger, wait.polling) if self.deferrable else None)
-        return self._get()
+        return self._get(context)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any], rendered: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Handle the end of the trigger's wait, then get the campaign."""
         restore(self, event["target"], rendered)
-        save_campaign_cleaner_link(context)
+        save_report_links(context)
         with self._hook.metrics.wait():
             self._wait(event["deadline"]).result_of(event)
-        return self._get()
+        return self._get(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Turn a deferral timeout into ``AirflowSensorTimeout``."""
@@ -202,14 +211,18 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
             metrics=self._hook.metrics,
         )
 
-    def _get(self) -> dict[str, Any]:
+    def _get(self, context: Context) -> dict[str, Any]:
         campaign = self._hook.get_campaign(self.campaign_id, minimize_html=self.minimize_html)
         if campaign.html is None:
             raise MalformedResponseError(
                 f"Campaign Cleaner returned campaign {campaign.id} without campaign_html. Is it completed?"
             )
         read_campaign(self._hook, self.campaign_id)
-        lost = self._damage(campaign.html)
+        found = self._losses(campaign.html)
+        lost = None if found is None else [str(each) for each in found[:_MAX_REPORTED]]
+        if self.keep_preview:
+            push_result(context, preview(self.original_html, campaign.html, lost), PREVIEW_KEY)
+        self._fail_if_damaged(found or [])
         # Downstream tasks read the files that these fields name, so they must never come from the service.
         result = {name: value for name, value in campaign.analysis.items() if name not in _OWN_FIELDS}
         if self.analysis_path is not None:
@@ -229,20 +242,22 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         storage.check_xcom_size(result, "set output_path for the HTML and analysis_path for the lists.")
         return result
 
-    def _damage(self, cleaned: str) -> list[str] | None:
-        """Return what cleaning lost, where the original is known.
+    def _losses(self, cleaned: str) -> list[Loss] | None:
+        """Return what cleaning lost; None where the original is not known and the body is not empty."""
+        if self.original_html is not None:
+            return damage(self.original_html, cleaned)
+        if Html(cleaned).is_blank:
+            return [EMPTY_BODY]
+        if encoded := encoded_tags(cleaned):
+            names = ", ".join(encoded[:_MAX_NAMED])
+            self.log.warning("The cleaned HTML holds URL-encoded merge tags: %s.", names)
+        return None
+
+    def _fail_if_damaged(self, found: Sequence[Loss]) -> None:
+        """Log what cleaning lost.
 
         :raises DamagedHtmlError: a merge tag is lost or the body is empty, and the task shall fail then.
         """
-        if self.original_html is not None:
-            found = damage(self.original_html, cleaned)
-        elif Html(cleaned).is_blank:
-            found = [EMPTY_BODY]
-        else:
-            if encoded := encoded_tags(cleaned):
-                names = ", ".join(encoded[:_MAX_NAMED])
-                self.log.warning("The cleaned HTML holds URL-encoded merge tags: %s.", names)
-            return None
         for each in found[:_MAX_REPORTED]:
             self.log.warning("Cleaning lost %s.", each)
         serious = [each for each in found if each.is_serious]
@@ -253,7 +268,6 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
                 f"{'; '.join(map(str, serious[:_MAX_NAMED]))}{more}. Change the settings of the submission "
                 f"(such as remove_comments), or set on_damage='report'."
             )
-        return [str(each) for each in found[:_MAX_REPORTED]]
 
     @property
     def _subject(self) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
-from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
 from airflow_provider_campaigns.metrics import Metrics, on_worker
 from airflow_provider_campaigns.rules import quality_gate, questions
 from airflow_provider_campaigns.tasks import storage
@@ -27,12 +28,14 @@ from airflow_provider_campaigns.tasks.arguments import (
     shown,
 )
 from airflow_provider_campaigns.tasks.asking import ASK_ARGUMENTS, ASK_TIMEOUT, Answered, AskingGate, Closed
-from airflow_provider_campaigns.tasks.gate import on_closed_choice
+from airflow_provider_campaigns.tasks.gate import on_closed_choice, push_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+# The XCom with the value of every threshold, for the cleaning report.
+CHECKS_KEY = "quality_checks"
 _THRESHOLDS = tuple(each.name for each in fields(quality_gate.Thresholds))
 
 
@@ -59,6 +62,12 @@ def _subject(analysis: Mapping[str, Any]) -> str:
     """Return what messages call the campaign."""
     known = _known_name(analysis)
     return f"Campaign {shown(known)}" if known else "The campaign"
+
+
+def _for_page(analysis: Mapping[str, Any], checks: Sequence[quality_gate.Check]) -> dict[str, Any]:
+    """Return what the cleaning report shows of a gate."""
+    known = {name: text_or_none(analysis.get(name)) for name in ("campaign_id", "campaign_name")}
+    return {**known, "checks": [{**each.as_dict(), "is_broken": each.is_broken} for each in checks]}
 
 
 class QualityGateClosedError(AirflowFailException):
@@ -106,7 +115,7 @@ class CampaignCleanerQualityGateOperator(AskingGate):
         "report_path": optional(path),
     }
     template_fields_renderers = {"analysis": "json"}  # noqa: RUF012
-    operator_extra_links = (CampaignCleanerLink(),)
+    operator_extra_links = REPORT_LINKS
     closed_error = QualityGateClosedError
     ui_color = "#ffe2b8"
 
@@ -161,10 +170,13 @@ class CampaignCleanerQualityGateOperator(AskingGate):
     def recheck(self, context: Context, answered: Answered | None = None) -> dict[str, Any]:
         """Compare the analysis as it is now, which the task that wrote it may have replaced."""
         check_rendered(self)
-        save_campaign_cleaner_link(context)
+        save_report_links(context)
         thresholds = quality_gate.Thresholds(**{name: getattr(self, name) for name in _THRESHOLDS})
         analysis = self._whole_analysis()
-        found = quality_gate.breaches(analysis, thresholds, ignore_links=self.ignore_links)
+        checks = quality_gate.checks(analysis, thresholds, ignore_links=self.ignore_links)
+        if shows_pages():
+            push_result(context, _for_page(analysis, checks), CHECKS_KEY)
+        found = [each for each in checks if each.is_broken]
         report = {"passed": not found, "breaches": [breach.as_dict() for breach in found]}
         self._write(report)
         subject = _subject(analysis)

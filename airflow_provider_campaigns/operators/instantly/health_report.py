@@ -39,6 +39,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     policy_argument,
     push_result,
+    push_to_board,
     status_age,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
@@ -142,6 +143,7 @@ class InstantlyHealthReportOperator(RenderedTask):
         for message in report.messages()[:MAX_MESSAGES]:
             self.log.warning("%s", message)
         push_result(context, {**report.summary(), "path": self._write(report)}, "summary")
+        push_to_board(context, report.verdicts(), report.names, max_messages=MAX_MESSAGES)
         ids = report.needs_person()
         if len(ids) > MAX_IDS:
             all_of_them = "The path gets all" if self.path else "Set path to get all"

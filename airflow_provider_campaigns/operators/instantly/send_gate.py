@@ -42,6 +42,7 @@ from airflow_provider_campaigns.tasks.gate import (
     gate_policy,
     on_closed_choice,
     policy_argument,
+    push_to_board,
     status_age,
 )
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
@@ -253,6 +254,8 @@ class InstantlySendGateOperator(AskingGate):
         self, context: Context, verdict: Verdict, answered: Answered | None = None
     ) -> tuple[Verdict, dict[str, Any]]:
         """Return the verdict of an open gate, and its XCom."""
+        kind = "subsequence" if self.campaign_id is None else "campaign"
+        push_to_board(context, [(str(self.campaign_id or self.subsequence_id), verdict)], kind=kind)
         if not verdict.open:
             return verdict, self.close(context, self._closed(verdict, answered), answered)
         self._hook.metrics.gate("opened")

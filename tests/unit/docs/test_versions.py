@@ -57,7 +57,8 @@ for name in [*(name for name in names if not name.endswith(".__main__")), *sys.a
     try:
         importlib.import_module(name)
     except ImportError as error:
-        assert "Airflow 3.3 or later" in str(error), error
+        # Airflow 2 has no FastAPI, and never imports what sends the pages.
+        assert "Airflow 3.3 or later" in str(error) or error.name == "fastapi", error
     except Warning as warning:
         errors[name] = repr(warning)
 print(json.dumps(errors))

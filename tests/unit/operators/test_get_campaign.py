@@ -315,3 +315,22 @@ class TestArguments:
         with pytest.raises(ValueError, match=argument):
             TaskRunner().run(task)
         assert connections.requests == []
+
+
+class TestPreview:
+    ORIGINAL = "<p>Hi {{firstName}}</p>"
+
+    def test_nothing_is_kept_unless_asked_for(self, connections: FakeServer) -> None:
+        connections.respond({"campaign": {"campaign_html": "<p>Hi</p>"}})
+        runner = TaskRunner()
+        runner.run(get())
+        assert "html_preview" not in runner.ti.xcoms
+
+    def test_failed_task_shows_both_versions_and_what_was_lost(self, connections: FakeServer) -> None:
+        connections.respond({"campaign": {"campaign_html": "<p>Hi</p>"}})
+        runner = TaskRunner()
+        with pytest.raises(DamagedHtmlError):
+            runner.run(get(keep_preview=True, original_html=self.ORIGINAL))
+        kept = runner.ti.xcoms["html_preview"]
+        assert (kept["before"]["html"], kept["after"]["html"]) == (self.ORIGINAL, "<p>Hi</p>")
+        assert kept["lost"] == ["merge tag {{firstName}} (in text)"]

@@ -18,7 +18,7 @@ from airflow_provider_campaigns.exceptions import (
     ServiceUnavailableError,
 )
 from airflow_provider_campaigns.operators.instantly import InstantlyHealthReportOperator, health_report
-from tests.support.airflow_versions import BAD_ARGUMENT
+from tests.support.airflow_versions import BAD_ARGUMENT, HAS_PAGES
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
@@ -71,6 +71,11 @@ class TestReport:
             "codes": {"healthy": 2, "campaign_paused": 1, "daily_limit_met": 1, "unknown": 1},
             "path": str(path),
         }
+        if HAS_PAGES:
+            board = runner.ti.xcoms["campaigns_verdict"]["campaigns"]
+            assert list(board) == [uuid(number) for number in (2, 4, 5, 1, 3)]
+            assert board[uuid(2)][4] == "Campaign 2"
+            assert board[uuid(2)][5].startswith("Somebody paused the campaign")
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         assert [row["campaign_id"] for row in rows] == [uuid(number) for number in range(1, 7)]
         assert [row.get("code", row.get("error")) for row in rows] == [*codes.values(), "NotFoundError"]

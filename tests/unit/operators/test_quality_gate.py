@@ -20,7 +20,11 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerQualityGateOperator,
     QualityGateClosedError,
 )
-from tests.support.airflow_versions import DownstreamTasksSkipped, needs_downstream_tasks_skipped
+from tests.support.airflow_versions import (
+    DownstreamTasksSkipped,
+    needs_downstream_tasks_skipped,
+    needs_pages,
+)
 from tests.support.fake_airflow import TaskInstance, TaskRunner
 from tests.support.fake_server import FakeServer
 from tests.support.responses import CLEANER_ID as ID
@@ -285,3 +289,32 @@ class TestArguments:
             got = CampaignCleanerGetCampaignOperator(task_id="get", campaign_id=ID)
             judged = gate(got.output)
         assert judged.upstream_task_ids == {"get"}
+
+
+@needs_pages
+def test_page_gets_every_threshold_whether_the_gate_opens_or_not() -> None:
+    analysis = {**BAD, "campaign_id": ID, "campaign_name": "Spring"}
+    runner = TaskRunner()
+    with pytest.raises(QualityGateClosedError):
+        runner.run(gate(analysis, max_spam_keyword_ratio=0.6, max_capitals_ratio=0.1))
+    assert runner.ti.xcoms["quality_checks"] == {
+        "campaign_id": ID,
+        "campaign_name": "Spring",
+        "checks": [
+            {**REPORT["breaches"][0], "is_broken": True},
+            {
+                "threshold": "max_spam_keyword_ratio",
+                "limit": 0.6,
+                "value": 0.5,
+                "offending": [],
+                "is_broken": False,
+            },
+            {
+                "threshold": "max_capitals_ratio",
+                "limit": 0.1,
+                "value": None,
+                "offending": [],
+                "is_broken": True,
+            },
+        ],
+    }

@@ -24,7 +24,7 @@ from airflow_provider_campaigns.operators.instantly import (
 )
 from airflow_provider_campaigns.rules.send_gate import RULES, Disposition, Intent
 from tests.conftest import KEY
-from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE
+from tests.support.airflow_versions import DEFERRAL_TIMEOUT_MESSAGE, needs_pages
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
@@ -305,3 +305,24 @@ class TestArguments:
         with pytest.raises(ValueError, match="campaign_id"):
             runner.run(task)
         assert connections.requests == []
+
+
+@needs_pages
+class TestBoard:
+    def test_gate_that_does_not_open_is_on_the_board(
+        self, deferrable: bool, runner: TaskRunner, connections: FakeServer
+    ) -> None:
+        connections.respond(sending_status("all_accounts_unhealthy"))
+        with pytest.raises(SendGateClosedError):
+            runner.run(gate(deferrable, wait_timeout=HOUR))
+        board = runner.ti.xcoms["campaigns_verdict"]
+        assert board["kind"] == "campaign"
+        assert board["campaigns"][UUID][:2] == ["all_accounts_unhealthy", "closed"]
+
+    def test_open_gate_of_a_subsequence_is_on_the_board(
+        self, deferrable: bool, runner: TaskRunner, connections: FakeServer
+    ) -> None:
+        connections.respond(sending_status("healthy", campaign_id=OTHER_UUID))
+        runner.run(gate(deferrable, campaign_id=None, subsequence_id=OTHER_UUID))
+        board = runner.ti.xcoms["campaigns_verdict"]
+        assert (board["kind"], list(board["campaigns"])) == ("subsequence", [OTHER_UUID])

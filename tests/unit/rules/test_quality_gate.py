@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.rules.quality_gate import Breach, Thresholds, breaches
+from airflow_provider_campaigns.rules.quality_gate import Check, Thresholds, breaches
 
 NAMES = [each.name for each in fields(Thresholds)]
 
@@ -222,7 +222,7 @@ def test_hostile_analysis_is_reported_as_plain_json(hostile: dict[Any, Any]) -> 
 
 class TestBreach:
     def test_plain_values_hold_every_field(self) -> None:
-        assert Breach("max_broken_links", 0, 1.0, ("a",)).as_dict() == {
+        assert Check("max_broken_links", 0, 1.0, ("a",)).as_dict() == {
             "threshold": "max_broken_links",
             "limit": 0,
             "value": 1.0,
@@ -240,11 +240,11 @@ class TestBreach:
         ],
     )
     def test_text_names_ten_items_and_counts_the_rest(self, count: int, shown: str) -> None:
-        breach = Breach("max_broken_links", 0, 20.0, tuple(map(str, range(count))))
+        breach = Check("max_broken_links", 0, 20.0, tuple(map(str, range(count))))
         assert str(breach) == f"max_broken_links=0: found 20{shown}"
 
     def test_plain_values_hold_up_to_a_hundred_items(self) -> None:
-        breach = Breach("max_broken_links", 0, 101.0, ("x" * 201,) * 101)
+        breach = Check("max_broken_links", 0, 101.0, ("x" * 201,) * 101)
         assert breach.as_dict()["offending"] == ["x" * 200] * 100
 
 
