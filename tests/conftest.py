@@ -19,21 +19,29 @@ for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[_name]
 EXAMPLE_DAGS = ROOT / "example_dags"
 TEST_DAGS = Path(__file__).parent / "dags"
+BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+
+
+def bundles(*folders: Path) -> str:
+    """Return the setting that names the folders of the Dags."""
+    return json.dumps(
+        [
+            {
+                "name": f"campaigns-{folder.name}",
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(folder)},
+            }
+            for folder in folders
+        ]
+    )
+
+
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ.update(
     {
         "AIRFLOW_HOME": _home.name,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
-            [
-                {
-                    "name": f"campaigns-{folder.name}",
-                    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-                    "kwargs": {"path": str(folder)},
-                }
-                for folder in (EXAMPLE_DAGS, TEST_DAGS)
-            ]
-        ),
+        BUNDLES: bundles(EXAMPLE_DAGS, TEST_DAGS),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
