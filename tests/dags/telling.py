@@ -1,8 +1,6 @@
-"""The examples of ``docs/use/tell.md``: a skip that is told in every way, and a question that is told by mail."""
+"""The examples of ``docs/use/tell.md``: a skip that is reported in every way, and a question by mail."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, Asset, TriggerRule, task
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
@@ -38,7 +36,7 @@ with DAG("telling", schedule=None, on_success_callback=succeeded):
     may_send >> note.override(task_id="after_all", trigger_rule=TriggerRule.ALL_DONE)()
 
     @task(outlets=[Asset("launch_held")])
-    def tell(verdict):
+    def tell(verdict: dict | None) -> None:
         if verdict and verdict["open"]:
             raise AirflowSkipException("The campaign is sent.")
         print(verdict)  # None after an error
@@ -52,13 +50,15 @@ with DAG("telling", schedule=None, on_success_callback=succeeded):
 
 if why_no_questions() is None:
     with DAG("telling_questions", schedule=None):
-        arguments: dict[str, Any] = dict(
+        InstantlySendGateOperator(
+            task_id="may_send",
+            campaign_id=CAMPAIGN_ID,
+            on_closed="ask",
             ask_notifiers=[
                 SmtpNotifier(
                     to="launch@example.com",
                     subject="{{ question.subject }}",
                     html_content="{{ question.message | e }} {{ question.address }}",
                 )
-            ]
+            ],
         )
-        InstantlySendGateOperator(task_id="may_send", campaign_id=CAMPAIGN_ID, on_closed="ask", **arguments)

@@ -1,4 +1,4 @@
-"""The page "Tell somebody" against a real Airflow: state, exception and XCom of every way of not doing the work.
+"""The page "Tell somebody" against a real Airflow: what each task leaves behind that does not do its work.
 
 ``tests/dags/endings.py`` has a task for each; here is the row of each task.
 """
@@ -216,7 +216,7 @@ def resumed_with_error(task_id: str, message: str) -> End:
     ti, task = TaskInstance(), dag("endings").get_task(task_id)
     try:
         task.resume_execution("__fail__", {"error": message}, {"ti": ti, "task": task})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - every one is compared
         not_retried = isinstance(error, (AirflowFailException, AirflowSensorTimeout))
         return "failed" if not_retried else "retried", error, ti.xcoms.get("return_value")
     raise AssertionError("no error")

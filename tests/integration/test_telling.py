@@ -78,7 +78,7 @@ def listener() -> Iterator[Listener]:
 def test_skip_is_told_in_every_way_of_the_page(
     service: FakeServer, mails: FakeMailServer, listener: Listener
 ) -> None:
-    state, states, returned = run(dag("telling"))
+    state, states, _ = run(dag("telling"))
     assert (state, ENDS.pop("telling")) == ("success", [("success", None)])
     assert states == {
         "may_send": "skipped",
@@ -122,5 +122,5 @@ def test_page_shows_these_dags(number: int) -> None:
     snippet = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[number]
     code = [line for line in snippet.splitlines() if not line.startswith(("from ", "import "))]
     shown = "\n".join(code).strip("\n").replace("\n\n\n", "\n\n")
-    assert any(indent(shown, margin) in file for margin in ("    ", " " * 12))
+    assert any(indent(shown, margin) in file for margin in ("    ", " " * 8))
     assert all(line in file for line in snippet.splitlines() if line not in code)

@@ -1,7 +1,7 @@
 """A person who answers the questions of a Dag through Airflow's REST API, while ``dag.test()`` runs it.
 
-It answers when ``dag.test()`` logs that it waits: before that, ``dag.test()`` may still write the state of a task
-that asks, and would undo an answer.
+It answers when ``dag.test()`` logs that it waits: before that, ``dag.test()`` may still write the state of a
+task that asks, and would undo an answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# A question as the API shows it, and the answer: a choice, and the fields of the form; None for no answer yet.
+# A question as the API shows it, and the answer: a choice, and the fields of the form; None for not yet.
 Answer = Callable[[dict[str, Any]], tuple[str, dict[str, Any]] | None]
 
 
