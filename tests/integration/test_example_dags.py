@@ -292,7 +292,7 @@ class TestQualityGatedNewsletter:
 
 class TestWorkspaceHealth:
     def test_report_has_only_campaigns_that_need_a_person(self, sandbox: RunningSandbox) -> None:
-        state, states, returned = run(dag("workspace_health"))
+        state, states, returned = run(dag("health_patrol"))
         assert returned["check_all"] == [UNHEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID]
         assert states == {
             "check_all": "success",
@@ -308,7 +308,7 @@ class TestWorkspaceHealth:
         keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
         sandbox.state.play_sending_status(HEALTHY_CAMPAIGN_ID, ["out_of_schedule"])
         sandbox.state.campaigns[PAUSED_CAMPAIGN_ID]["status"] = int(LifecycleStatus.COMPLETED)
-        state, states, returned = run(dag("workspace_health"))
+        state, states, returned = run(dag("health_patrol"))
         assert (state, returned["report"]) == ("success", [])
         assert states == {"check_all": "success", "check": "skipped", "report": "success"}
 
@@ -316,13 +316,13 @@ class TestWorkspaceHealth:
         keep_campaigns(sandbox, HEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID)
         path = f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
         sandbox.state.faults.append(Fault(path, status=404, times=None))
-        state, states, returned = run(dag("workspace_health"))
+        state, states, returned = run(dag("health_patrol"))
         assert (state, states["check_all"], states["report"]) == ("failed", "success", "failed")
         assert returned["check_all"] == [PAUSED_CAMPAIGN_ID]
 
     def test_workspace_without_campaigns_has_an_empty_report(self, sandbox: RunningSandbox) -> None:
         keep_campaigns(sandbox, DRAFT_CAMPAIGN_ID)
-        state, states, returned = run(dag("workspace_health"))
+        state, states, returned = run(dag("health_patrol"))
         assert (state, states["report"], returned["report"]) == ("success", "success", [])
 
 

@@ -101,7 +101,7 @@ class TestExampleDag:
             "nightly_list_refill",
             "quality_gated_newsletter",
             "staged_launch",
-            "workspace_health",
+            "health_patrol",
         ]
         assert done.stdout.splitlines()[-1] == f"{{}} {names}"
 

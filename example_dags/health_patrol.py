@@ -30,7 +30,7 @@ FIT: dict[str, Any] = {"intent": "add_leads", "policy": {"campaign_running_subse
     tags=["campaigns"],
     doc_md=__doc__,
 )
-def workspace_health():
+def health_patrol():
     # For a report of all campaigns, set path="s3://bucket/health/{{ ts_nodash }}.jsonl".
     check_all = InstantlyHealthReportOperator(task_id="check_all", **FIT)
 
@@ -48,4 +48,4 @@ def workspace_health():
     report(check_all.output["summary"])
 
 
-workspace_health()
+health_patrol()
