@@ -103,7 +103,7 @@ class TestAssetState:
         airflow.fire(1, "later")
         airflow.fire(2, "later")
         assert airflow.handle("later") == ["c2:1"]
-        assert airflow.state.kept.keys() == NEWEST["handled"].keys()
+        assert airflow.state.stored.keys() == NEWEST["handled"].keys()
 
     @each_version
     def test_recorded_campaign_is_not_new(self, record: dict[str, Any]) -> None:
