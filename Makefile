@@ -5,6 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint $(CONSTRAINTS)
 # Airflow reads AIRFLOW_HOME when it is imported.
 export AIRFLOW_HOME := $(CURDIR)/.airflow/home
+STORM := test_watchers.py test_ledger_storm.py
 
 .PHONY: demo demo-events test test-all test-system storm airflow screenshots lint docs check mutants bench cluster cluster-small audit matrix \
 	matrix-constraints constraints dist help clean
@@ -24,8 +25,8 @@ test-all: .venv/dev  ## run the unit and integration tests
 test-system: .venv/dev .venv/browser  ## run the tests that start and kill real Airflow processes
 	$(BIN)/python -m pytest tests/system
 
-storm: .venv/dev  ## kill triggerers with watchers 10 times, and stop them 6 times
-	WATCHER_KILLS=10 WATCHER_STOPS=6 $(BIN)/python -m pytest -s tests/system/test_watchers.py
+storm: .venv/dev  ## kill triggerers with watchers 16 times, and workers, schedulers and triggerers of a ledger 24 times
+	WATCHER_KILLS=10 WATCHER_STOPS=6 LEDGER_KILLS=24 $(BIN)/python -m pytest -s $(addprefix tests/system/,$(STORM))
 
 airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
 	$(BIN)/python -m scripts.playground

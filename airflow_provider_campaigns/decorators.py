@@ -152,6 +152,8 @@ def send_gate_task(
 
 def _without_gate(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function with the arguments that the Dag passes: all but the first."""
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):
+        raise ValueError(f"@task.send_gate: {function.__name__} is async, which this decorator does not run.")
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

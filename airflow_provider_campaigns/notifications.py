@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import ApiError, NotPausedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.tasks.arguments import text, uuid
@@ -100,10 +99,9 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
             finally:
                 hook.close()
         if before == after:
-            log.info("Campaign %s does not send: it is %s.", campaign_id, LifecycleStatus.name_of(after))
+            log.info("%s does not send: it is %s.", after.subject, after)
         else:
-            names = map(LifecycleStatus.name_of, (before, after))
-            log.warning("Paused campaign %s: it was %s, and is now %s.", campaign_id, *names)
+            log.warning("%s was %s, and is now %s.", after.subject, before, after)
 
     @contextmanager
     def _log_failure(self) -> Iterator[None]:

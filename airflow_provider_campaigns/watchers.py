@@ -7,12 +7,13 @@ They need Airflow 3.3 or later. Each event is fired at least once; one that come
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS, needs_airflow
+from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
@@ -28,6 +29,7 @@ from airflow_provider_campaigns.tasks.arguments import (
     uuid,
 )
 from airflow_provider_campaigns.tasks.new_events import CampaignEvent, new_events
+from airflow_provider_campaigns.tasks.templates import is_templated
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -69,9 +71,9 @@ def campaign_cleaner_completed(
     return _asset(
         CampaignCleanerCompletedTrigger,
         name,
-        conn_id=text(campaign_cleaner_conn_id, "campaign_cleaner_conn_id"),
+        conn_id=_plain_text(campaign_cleaner_conn_id, "campaign_cleaner_conn_id"),
         poke_interval=poke_interval,
-        name_pattern=None if name_pattern is None else text(name_pattern, "name_pattern"),
+        name_pattern=None if name_pattern is None else _plain_text(name_pattern, "name_pattern"),
         fire_existing=strict_flag(fire_existing, "fire_existing"),
     )
 
@@ -109,7 +111,7 @@ def instantly_health_changed(
     return _asset(
         InstantlyHealthChangedTrigger,
         name,
-        conn_id=text(instantly_conn_id, "instantly_conn_id"),
+        conn_id=_plain_text(instantly_conn_id, "instantly_conn_id"),
         poke_interval=poke_interval,
         campaign_ids=_ids(campaign_ids),
         on=choice(*ON_CHOICES)(on, "on"),
@@ -121,10 +123,16 @@ def instantly_health_changed(
 def _ids(campaign_ids: Any) -> list[str] | None:
     if campaign_ids is None:
         return None
-    if isinstance(campaign_ids, str):
+    if isinstance(campaign_ids, str) or not isinstance(campaign_ids, Collection):
         campaign_ids = [campaign_ids]
     listed = one_or_many(list(campaign_ids), "campaign_ids", uuid, lambda _: None)
     return sorted(each.lower() for each in listed)
+
+
+def _plain_text(value: Any, name: str) -> str:
+    if is_templated(value):
+        raise ValueError(f"{name}: Airflow does not render templates in a watcher, got {shown(value)}.")
+    return text(value, name)
 
 
 def _asset(trigger: type[Any], name: str, *, poke_interval: Any, **arguments: Any) -> Asset:

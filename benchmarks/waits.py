@@ -90,6 +90,7 @@ class Measurements:
     :param cpu_per_wait: CPU per wait and interval.
     :param cpu_per_request: CPU per request in the window; None without requests.
     :param memory_per_wait: the largest growth of the resident set in the window, per wait.
+    :param cpu_to_start: CPU seconds until all waits have begun and polled for the first time.
     :param lag_p99: the delay of a timer in the window, 99th percentile.
     :param lag_worst: the same, maximum.
     :param lag_worst_ever: the same, with the start and the completion of the waits.
@@ -106,6 +107,7 @@ class Measurements:
     cpu_per_wait: float
     cpu_per_request: float | None
     memory_per_wait: float
+    cpu_to_start: float
     lag_p99: float
     lag_worst: float
     lag_worst_ever: float
@@ -159,8 +161,10 @@ async def measure(plan: Plan, url: str, control: int) -> Measurements:
     before = resident()
 
     begun = monitor.mark()
+    clock, cpu = time.monotonic(), time.process_time()
     waiting = await _start(plan, wait)
     await asyncio.sleep(min(plan.interval / 2, _MAX_SETTLING))
+    to_start = time.process_time() - cpu - idle * (time.monotonic() - clock)
 
     window_begun = monitor.mark()
     before_window = await acontrol(control, "/counts")
@@ -191,6 +195,7 @@ async def measure(plan: Plan, url: str, control: int) -> Measurements:
         cpu_per_wait=1000 * cpu / plan.waits / intervals,
         cpu_per_request=1000 * cpu / requests if requests else None,
         memory_per_wait=grown / 1024 / plan.waits,
+        cpu_to_start=to_start,
         lag_p99=_quantile(lateness(lags), 0.99) or 0.0,
         lag_worst=max(lags),
         lag_worst_ever=max(monitor.lags[begun:]),

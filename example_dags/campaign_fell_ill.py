@@ -1,4 +1,4 @@
-"""Pause a campaign that fell ill, and tell people: it starts when the health of any campaign changes.
+"""Pause a campaign that fell ill, and notify people: it starts when the health of any campaign changes.
 
 A campaign is ill if it needs a person: its senders are in error, its account is suspended, and so on.
 
@@ -60,7 +60,7 @@ def define() -> None:
             campaign_id=ill.map(lambda each: each["campaign_id"])
         )
 
-        # Beside the pause, so that people are told even where a pause fails.
+        # Beside the pause, so that people are notified even where a pause fails.
         @task(
             on_success_callback=LogNotifier(
                 "{{ ti.xcom_pull('ill_campaigns') | map(attribute='message') | join(' ') }}"

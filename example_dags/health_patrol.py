@@ -1,4 +1,4 @@
-"""Check all campaigns of a workspace in one task, and look again only at those that need a person.
+"""Check all campaigns of a workspace in one task, and again only those that need a person.
 
 Their gates fail, so that the grid shows them; the last task fails with the names and the reasons.
 

@@ -255,6 +255,15 @@ def printable(text: str) -> str:
     return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}…"
 
 
+def subject_of(kind: str, object_id: Any, name: Any) -> str:
+    """Return how messages name a campaign or subsequence: ``Campaign 'Spring' (<id>)``.
+
+    :param name: its name, as a service returned it; anything but a string counts as not known.
+    """
+    known = text_or_none(name)
+    return f"{kind} {printable(known)!r} ({object_id})" if known else f"{kind} {object_id}"
+
+
 def _json_type(payload: Any) -> str:
     names = {list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
     return names.get(type(payload), "a number")

@@ -38,7 +38,7 @@ Result = tuple[str, Verdict | ApiError]
 MAX_FAILED_IN_A_ROW = 20
 _ABOUT_ONE_CAMPAIGN = (NotFoundError, BadRequestError)
 # By the longest pause of an account that its rate limiter keeps.
-PATIENT = Retry(max_retry_after=MAX_PAUSE)
+LONG_RETRY_AFTER = Retry(max_retry_after=MAX_PAUSE)
 # How long the thread may take to close its connections.
 _CLOSING_SECONDS = 5.0
 

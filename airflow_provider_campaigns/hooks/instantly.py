@@ -19,7 +19,7 @@ from airflow_provider_campaigns.api.instantly import (
 )
 from airflow_provider_campaigns.api.values import check_uuid
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.hooks._many_verdicts import PATIENT, verdicts_on
+from airflow_provider_campaigns.hooks._many_verdicts import LONG_RETRY_AFTER, verdicts_on
 from airflow_provider_campaigns.hooks._verdicts import verdict_on
 from airflow_provider_campaigns.hooks.base import ServiceHook, form_behaviour, form_widgets
 from airflow_provider_campaigns.rules.send_gate import Intent, Policy, Verdict
@@ -134,7 +134,7 @@ class InstantlyHook(ServiceHook):
         :raises ApiError: an error that concerns all campaigns.
         """
         ids = [check_uuid(each, f"campaign_ids[{at}]") for at, each in enumerate(campaign_ids)]
-        return verdicts_on(self, ids, _policy(intent, policy, max_status_age), retry or PATIENT)
+        return verdicts_on(self, ids, _policy(intent, policy, max_status_age), retry or LONG_RETRY_AFTER)
 
     def get_campaign(self, campaign_id: str, *, retry: Retry | None = None) -> Mapping[str, Any]:
         """Fetch a campaign. Scope: ``campaigns:read``."""

@@ -105,7 +105,7 @@ class Completions:
         return changes
 
     def _is_new(self, campaign_id: str, added: datetime | None) -> bool:
-        if added is None:  # only its state tells
+        if added is None:  # only its state shows it
             return False
         return campaign_id not in self.recent and (self.floor is None or added >= self.floor)
 

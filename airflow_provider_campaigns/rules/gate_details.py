@@ -85,7 +85,7 @@ def has_ended(campaign: Mapping[str, Any], now: datetime) -> bool:
 
 
 def contradiction(code: SendingCode, campaign: Mapping[str, Any], policy: Policy) -> str | None:
-    """Return what in a campaign speaks against a code; None where the campaign confirms it."""
+    """Return what in a campaign contradicts a code; None where the campaign confirms it."""
     status, expected = campaign.get("status"), expected_lifecycle(code)
     accepted = [expected]  # no set: the status may be a JSON list
     subsequences = SendingCode.CAMPAIGN_RUNNING_SUBSEQUENCES

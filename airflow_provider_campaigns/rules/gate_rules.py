@@ -7,7 +7,7 @@
 - The codes in :data:`LIFECYCLE_CODES` repeat the campaign's own status, without a time or with an old one.
   They open a gate only if the campaign, read at that moment, has the same status.
 - Every other code has the time of the last update, and opens a gate only while it is fresh. For the intents
-  that mail nobody by themselves, the campaign's own status may stand in for a missing or old time.
+  that send no mail by themselves, the campaign's own status may stand in for a missing or old time.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ _MAX_LABEL = 40
 
 
 class Link(NamedTuple):
-    """A link that a reader can tell from others.
+    """A link that a reader can distinguish from others.
 
     :param label: what it is recognised by: its words, or what its images show.
     :param plain: its URL in plain form.

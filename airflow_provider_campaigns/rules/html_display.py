@@ -1,4 +1,4 @@
-"""Whether an element shows its text, and whether it keeps the white space in it."""
+"""Whether an element shows its text, and whether it preserves the white space in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HIDES = re.compile(
 )
 _FONT_SIZE = re.compile(r"(?:^|;)\s*font-size\s*:\s*([\d.]*)", re.IGNORECASE)
 _WHITE_SPACE = re.compile(r"(?:^|;)\s*white-space\s*:\s*([a-z-]*)", re.IGNORECASE)
-_KEEPING = frozenset({"pre", "pre-wrap", "pre-line", "break-spaces"})
-_KEEPING_ELEMENTS = frozenset({"pre", "textarea", "listing", "xmp"})
+_PRESERVING = frozenset({"pre", "pre-wrap", "pre-line", "break-spaces"})
+_PRESERVING_ELEMENTS = frozenset({"pre", "textarea", "listing", "xmp"})
 _NAME = re.compile(r"[.#][\w-]+$")
 
 
@@ -22,20 +22,20 @@ class Display(NamedTuple):
 
     :param is_hidden: it does not show it.
     :param is_tiny: its font has no size, which an element in it may change.
-    :param keeps_space: white space in it is shown.
+    :param preserves_space: white space in it is shown.
     """
 
     is_hidden: bool = False
     is_tiny: bool = False
-    keeps_space: bool = False
+    preserves_space: bool = False
 
 
 class StyleSheet:
-    """The classes and ids with which the styles of a mail hide an element, or keep its white space."""
+    """The classes and ids with which the styles of a mail hide an element, or preserve its white space."""
 
     def __init__(self) -> None:
         self._hiding: set[str] = set()
-        self._keeping: set[str] = set()
+        self._preserving: set[str] = set()
 
     def add(self, css: str) -> None:
         """Read the rules of a ``<style>`` element."""
@@ -48,31 +48,31 @@ class StyleSheet:
             ]
             if _HIDES.search(body):
                 self._hiding.update(names)
-            if _keeps_space(body):
-                self._keeping.update(names)
+            if _preserves_space(body):
+                self._preserving.update(names)
 
     def display(self, tag: str, attributes: Mapping[str, str | None], parent: Display) -> Display:
         """Return the display of an element inside another one."""
-        if not attributes and tag not in _KEEPING_ELEMENTS:
+        if not attributes and tag not in _PRESERVING_ELEMENTS:
             return parent
         style = attributes.get("style") or ""
         names = [f".{each}" for each in (attributes.get("class") or "").split()]
         names.append(f"#{attributes.get('id')}")
         is_hidden = "hidden" in attributes or bool(_HIDES.search(style)) or _any_in(names, self._hiding)
         size = _FONT_SIZE.search(style)
-        keeps = _keeps_space(style)
-        if keeps is None and (tag in _KEEPING_ELEMENTS or _any_in(names, self._keeping)):
-            keeps = True
+        preserves = _preserves_space(style)
+        if preserves is None and (tag in _PRESERVING_ELEMENTS or _any_in(names, self._preserving)):
+            preserves = True
         return Display(
             parent.is_hidden or is_hidden,
             parent.is_tiny if size is None or not size[1] else not size[1].strip("0."),
-            parent.keeps_space if keeps is None else keeps,
+            parent.preserves_space if preserves is None else preserves,
         )
 
 
-def _keeps_space(style: str) -> bool | None:
+def _preserves_space(style: str) -> bool | None:
     found = _WHITE_SPACE.search(style)
-    return found[1].lower() in _KEEPING if found else None
+    return found[1].lower() in _PRESERVING if found else None
 
 
 def _any_in(names: Iterable[str], found: set[str]) -> bool:

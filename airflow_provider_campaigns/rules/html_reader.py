@@ -174,7 +174,7 @@ class Reader:
         self.text.append(collapsed)
         if self._anchor is not None:
             self._anchor.text.append(collapsed)
-        if display.keeps_space:
+        if display.preserves_space:
             self._add_kept(text.replace("\r\n", "\n"))
             return
         if self._after_space and collapsed[:1] == " ":

@@ -1,7 +1,7 @@
 """Read the rows of a CSV file of leads.
 
 - The delimiter is recognised by the header, or named by a first line ``sep=;``.
-- A row that is not a lead is a bad row; a file whose rows cannot be told apart is an error.
+- A row that is not a lead is a bad row; a file whose rows cannot be separated is an error.
 - A good row costs one comparison and one regular expression; a lead is made of it only to be sent.
 """
 

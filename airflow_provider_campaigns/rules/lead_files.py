@@ -4,7 +4,7 @@
   counts them and computes a fingerprint; nothing is sent before it has reached the end. The second pass
   sends.
 - An error names the place of a lead and its fields, never its data.
-- A fingerprint tells whether the leads are the same as those of an earlier try, which can then be resumed.
+- A fingerprint shows whether the leads are the same as those of an earlier try, which can then be resumed.
 """
 
 from __future__ import annotations

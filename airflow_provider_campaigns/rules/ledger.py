@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -36,12 +36,15 @@ class Ledger:
     :param since: an unknown campaign that was added before this time is not new; None: each is new.
     :param until: when the newest event that is part of this ledger was stored.
     :param is_behind: whether there may be newer events.
+    :param added_by: the Dag run whose task was about to add the newest events.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     is_behind: bool = False
+    added_by: str | None = None
     _states: dict[bytes, str] = field(default_factory=dict)
+    _added: dict[bytes, str] = field(default_factory=dict)
 
     def state(self, campaign_id: str) -> str | None:
         """Return the recorded state of a campaign; None where there is none."""
@@ -50,6 +53,15 @@ class Ledger:
     def record(self, campaign_id: str, state: str) -> None:
         """Record the state of a campaign."""
         self._states[_digest(campaign_id)] = state
+
+    def expect(self, run_id: str, states: Iterable[tuple[str, str]]) -> None:
+        """Take note of the states that the events of a Dag run record, if its task succeeds."""
+        self.added_by = run_id
+        self._added = {_digest(campaign_id): state for campaign_id, state in states}
+
+    def record_added(self) -> None:
+        """Record what the Dag run added: its task has succeeded, so its events are stored."""
+        self._states |= self._added
 
     def is_new(self, added_at: datetime | None) -> bool:
         """Return whether a campaign without a recorded state was added after the ledger began."""
@@ -65,18 +77,14 @@ class Ledger:
 
     def as_json(self) -> dict[str, Any]:
         """Return the ledger as JSON: 11 bytes a campaign."""
-        groups: dict[str, list[bytes]] = defaultdict(list)
-        for digest, state in self._states.items():
-            groups[state].append(digest)
         return {
             "version": _VERSION,
             "since": self.since and self.since.isoformat(),
             "until": self.until and self.until.isoformat(),
             "is_behind": self.is_behind,
-            "states": {
-                state: b64encode(b"".join(sorted(digests))).decode()
-                for state, digests in sorted(groups.items())
-            },
+            "added_by": self.added_by,
+            "added": _packed(self._added),
+            "states": _packed(self._states),
         }
 
     @classmethod
@@ -84,12 +92,30 @@ class Ledger:
         """Return a stored ledger; None where there is none that this version can read."""
         if not isinstance(stored, Mapping) or stored.get("version") != _VERSION:
             return None
-        ledger = cls(parse_instant(stored["since"]), parse_instant(stored["until"]), stored["is_behind"])
-        for state, text in stored["states"].items():
-            digests = b64decode(text)
-            for start in range(0, len(digests), _DIGEST_SIZE):
-                ledger._states[digests[start : start + _DIGEST_SIZE]] = state
-        return ledger
+        return cls(
+            parse_instant(stored["since"]),
+            parse_instant(stored["until"]),
+            stored["is_behind"],
+            stored.get("added_by"),
+            _unpacked(stored["states"]),
+            _unpacked(stored.get("added") or {}),
+        )
+
+
+def _packed(states: Mapping[bytes, str]) -> dict[str, str]:
+    groups: dict[str, list[bytes]] = defaultdict(list)
+    for digest, state in states.items():
+        groups[state].append(digest)
+    return {state: b64encode(b"".join(sorted(digests))).decode() for state, digests in sorted(groups.items())}
+
+
+def _unpacked(packed: Mapping[str, str]) -> dict[bytes, str]:
+    states: dict[bytes, str] = {}
+    for state, text in packed.items():
+        digests = b64decode(text)
+        for start in range(0, len(digests), _DIGEST_SIZE):
+            states[digests[start : start + _DIGEST_SIZE]] = state
+    return states
 
 
 def _digest(campaign_id: str) -> bytes:

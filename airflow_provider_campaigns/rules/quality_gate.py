@@ -1,4 +1,4 @@
-"""Decide whether an analysis keeps within thresholds.
+"""Decide whether an analysis is within thresholds.
 
 - A threshold that is not set is not checked. A threshold that is set needs its value: an analysis without it,
   or with something other than a number from 0 up, breaks the threshold.

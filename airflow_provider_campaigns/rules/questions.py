@@ -176,6 +176,12 @@ def about_error(gate: str, campaign: str, error: Exception) -> Topic:
     return Topic(gate, campaign, [f"**Campaign:** {code(campaign)}", f"**No response:** {code(str(error))}"])
 
 
+def with_campaign(message: str, topic: Topic) -> str:
+    """Return a message that names the campaign, for a person who does not know its id."""
+    name = printable(topic.campaign)
+    return message if name in message else f"{name!r}: {message}"
+
+
 def read_answer(event: Mapping[str, Any], *, overriders: Collection[str]) -> Answer:
     """Return what a person answered.
 

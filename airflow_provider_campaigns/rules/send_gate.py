@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
-from airflow_provider_campaigns.api.response import printable
+from airflow_provider_campaigns.api.response import printable, text_or_none
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError
 from airflow_provider_campaigns.rules.gate_details import (
     contradiction,
@@ -64,6 +64,7 @@ class Verdict:
     :param next_poll_at: when polling again is worthwhile; None where the response has no estimate.
     :param issue_seconds: how long the issue has lasted at least; None where the response has no time.
     :param campaign_status: the campaign's own status; None where it was not read.
+    :param campaign_name: its name, likewise.
     :param campaign_may: what the verdict may become if the campaign is read; None where reading it is of no
         use.
     """
@@ -78,6 +79,7 @@ class Verdict:
     next_poll_at: datetime | None = None
     issue_seconds: float | None = None
     campaign_status: int | None = None
+    campaign_name: str | None = None
     campaign_may: Disposition | None = None
 
     @property
@@ -92,7 +94,7 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values, times in ISO 8601."""
-        asked = {} if self.campaign_status is None else {"campaign_status": self.campaign_status}
+        read = {"campaign_status": self.campaign_status, "campaign_name": self.campaign_name}
         return {
             "open": self.open,
             "intent": self.intent.value,
@@ -103,7 +105,7 @@ class Verdict:
             "last_updated": _iso(self.last_updated),
             "next_poll_at": _iso(self.next_poll_at),
             "issue_seconds": self.issue_seconds,
-            **asked,
+            **{name: value for name, value in read.items() if value is not None},
         }
 
     def __str__(self) -> str:
@@ -228,12 +230,18 @@ def _verdict(
         next_poll_at=_next_poll_at(status, now) if disposition is Disposition.WAIT else None,
         issue_seconds=_issue_seconds(status, now),
         campaign_status=None if campaign is None else _number(campaign.get("status")),
+        campaign_name=None if campaign is None else _name(campaign.get("name")),
         campaign_may=decision.campaign_may,
     )
 
 
 def _number(status: Any) -> int | None:
     return status if isinstance(status, int) and not isinstance(status, bool) else None
+
+
+def _name(name: Any) -> str | None:
+    known = text_or_none(name)
+    return printable(known) if known else None
 
 
 def staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:

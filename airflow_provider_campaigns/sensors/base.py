@@ -155,7 +155,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait, on a worker or in the triggerer."""
-        self._keep_target(context)
+        self._fix_target(context)
         check_rendered(self)
         self.save_link(context)
         self._deadline = self._started_at(context) + self.timeout
@@ -269,7 +269,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             metrics=self.hook().metrics,
         )
 
-    def _keep_target(self, context: Context) -> None:
+    def _fix_target(self, context: Context) -> None:
         """Wait for the same in all processes of mode ``reschedule``: each renders the templates again."""
         if self.deferrable or not self.reschedule:
             return

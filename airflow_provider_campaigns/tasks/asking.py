@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
@@ -26,6 +27,7 @@ from airflow_provider_campaigns.rules.questions import (
     Topic,
     question,
     read_answer,
+    with_campaign,
 )
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
@@ -190,13 +192,14 @@ class AskingGate(RenderedTask, SkipMixin):
         deadline = answered.asked.deadline if answered else now + self.ask_timeout
         if deadline <= now:
             self._end_asking(context, closed.outcome, closed.message)
+        topic = closed.topic()
         asked = Asked(
             deadline=deadline,
             number=answered.asked.number + 1 if answered else 1,
             asked_at=now,
-            message=closed.message,
+            message=with_campaign(closed.message, topic),
             outcome=closed.outcome,
-            topic=asdict(closed.topic()),
+            topic=asdict(topic),
             note=answered.note if answered else None,
         )
         log.info("Question %d: %s", asked.number, asked.message)
@@ -333,13 +336,14 @@ def _notifiers(value: Any, name: str) -> tuple[Any, ...]:
     notifiers = (value,) if callable(value) else value
     if not isinstance(notifiers, (list, tuple)) or not all(map(_is_notifier, notifiers)):
         raise ValueError(
-            f"{name} must be a list of notifiers, objects of a BaseNotifier; got {shown(value)}."
+            f"{name} must be a list of notifiers, objects of a BaseNotifier or functions that are not async; "
+            f"got {shown(value)}."
         )
     return tuple(notifiers)
 
 
 def _is_notifier(value: Any) -> bool:
-    return callable(value) and not isinstance(value, type)
+    return callable(value) and not isinstance(value, type) and not iscoroutinefunction(value)
 
 
 def _utc(seconds: float) -> datetime:

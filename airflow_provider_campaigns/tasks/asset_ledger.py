@@ -4,16 +4,20 @@ Airflow stores the events of a task in the transaction in which the task succeed
 truth: a task that dies before that has added nothing, and its retry starts from the same events. The asset's
 state store holds a :class:`~airflow_provider_campaigns.rules.ledger.Ledger` of the events, so that a run
 reads only those that are newer.
+
+Airflow 3.3 cannot show an event while a Dag run that it started is queued, and a run may be queued for hours
+(``max_active_runs``). Then the state of the task that added the newest events decides: if it has succeeded,
+they are stored.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, Asset
 
 from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.ledger import Ledger
@@ -58,6 +62,8 @@ class AssetLedger:
     :param conn_id: the connection to the account whose campaigns the events are about.
     :param state_in_key: returns the campaign and its state of a partition key; None for another kind of key.
     :ivar ledger: what is recorded.
+    :ivar reported: the ids of the campaigns, in lower case, that watchers report in the events that started
+        this Dag run.
     :ivar has_state: whether an earlier run stored a ledger.
     :ivar is_first: whether no earlier run stored a ledger or an event.
     """
@@ -69,13 +75,16 @@ class AssetLedger:
         conn_id: str,
         state_in_key: Callable[[str], tuple[str, str] | None],
     ) -> None:
+        self._asset = asset
+        self._ti: Any = context["ti"]
         self._events: Any = context["inlet_events"][asset]
         self._outlet: Any = context["outlet_events"][asset]
         self._store: Any = context["asset_state_store"][asset]
         self._key = f"ledger:{conn_id}"
         self._state_in_key = state_in_key
+        self.reported = frozenset(_reported(context.get("triggering_asset_events") or {}))
         self._stored = self._store.get(self._key)
-        self._is_current = False
+        self._is_current = self._is_unread = False
         stored = Ledger.from_json(self._stored)
         self.ledger = stored or Ledger(is_behind=True)
         oldest = self._catch_up() if self.ledger.is_behind else None
@@ -99,16 +108,39 @@ class AssetLedger:
             found = find(self.ledger)
         return found
 
+    @property
+    def newest_event_at(self) -> datetime | None:
+        """When the newest event of the asset was stored, or a later time."""
+        return datetime.now(timezone.utc) if self._is_unread else self.ledger.until
+
     def _catch_up(self) -> datetime | None:
         """Add the newer events to the ledger, and return when the first of those was stored."""
         oldest = None
-        for event in self._newer_events():
-            oldest = oldest or event.timestamp
-            self.ledger.until = event.timestamp
-            if event.partition_key and (found := self._state_in_key(event.partition_key)):
-                self.ledger.record(*found)
+        try:
+            for event in self._newer_events():
+                oldest = oldest or event.timestamp
+                self.ledger.until = event.timestamp
+                if event.partition_key and (found := self._state_in_key(event.partition_key)):
+                    self.ledger.record(*found)
+        except Exception as error:
+            if self.ledger.is_behind and not self._has_added():
+                raise AirflowException(
+                    f"Airflow cannot show the events of the asset {self._asset.name!r}, so nothing is added; "
+                    f"a later try adds it. Airflow 3.3 cannot while a Dag run that they started is queued."
+                ) from error
+            log.warning("Airflow cannot show the newest events of the asset. %s", error)
+            self.ledger.record_added()
+            self._is_unread = True
         self._is_current = True
         return oldest
+
+    def _has_added(self) -> bool:
+        """Return whether the task that was to add the newest events has succeeded, which stored them."""
+        ti, run_id = self._ti, self.ledger.added_by
+        if run_id is None:
+            return False
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[run_id])
+        return bool(states.get(run_id, {}).get(ti.task_id) == "success")
 
     def _newer_events(self) -> Iterator[Any]:
         after, size, seen = self.ledger.until, _PAGE, set[int]()
@@ -134,6 +166,7 @@ class AssetLedger:
         """
         added = list(keys[:MAX_EVENTS])
         self.ledger.is_behind = bool(added)
+        self.ledger.expect(self._ti.run_id, filter(None, map(self._state_in_key, added)))
         self.ledger.trim(listed)
         if (changed := self.ledger.as_json()) != self._stored:
             self._store.set(self._key, changed)
@@ -143,3 +176,12 @@ class AssetLedger:
             log.info("The next run adds the other %d.", rest)
         self._outlet.add_partitions(added)
         return added
+
+
+def _reported(started_by: Mapping[Any, Sequence[Any]]) -> Iterator[str]:
+    for events in started_by.values():
+        for event in events:
+            payload = (event.extra or {}).get("payload")
+            campaign_id = payload.get("campaign_id") if isinstance(payload, Mapping) else None
+            if isinstance(campaign_id, str):
+                yield campaign_id.lower()

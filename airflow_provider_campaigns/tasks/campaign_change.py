@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
+from airflow_provider_campaigns.api.response import subject_of
 from airflow_provider_campaigns.exceptions import (
     ApiError,
     IncompleteResponseError,
@@ -49,35 +50,47 @@ def send_and_verify(send: Callable[[], object], fetch: Callable[[], T], shows: C
     return fetch()
 
 
-def pause_and_verify(hook: InstantlyHook, campaign_id: str) -> tuple[int, int]:
-    """Pause a campaign that is sending; return its lifecycle status before and after.
+class CampaignState(NamedTuple):
+    """A campaign that was read.
+
+    :param status: its lifecycle status.
+    :param subject: how messages name it: ``Campaign 'Spring' (<id>)``.
+    """
+
+    status: int
+    subject: str
+
+    def __str__(self) -> str:
+        return LifecycleStatus.name_of(self.status)
+
+
+def pause_and_verify(hook: InstantlyHook, campaign_id: str) -> tuple[CampaignState, CampaignState]:
+    """Pause a campaign that is sending; return it before and after.
 
     :raises NotPausedError: it still sends.
     """
-    before = lifecycle_status(hook, campaign_id)
-    if before not in SENDING:
+    before = campaign_state(hook, campaign_id)
+    if before.status not in SENDING:
         return before, before
     after = send_and_verify(
         lambda: hook.pause_campaign(campaign_id),
-        lambda: lifecycle_status(hook, campaign_id),
-        lambda status: status not in SENDING,
+        lambda: campaign_state(hook, campaign_id),
+        lambda state: state.status not in SENDING,
     )
-    if after in SENDING:
+    if after.status in SENDING:
         raise NotPausedError(
-            f"Instantly accepted the pause of campaign {campaign_id}, which is still "
-            f"{LifecycleStatus.name_of(after)}. Pause it in Instantly."
+            f"{after.subject} is still {after}, although Instantly accepted the pause. Pause it in Instantly."
         )
     return before, after
 
 
-def lifecycle_status(hook: InstantlyHook, campaign_id: str) -> int:
-    """Return the lifecycle status of a campaign.
+def campaign_state(hook: InstantlyHook, campaign_id: str) -> CampaignState:
+    """Read a campaign.
 
-    :raises MalformedResponseError: the response holds no such status.
+    :raises MalformedResponseError: the response holds no lifecycle status.
     """
-    status = hook.get_campaign(campaign_id).get("status")
+    campaign = hook.get_campaign(campaign_id)
+    status, subject = campaign.get("status"), subject_of("Campaign", campaign_id, campaign.get("name"))
     if not isinstance(status, int) or isinstance(status, bool):
-        raise MalformedResponseError(
-            f"Instantly returned campaign {campaign_id} without a valid status ({status!r:.80})."
-        )
-    return status
+        raise MalformedResponseError(f"{subject}: Instantly returned no valid status ({status!r:.80}).")
+    return CampaignState(status, subject)

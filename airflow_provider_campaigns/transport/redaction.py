@@ -26,7 +26,7 @@ class Redaction:
     def body(self, body: bytes) -> bytes:
         """Return a response body without the key.
 
-        A key that is too short to be told from an ordinary word stays in the body; :meth:`text` removes it
+        A key that is too short to differ from an ordinary word stays in the body; :meth:`text` removes it
         later.
         """
         if len(self._key) < _MIN_KEY_LENGTH or self._longest_part not in body:

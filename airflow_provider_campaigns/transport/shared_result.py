@@ -49,7 +49,7 @@ class SharedResults(Generic[T]):
     ) -> T:
         """Return a result that was asked for at most ``max_age`` seconds ago.
 
-        :param fetch: fetches the result. It runs in a task of its own, so that nobody's end cancels it.
+        :param fetch: fetches the result. It runs in a task of its own, so that no caller's end cancels it.
         :param rejected: a result that this method returned and that is not wanted any more. It is returned
             again only if a request that was sent for this reason gets it.
         """

@@ -70,7 +70,7 @@ class _Position(Protocol):
 class _WatcherTrigger(BaseEventTrigger):
     """Watches an account for one asset.
 
-    :param asset: the name of the asset, which also tells this trigger from those of other assets.
+    :param asset: the name of the asset, which also distinguishes this trigger from those of other assets.
     :param conn_id: the connection.
     :param poke_interval: seconds between two polls.
     """
@@ -312,7 +312,7 @@ class _State:
         try:
             position.load(self._stored)
         except ValueError as error:
-            log.warning("Asset %r: its state is not valid, so it begins anew. %s", self._asset, error)
+            log.warning("Asset %r: its state is not valid, so it starts again. %s", self._asset, error)
             self._stored = None
 
     async def announce(self, changes: Sequence[Change]) -> None:

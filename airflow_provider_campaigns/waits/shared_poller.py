@@ -43,6 +43,7 @@ from airflow_provider_campaigns.transport.rate_limit import rate_limiter_for
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.waits.due_queue import DueQueue
 from airflow_provider_campaigns.waits.events import WaitOutcome
+from airflow_provider_campaigns.waits.health_log import HealthLog
 from airflow_provider_campaigns.waits.status_query import ALL, StatusQuery, Target
 from airflow_provider_campaigns.waits.subscription import Subscription
 
@@ -63,8 +64,6 @@ BATCH_SECONDS = 0.05
 # not fix, and with another one.
 INDIVIDUAL_SECONDS = 600.0
 INDIVIDUAL_RETRY_SECONDS = 15.0
-# The least time between two warnings about a failing service.
-WARNING_SECONDS = 60.0
 # How long after its deadline a wait may still get the response to a request sent before it.
 LAST_POLL_SECONDS = 1.0
 # Errors that concern the target and not the service, and errors that may concern either.
@@ -97,8 +96,7 @@ class SharedPoller(Generic[T]):
         self._requests: set[asyncio.Task[ApiError | None]] = set()
         self._individually_until = -math.inf
         self._listed_at = -math.inf
-        self._warned_at = -math.inf
-        self._is_failing = False
+        self._health = HealthLog(query.kind, account)
 
     # Methods instead of @asynccontextmanager, whose generator would double the memory of a wait.
     async def __aenter__(self) -> SharedPoller[T]:
@@ -263,7 +261,7 @@ class SharedPoller(Generic[T]):
         self._slots.release()
         self._log_health(result)
         await self._publish(target, subscriptions, result, jitter=random.random())
-        return result if isinstance(result, ApiError) and self._is_failure(result) else None
+        return result if isinstance(result, ApiError) and self._query.is_failure(result) else None
 
     async def _fetch_list(self, due: Target[T]) -> None:
         """Fetch all targets in one call, and publish the results to the waits that existed before."""
@@ -342,26 +340,14 @@ class SharedPoller(Generic[T]):
             return ApiError(f"{call} failed unexpectedly: {reason}")
 
     def _log_health(self, result: object) -> None:
-        """Log that the service fails, at most once a minute, and that it responds again."""
-        if isinstance(result, ApiError) and result.retryable:
-            if self._loop.time() >= self._warned_at + WARNING_SECONDS:
-                self._warned_at, self._is_failing = self._loop.time(), True
-                log.warning(
-                    "Polling %s is failing; %d waits keep retrying. %s", self._query.kind, self._users, result
-                )
-        elif self._is_failing:
-            self._is_failing = False
-            log.info("%s, connection %r: responds again.", self._account.service.title, self._account.conn_id)
-
-    def _is_failure(self, result: T | ApiError) -> bool:
-        return isinstance(result, ApiError) and not isinstance(result, self._query.expected_errors)
+        self._health.add(result, now=self._loop.time(), waits=self._users)
 
     async def _publish(
         self, target: Target[T], subscriptions: list[Subscription[T]], result: T | ApiError, *, jitter: float
     ) -> None:
         """Pass a result to the waits that existed when the request was sent, and schedule the next poll."""
         now = self._loop.time()
-        failed = self._is_failure(result)
+        failed = self._query.is_failure(result)
         may_pass = isinstance(result, ApiError) and failed and not result.final
         for number, subscription in enumerate(subscriptions, 1):
             if not may_pass or subscription.due <= now:

@@ -20,7 +20,7 @@ ALL = ""
 class StatusQuery(Generic[T]):
     """A kind of status query.
 
-    :param kind: its name, in logs and to tell it from other kinds.
+    :param kind: its name, in logs and to distinguish it from other kinds.
     :param fetch_one: returns the call that fetches one target.
     :param fetch_all: returns the call that fetches all targets, by id in lower case, where the service has
         one.
@@ -33,6 +33,10 @@ class StatusQuery(Generic[T]):
     fetch_all: Callable[[], Call[Mapping[str, T]]] | None = None
     fetch_details: Callable[[], Call[Mapping[str, T]]] | None = None
     expected_errors: tuple[type[ApiError], ...] = ()
+
+    def is_failure(self, result: T | ApiError) -> bool:
+        """Return whether a poll failed: an error that is not an expected response."""
+        return isinstance(result, ApiError) and not isinstance(result, self.expected_errors)
 
 
 @dataclass(eq=False, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from airflow.models.taskinstance import clear_task_instances
 from airflow.utils.session import create_session
 
-from tests.support.airflow_runs import dag
+from tests.support.airflow_runs import dag, start
 from tests.support.airflow_versions import DagSerialization, needs_a_dag_to_clear
 from tests.support.fake_server import FakeServer, Reply
 
@@ -22,7 +22,7 @@ def test_airflow_numbers_the_tries_of_a_cleared_task(
     monkeypatch.setattr(DagSerialization, "_load_operator_extra_links", True)
     connections.respond(Reply({"error": "slow down"}, status=429))
     loaded = dag("retried_at_once")
-    (ran,) = loaded.test().get_task_instances()
+    (ran,) = start(loaded).get_task_instances()
     assert (ran.try_number, ran.max_tries) == (2, 1)
     # Airflow 2 needs the Dag, because its database does not hold it.
     arguments = {"dag": loaded} if "dag" in inspect.signature(clear_task_instances).parameters else {}

@@ -290,7 +290,7 @@ class TestQualityGatedNewsletter:
         assert len(changes) == request_counts(sandbox)[f"{path}/activate"] == 1
 
 
-class TestHealthPatrol:
+class TestWorkspaceHealth:
     def test_report_has_only_campaigns_that_need_a_person(self, sandbox: RunningSandbox) -> None:
         state, states, returned = run(dag("health_patrol"))
         assert returned["check_all"] == [UNHEALTHY_CAMPAIGN_ID, PAUSED_CAMPAIGN_ID]

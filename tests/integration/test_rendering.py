@@ -13,7 +13,7 @@ from airflow.utils.session import create_session
 from airflow_provider_campaigns.links import CAMPAIGN_CLEANER_APP
 from tests.conftest import KEY
 from tests.dags.rendering import HTML, UUID
-from tests.support.airflow_runs import dag, run
+from tests.support.airflow_runs import dag, run, start
 from tests.support.airflow_versions import (
     AIRFLOW,
     HAS_TASK_STATE_STORE,
@@ -299,4 +299,4 @@ def test_link_of_a_running_task_passes_an_own_xcom_backend(
 
 
 def run_without_results(name: str) -> dict[str, str]:
-    return {each.task_id: str(each.state) for each in dag(name).test().get_task_instances()}
+    return {each.task_id: str(each.state) for each in start(dag(name)).get_task_instances()}

@@ -272,11 +272,11 @@ def test_no_object_prints_the_key(connections: FakeServer) -> None:
             await client.send(call)
             return client
 
-    things = [cleaner, sends, cleaner.account, sends.account, call, cleaner.get_conn(), sends.get_conn()]
-    things += [asyncio.run(asynchronous()), cleaner.get_conn()._session]
-    shown = [text for thing in things for text in (repr(thing), str(thing), f"{thing}", pretty_repr(thing))]
+    objects = [cleaner, sends, cleaner.account, sends.account, call, cleaner.get_conn(), sends.get_conn()]
+    objects += [asyncio.run(asynchronous()), cleaner.get_conn()._session]
+    shown = [text for each in objects for text in (repr(each), str(each), f"{each}", pretty_repr(each))]
     # What a debugger shows of a hook first.
-    shown += [repr(vars(thing)) for thing in (cleaner, sends, cleaner.get_conn())]
+    shown += [repr(vars(each)) for each in (cleaner, sends, cleaner.get_conn())]
     shown += [repr(cleaner.get_conn()._session.headers)]
     assert not [text for text in shown if KEY in text]
     assert KEY in str(cleaner.account.headers())  # the only place with the key

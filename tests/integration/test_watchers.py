@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
-from airflow_provider_campaigns.watchers import campaign_cleaner_completed, instantly_health_changed
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
-from tests.support.fake_server import FakeServer, Reply, Request
+from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import UUID
+from tests.support.watched_services import (
+    INTERVAL,
+    LIST,
+    Cleaner,
+    Instantly,
+    completed,
+    health,
+    now,
+    polls,
+)
 
 if not HAS_WATCHERS:
     pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
@@ -33,55 +40,10 @@ from tests.support.fake_watching import Watching
 
 pytestmark = pytest.mark.usefixtures("clock")
 
-INTERVAL = 60.0
-LIST = "/v1/get_campaign_list"
-
-
-def now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-class Cleaner:
-    """Campaign Cleaner with campaigns that have a state, a name and a date."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self.server = server
-        self.campaigns: dict[str, dict[str, Any]] = {}
-        server.respond(Reply(self._list), path=LIST)
-
-    def add(
-        self, campaign_id: str, status: str = "processing", *, age: float = 0, name: str = "Spring"
-    ) -> None:
-        added = (now() - timedelta(seconds=age)).isoformat()
-        self.campaigns[campaign_id] = {
-            "id": campaign_id,
-            "campaign_name": name,
-            "status": status,
-            "date_added": added,
-        }
-
-    def complete(self, *campaign_ids: str) -> None:
-        for campaign_id in campaign_ids:
-            self.campaigns[campaign_id]["status"] = "completed"
-
-    def _list(self, _: Request) -> dict[str, Any]:
-        return {"campaign_list": list(self.campaigns.values())}
-
-    def requests(self) -> int:
-        return sum(request.path == LIST for request in self.server.requests)
-
 
 @pytest.fixture
 def cleaner(connections: FakeServer) -> Cleaner:
     return Cleaner(connections)
-
-
-async def polls(number: int = 1) -> None:
-    await asyncio.sleep(number * INTERVAL + 1)
-
-
-def completed(name: str = "newsletters", **arguments: Any) -> Any:
-    return campaign_cleaner_completed(name, **{"poke_interval": INTERVAL, **arguments})
 
 
 class TestCompletions:
@@ -383,53 +345,9 @@ class TestStore:
         assert watching.event_ids == ["b:1"]
 
 
-class Instantly:
-    """Instantly with campaigns; ``codes`` holds what their sending statuses report."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self.server = server
-        self.campaigns: dict[str, dict[str, Any]] = {}
-        self.codes: dict[str, str] = {}
-        self.age = 60.0
-        server.respond(Reply(self._page), path="/api/v2/campaigns?")
-        server.respond(Reply(self._status), path="/api/v2/campaigns/")
-
-    def add(self, number: int, code: str | None = "healthy", *, status: int = 1) -> str:
-        campaign_id = f"019e18e2-a52f-78e7-96f2-{number:012d}"
-        self.campaigns[campaign_id] = {"id": campaign_id, "name": f"Campaign {number}", "status": status}
-        if code is not None:
-            self.codes[campaign_id] = code
-        return campaign_id
-
-    def _page(self, request: Request) -> dict[str, Any]:
-        query = parse_qs(urlsplit(request.path).query)
-        ids = sorted(self.campaigns)
-        start = query.get("starting_after", [""])[0]
-        page = [each for each in ids if each > start][: int(query["limit"][0])]
-        more = bool(page) and page[-1] != ids[-1]
-        items = [{**self.campaigns[each], "sequences": [{"body": "x" * 100}]} for each in page]
-        return {"items": items, **({"next_starting_after": page[-1]} if more else {})}
-
-    def _status(self, request: Request) -> dict[str, Any]:
-        campaign_id = request.path.split("/")[4]
-        updated = (now() - timedelta(seconds=self.age)).isoformat()
-        diagnostics = {"status": self.codes.get(campaign_id), "last_updated": updated}
-        return {"campaign_id": campaign_id, "diagnostics": diagnostics, "summary": None}
-
-    def requests(self) -> Counter[str]:
-        return Counter(
-            "list" if "?" in request.path and "sending-status" not in request.path else "status"
-            for request in self.server.requests
-        )
-
-
 @pytest.fixture
 def instantly(connections: FakeServer) -> Instantly:
     return Instantly(connections)
-
-
-def health(name: str = "health", **arguments: Any) -> Any:
-    return instantly_health_changed(name, **{"poke_interval": INTERVAL, **arguments})
 
 
 class TestHealth:
@@ -613,14 +531,19 @@ class TestArguments:
             (completed, {"poke_interval": 1}, "poke_interval"),
             (completed, {"fire_existing": "False"}, "fire_existing"),
             (completed, {"name_pattern": ""}, "name_pattern"),
+            (completed, {"name_pattern": "{{ var.value.pattern }}"}, "name_pattern: Airflow does not render"),
+            (completed, {"poke_interval": None}, "poke_interval"),
             (completed, {"campaign_cleaner_conn_id": None}, "campaign_cleaner_conn_id"),
             (completed, {"name": ""}, "name"),
             (health, {"on": "status"}, "on"),
+            (health, {"instantly_conn_id": "{{ params.conn }}"}, "instantly_conn_id"),
+            (health, {"policy": "{{ params.policy }}"}, "policy"),
             (health, {"policy": {"sick": "open"}}, "policy"),
             (health, {"policy": {"healthy": "maybe"}}, "policy"),
             (health, {"stable_for": 0}, "stable_for"),
             (health, {"campaign_ids": []}, "campaign_ids"),
             (health, {"campaign_ids": [UUID, "x"]}, r"campaign_ids\[1\]"),
+            (health, {"campaign_ids": 5}, "campaign_ids"),
         ],
     )
     def test_bad_argument_is_named(self, watcher: Any, arguments: dict[str, Any], named: str) -> None:

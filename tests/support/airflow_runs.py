@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -13,9 +17,24 @@ from tests.conftest import EXAMPLE_DAGS, TEST_DAGS
 from tests.support.airflow_versions import DagBag
 
 
+def start(to_run: DAG, **conf: Any) -> Any:
+    """Run a Dag, and return the run after its end.
+
+    Before a run, Airflow 3 loads and stores the whole bundle of the Dag, so that is the Dag's file alone.
+    """
+    bundle = {
+        "name": Path(to_run.fileloc).stem,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": to_run.fileloc},
+    }
+    bundles = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle])}
+    with patch.dict(os.environ, bundles):
+        return to_run.test(run_conf=conf)
+
+
 def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
     """Run a Dag, and return the state of the run, and the state and the XCom of each task."""
-    dag_run = to_run.test(run_conf=conf)
+    dag_run = start(to_run, **conf)
     instances = dag_run.get_task_instances()
 
     def name(instance: Any) -> str:
@@ -30,10 +49,25 @@ def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
 
 
 def dag(name: str) -> DAG:
-    """Load an example Dag, or one of the tests."""
-    bags = [DagBag(dag_folder=str(folder)) for folder in (EXAMPLE_DAGS, TEST_DAGS)]
-    assert [bag.import_errors for bag in bags] == [{}, {}]
-    return next(bag.dags[name] for bag in bags if name in bag.dags)
+    """Load an example Dag, or one of the tests; a copy of its own each time."""
+    return _load(_files()[name])[name]
+
+
+@cache
+def _files() -> dict[str, str]:
+    """Return the file of each Dag."""
+    return {
+        name: found.fileloc
+        for folder in (EXAMPLE_DAGS, TEST_DAGS)
+        for name, found in _load(str(folder)).items()
+    }
+
+
+def _load(path: str) -> dict[str, DAG]:
+    """Load the Dags of a file or a folder."""
+    bag = DagBag(dag_folder=path)
+    assert bag.import_errors == {}
+    return bag.dags
 
 
 @contextmanager

@@ -1,46 +1,43 @@
-"""A person who answers the questions of a Dag through Airflow's REST API, while ``dag.test()`` runs it."""
+"""A person who answers the questions of a Dag through Airflow's REST API, while ``dag.test()`` runs it.
+
+It answers when ``dag.test()`` logs that it waits: before that, ``dag.test()`` may still write the state of a
+task that asks, and would undo an answer.
+"""
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# A question as the API shows it, and the answer: a choice, and the fields of the form.
-Answer = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
+# A question as the API shows it, and the answer: a choice, and the fields of the form; None for not yet.
+Answer = Callable[[dict[str, Any]], tuple[str, dict[str, Any]] | None]
 
 
-class Person:
+class Person(logging.Handler):
     """Answers every question.
 
     :ivar questions: the questions, in the order of the answers.
     """
 
     def __init__(self, client: Any, dag_id: str, answer: Answer) -> None:
+        super().__init__()
         self._client, self._dag_id, self._answer = client, dag_id, answer
-        self._stopped = threading.Event()
         self.questions: list[dict[str, Any]] = []
-        self.errors: list[Exception] = []
 
-    def run(self) -> None:
-        try:
-            while not self._stopped.wait(0.2):
-                self._answer_all()
-        except Exception as error:  # noqa: BLE001 - the test shows it
-            self.errors.append(error)
-
-    def stop(self) -> None:
-        self._stopped.set()
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith("Waiting for Human-in-the-loop input"):
+            self._answer_all()
 
     def _answer_all(self) -> None:
         url = f"/api/v2/dags/{self._dag_id}/dagRuns"
         found = self._client.get(f"{url}/~/hitlDetails", params={"response_received": False})
         for question in found.raise_for_status().json()["hitl_details"]:
             ti = question["task_instance"]
-            if ti["state"] != "awaiting_input":
+            if ti["state"] != "awaiting_input" or (answer := self._answer(question)) is None:
                 continue
-            choice, params = self._answer(question)
+            choice, params = answer
             self._client.patch(
                 f"{url}/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/{ti['map_index']}/hitlDetails",
                 json={"chosen_options": [choice], "params_input": params},
@@ -57,13 +54,13 @@ def answering(dag_id: str, answer: Answer, user: str = "jane") -> Iterator[Perso
 
     app = create_app(apps="core")
     token = app.state.auth_manager.generate_jwt(SimpleAuthManagerUser(username=user, role="admin"))
+    log = logging.getLogger("airflow.sdk.definitions.dag")
     with TestClient(app, headers={"Authorization": f"Bearer {token}"}) as client:
-        person = Person(client, dag_id, answer)
-        thread = threading.Thread(target=person.run, daemon=True)
-        thread.start()
+        person, level = Person(client, dag_id, answer), log.level
+        log.addHandler(person)
+        log.setLevel(logging.INFO)
         try:
             yield person
         finally:
-            person.stop()
-            thread.join(10)
-    assert person.errors == []
+            log.removeHandler(person)
+            log.setLevel(level)

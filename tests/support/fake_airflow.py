@@ -51,16 +51,16 @@ class TaskInstance:
 class Store:
     """The part of a task state store that the operators use."""
 
-    kept: dict[str, Any]
+    stored: dict[str, Any]
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self.kept.get(key, default)
+        return self.stored.get(key, default)
 
     def set(self, key: str, value: Any) -> None:
-        self.kept[key] = json.loads(json.dumps(value))
+        self.stored[key] = json.loads(json.dumps(value))
 
     def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
+        self.stored.pop(key, None)
 
 
 class Events(list[Any]):

@@ -69,7 +69,7 @@ class FakeServer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.001})
 
     @property
     def url(self) -> str:

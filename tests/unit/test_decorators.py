@@ -103,6 +103,14 @@ class TestFunction:
             @send_gate(campaign_id=UUID)
             def send(*, leads: list[str]) -> None: ...
 
+    def test_async_function_is_refused(self) -> None:
+        """Its body would never run."""
+
+        async def send(verdict: OpenGate) -> None: ...
+
+        with pytest.raises(ValueError, match="send is async"):
+            operator(send)
+
     def test_missing_argument_fails_dag_parsing(self) -> None:
         def send(verdict: OpenGate, leads: list[str]) -> None: ...
 

@@ -34,7 +34,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerInboxTestSensor,
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
-from tests.support.airflow_runs import dag
+from tests.support.airflow_runs import dag, start
 from tests.support.airflow_versions import DagSerialization, needs_pages
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
@@ -221,7 +221,7 @@ class TestInAirflow:
             return campaign_status("completed" if len(during) > 2 else "processing")
 
         connections.respond(Reply(poll))
-        (instance,) = built.test(run_conf={"id": CLEANER_ID}).get_task_instances()
+        (instance,) = start(built, id=CLEANER_ID).get_task_instances()
         assert len(during) >= 3
         assert set(during) == {CLEANER_LINK["_link_CampaignCleanerLink"]}
         assert shown(instance) == CLEANER_LINK["_link_CampaignCleanerLink"]

@@ -58,7 +58,7 @@ def notify(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def campaign(server: FakeServer, *statuses: int, pause: Any = None) -> None:
-    server.respond(*[{"id": UUID, "status": each} for each in statuses], path=CAMPAIGN)
+    server.respond(*[{"id": UUID, "name": "Spring", "status": each} for each in statuses], path=CAMPAIGN)
     server.respond(*(pause or [{}]), path=f"{CAMPAIGN}/pause")
 
 
@@ -68,7 +68,7 @@ def test_sending_campaign_is_paused_and_verified(
     campaign(connections, 1, 2)
     notify()
     assert requests_below(CAMPAIGN, connections) == [READ, PAUSE, READ]
-    assert f"Paused campaign {UUID}: it was active (1), and is now paused (2)." in caplog.text
+    assert f"Campaign 'Spring' ({UUID}) was active (1), and is now paused (2)." in caplog.text
 
 
 def test_campaign_that_does_not_send_is_not_changed(

@@ -5,24 +5,30 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 import airflow
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import DAG, Asset, BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    Asset,
+    BaseOperator,
+    BaseOperatorLink,
+    BaseSensorOperator,
+    DecoratedOperator,
+)
 from packaging.version import Version
 
-import airflow_provider_campaigns
-from airflow_provider_campaigns import __version__
+from airflow_provider_campaigns import __version__, assets
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from airflow_provider_campaigns.links import CleaningReportLink
 from tests.support.airflow_versions import AIRFLOW, HAS_ASSET_PARTITIONS, needs
+from tests.support.package_classes import all_classes, classes, options_read
 from tests.support.task_arguments import EXCLUDES, PARTNERS
 
 INFO = get_provider_info()
@@ -33,31 +39,9 @@ def schema(name: str) -> Any:
     return json.loads((Path(airflow.__file__).parent / name).read_text())
 
 
-def modules_of(kind: str) -> set[str]:
-    """Return the public modules of one of the package's folders, but not its base module."""
-    folder = f"{next(iter(airflow_provider_campaigns.__path__))}/{kind}"
-    names = {module.name for module in pkgutil.iter_modules([folder])} - {"base"}
-    return {f"airflow_provider_campaigns.{kind}.{name}" for name in names if not name.startswith("_")}
-
-
-def public_tasks() -> list[type[BaseOperator]]:
-    """Return every operator and sensor that a Dag may use."""
-    modules = [
-        importlib.import_module(name) for kind in ("operators", "sensors") for name in modules_of(kind)
-    ]
-    found = [
-        each
-        for module in modules
-        for name, each in vars(module).items()
-        if inspect.isclass(each)
-        and get_origin(each) is None  # Python 3.10 takes Mapping[str, int] for a class
-        if issubclass(each, BaseOperator) and not name.startswith("_")
-        if f"{each.__module__}.".startswith(f"{module.__name__}.")
-    ]
-    return sorted(found, key=lambda each: each.__name__)
-
-
-TASKS = public_tasks()
+TASKS: list[Any] = sorted(
+    [*classes("operators").values(), *classes("sensors").values()], key=lambda each: each.__name__
+)
 each_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__)
 
 
@@ -98,13 +82,6 @@ def test_hook_describes_the_form_as_the_provider_info_does(kind: dict[str, Any])
         "relabeling": kind["ui-field-behaviour"]["relabeling"],
         "placeholders": kind["ui-field-behaviour"]["placeholders"],
     }
-
-
-def test_every_listed_module_can_be_imported() -> None:
-    for section in ("hooks", "operators", "sensors", "triggers"):
-        for entry in INFO[section]:
-            for module in entry["python-modules"]:
-                importlib.import_module(module)
 
 
 def test_provider_info_imports_nothing() -> None:
@@ -204,33 +181,58 @@ def test_hook_class_itself_defines_its_form(kind: dict[str, Any]) -> None:
     assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= vars(hook).keys()
 
 
-def test_every_decorator_and_notifier_can_be_imported() -> None:
-    decorators = [listed["class-name"] for listed in INFO["task-decorators"]]
-    for path in decorators + INFO["notifications"]:
-        module, _, name = path.rpartition(".")
-        assert callable(getattr(importlib.import_module(module), name))
+class TestEveryKind:
+    """The provider info has everything that the package has, and nothing else."""
+
+    @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+    def test_every_class_is_in_a_listed_module(self, kind: str) -> None:
+        listed = [module for entry in INFO[kind] for module in entry["python-modules"]]
+        assert sorted(listed) == sorted({path.rpartition(".")[0] for path in classes(kind)})
+        integrations = {each["integration-name"] for each in INFO["integrations"]}
+        assert {entry["integration-name"] for entry in INFO[kind]} == integrations
+
+    def test_every_hook_has_a_connection_type(self) -> None:
+        assert sorted(kind["hook-class-name"] for kind in TYPES.values()) == sorted(classes("hooks"))
+
+    @pytest.mark.parametrize("kind", ["notifications", "extra-links"])
+    def test_every_class_is_listed(self, kind: str) -> None:
+        assert sorted(INFO[kind]) == sorted(classes(kind))
+
+    def test_every_plugin_is_listed(self) -> None:
+        listed = [each["plugin-class"] for each in INFO.get("plugins", [])]
+        assert sorted(listed) == sorted(classes("plugins"))
+
+    def test_every_decorator_is_listed(self) -> None:
+        decorated = {each for each in all_classes() if issubclass(each, DecoratedOperator)}
+        listed = INFO["task-decorators"]
+        assert {f"@task.{each['name']}" for each in listed} == {
+            each.custom_operator_name for each in decorated
+        }
+        for each in listed:
+            module, _, name = each["class-name"].rpartition(".")
+            assert callable(getattr(importlib.import_module(module), name))
+
+    def test_every_scheme_of_an_asset_is_listed(self) -> None:
+        for kind in ("asset-uris", "dataset-uris"):
+            (uris,) = INFO[kind]
+            assert sorted(uris["schemes"]) == sorted([assets.CAMPAIGN_CLEANER, assets.INSTANTLY])
+            for role in ("handler", "to_openlineage_converter"):
+                module, _, name = uris[role].rpartition(".")
+                assert callable(getattr(importlib.import_module(module), name))
+
+    def test_every_option_of_its_own_is_listed(self) -> None:
+        listed = {(name, each) for name, found in INFO.get("config", {}).items() for each in found["options"]}
+        assert {each for each in options_read() if each[0] not in AIRFLOW_SECTIONS} == listed
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_every_module_is_listed_once(kind: str) -> None:
-    listed = [module for entry in INFO[kind] for module in entry["python-modules"]]
-    assert sorted(listed) == sorted(modules_of(kind))
-    integrations = {each["integration-name"] for each in INFO["integrations"]}
-    assert {entry["integration-name"] for entry in INFO[kind]} <= integrations
+# The sections of Airflow's own configuration that the package reads.
+AIRFLOW_SECTIONS = {"api", "lineage", "operators"}
 
 
-def test_every_link_is_listed_and_can_be_imported() -> None:
-    links = importlib.import_module("airflow_provider_campaigns.links")
-    public = {
-        f"{links.__name__}.{name}"
-        for name, each in vars(links).items()
-        if inspect.isclass(each) and each.__module__ == links.__name__ and issubclass(each, BaseOperatorLink)
-        if not name.startswith("_")
-    }
-    assert set(INFO["extra-links"]) == public
+def test_every_link_is_one_of_a_task() -> None:
     used = {f"{type(link).__module__}.{type(link).__name__}" for task in TASKS for link in links_of(task)}
     # Before Airflow 3.1, no task has a cleaning report.
-    assert used | {f"{links.__name__}.CleaningReportLink"} == public
+    assert used | {f"{CleaningReportLink.__module__}.CleaningReportLink"} == set(INFO["extra-links"])
 
 
 def links_of(task: type[BaseOperator]) -> tuple[BaseOperatorLink, ...]:
@@ -247,23 +249,11 @@ def arguments_of(task: type[BaseOperator]) -> dict[str, inspect.Parameter]:
 
 
 def test_every_task_is_named_by_its_kind() -> None:
-    names = {task.__name__ for task in TASKS}
-    assert {
-        "CampaignCleanerSubmitCampaignOperator",
-        "CampaignCleanerGetCampaignOperator",
-        "CampaignCleanerGetPdfAnalysisOperator",
-        "CampaignCleanerDeleteCampaignOperator",
-        "CampaignCleanerQualityGateOperator",
-        "CampaignCleanerCampaignSensor",
-        "CampaignCleanerInboxTestSensor",
-        "InstantlySendGateOperator",
-        "InstantlyAddLeadsOperator",
-        "InstantlyBackgroundJobSensor",
-    } <= names
-    assert all(
-        name.endswith("Sensor" if issubclass(task, BaseSensorOperator) else "Operator")
-        for name, task in zip(sorted(names), TASKS, strict=True)
-    )
+    assert len(TASKS) > 15
+    for task in TASKS:
+        kind = "Sensor" if issubclass(task, BaseSensorOperator) else "Operator"
+        assert task.__name__.startswith(("CampaignCleaner", "Instantly"))
+        assert task.__name__.endswith(kind)
 
 
 @each_task

@@ -1,6 +1,7 @@
-"""The public names of the package, as the text file ``public_names.txt`` lists them.
+"""The public names of the package and their arguments, as two text files list them.
 
-A name that disappears breaks Dags. ``python -m tests.unit.test_public_names`` writes the file.
+A name or an argument that disappears breaks Dags: docs/operate/versions.md says when that may be.
+``python -m tests.unit.test_public_names`` writes the files.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger
@@ -19,6 +23,7 @@ import airflow_provider_campaigns
 from tests.support.airflow_versions import HAS_RETRY_POLICIES
 
 FILE = Path(__file__).with_name("public_names.txt")
+ARGUMENTS = Path(__file__).with_name("public_arguments.txt")
 COMMAND = "python -m tests.unit.test_public_names"
 PACKAGE = airflow_provider_campaigns.__name__
 # The folders of which users import each module, except the base classes.
@@ -73,12 +78,48 @@ def listing() -> str:
     return "\n".join(lines) + "\n"
 
 
+def signatures() -> str:
+    """Return what users call, with the arguments: functions, classes, and the methods of hooks."""
+    lines = []
+    for name in public_modules():
+        module = importlib.import_module(f"{PACKAGE}.{name}")
+        for each in public_names(module):
+            value = getattr(module, each)
+            if name.startswith("api.") and inspect.isfunction(value):
+                continue  # a hook has a method for each
+            if name.startswith("hooks."):
+                methods = [method for method in dir(value) if not method.startswith("_")]
+                members = {f".{method}": getattr(value, method) for method in methods}
+                ours = {path: found for path, found in members.items() if _is_ours(found)}
+                lines += [f"{name}.{each}{path}{_signature(found)}" for path, found in ours.items()]
+            if inspect.isfunction(value) or (isinstance(value, type) and not issubclass(value, Enum)):
+                called = inspect.unwrap(value.__init__) if isinstance(value, type) else value
+                lines.append(f"{name}.{each}{_signature(called)}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_ours(value: Any) -> bool:
+    return inspect.isfunction(value) and value.__module__.startswith(PACKAGE)
+
+
+def _signature(function: Any) -> str:
+    """Return the signature without types, and without the values of defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    plain = [
+        each.replace(annotation=each.empty, default=each.default if each.default is each.empty else ...)
+        for each in parameters
+        if each.name != "self"
+    ]
+    return str(inspect.Signature(plain)).replace("Ellipsis", "...")
+
+
 @pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="the retry policy needs Airflow 3.3")
-def test_public_names_are_those_of_the_file() -> None:
-    listed, found = set(FILE.read_text().split()), set(listing().split())
+@pytest.mark.parametrize(("file", "write"), [(FILE, listing), (ARGUMENTS, signatures)])
+def test_public_names_are_those_of_the_file(file: Path, write: Callable[[], str]) -> None:
+    listed, found = set(file.read_text().splitlines()), set(write().splitlines())
     assert found == listed, (
         f"removed: {sorted(listed - found)}; added: {sorted(found - listed)}. If that is intended, "
-        f"run `{COMMAND}` and commit {FILE.name}."
+        f"run `{COMMAND}` and commit {file.name}."
     )
 
 
@@ -107,3 +148,4 @@ def test_class_path_of_a_trigger_is_where_it_is(trigger: type[BaseTrigger]) -> N
 
 if __name__ == "__main__":
     FILE.write_text(listing())
+    ARGUMENTS.write_text(signatures())

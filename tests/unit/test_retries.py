@@ -20,7 +20,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerDeleteCampaignOperator,
     submit_campaign,
 )
-from tests.support.airflow_runs import dag
+from tests.support.airflow_runs import dag, start
 from tests.support.airflow_versions import HAS_RETRY_POLICIES, NO_RETRY_POLICIES, DagSerialization
 from tests.support.fake_server import FakeServer, Reply
 
@@ -123,7 +123,7 @@ class TestSerialization:
 
 def run_tries(name: str) -> tuple[str, int]:
     """Run a Dag of one task with Airflow's own task runner; return its state and the number of tries."""
-    (instance,) = dag(name).test().get_task_instances()
+    (instance,) = start(dag(name)).get_task_instances()
     return str(instance.state), instance.try_number
 
 

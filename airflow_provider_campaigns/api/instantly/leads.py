@@ -43,7 +43,7 @@ ADD_LEADS_OPTIONS: Mapping[str, FieldType] = {
     "blocklist_id": FieldType.STRING,
     "assigned_to": FieldType.STRING,
 }
-# Characters that nobody sees, and that people copy into addresses: marks of direction and format.
+# Invisible characters that people copy into addresses: marks of direction and format.
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
 )

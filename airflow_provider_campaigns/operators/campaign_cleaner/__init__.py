@@ -19,7 +19,7 @@ from airflow_provider_campaigns.operators.campaign_cleaner.quality_gate import (
 )
 from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign import (
     CampaignCleanerSubmitCampaignOperator,
-    SubmissionUncertainError,
+    SubmissionUnconfirmedNoRetryError,
 )
 
 __all__ = [
@@ -31,5 +31,5 @@ __all__ = [
     "CampaignCleanerSubmitCampaignOperator",
     "DamagedHtmlError",
     "QualityGateClosedError",
-    "SubmissionUncertainError",
+    "SubmissionUnconfirmedNoRetryError",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
 _COMPLETED = CampaignState.COMPLETED.value
-# What a ledger records of a campaign that was not completed at the first run.
-_OPEN = "open"
+# What a ledger records of a campaign at the first run, before it completes and after.
+_OPEN, _OLD = "open", "old"
 # By how much the clock of the service may differ, so that no campaign is taken for an older one.
 _CLOCK_MARGIN = timedelta(days=1)
 _OLDEST = datetime.min.replace(tzinfo=timezone.utc)
@@ -44,9 +44,9 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
     stores the events in the transaction in which the task succeeds, so no failure loses or repeats one. If
     nothing is new, the task is skipped. It adds at most 100 events; the next run adds the others.
 
-    The first run only records which campaigns are completed. Of a Dag, one such task runs at a time. Use one
-    task per asset, and pause the Dag of this task rather than those that it starts: Airflow stores no run for
-    a paused Dag. Needs Airflow 3.3.
+    The first run only records which campaigns are completed, except for those that a watcher reported to
+    start the run. Of a Dag, one such task runs at a time. Use one task per asset, and pause the Dag of this
+    task rather than those that it starts: Airflow stores no run for a paused Dag. Needs Airflow 3.3.
 
     https://docs.campaigncleaner.com/api-reference/endpoint/get-campaign-list
 
@@ -91,9 +91,10 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
         listed = self._listed()
         if asset.is_first and not self.fire_existing:
             asset.ledger.since = datetime.now(timezone.utc) - _CLOCK_MARGIN
-            for campaign in listed.values():
-                asset.ledger.record(campaign.id, _COMPLETED if _is_completed(campaign) else _OPEN)
-        new = asset.find_new(lambda ledger: self._new(listed, ledger))
+            for key, campaign in listed.items():
+                is_old = _is_completed(campaign) and key not in asset.reported
+                asset.ledger.record(key, _OLD if is_old else _OPEN)
+        new = asset.find_new(lambda ledger: self._new(listed, ledger, asset.reported))
         return asset.add([campaign.id for campaign in new], listed)
 
     def _listed(self) -> dict[str, CampaignStatus]:
@@ -104,18 +105,23 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
             self.log.warning("The list repeats a campaign, or contains one without a valid id.")
         return valid
 
-    def _new(self, listed: Mapping[str, CampaignStatus], ledger: Ledger) -> list[CampaignStatus]:
-        """Return the completed campaigns without an event, the oldest first; record those to be ignored."""
+    def _new(
+        self, listed: Mapping[str, CampaignStatus], ledger: Ledger, reported: Collection[str]
+    ) -> list[CampaignStatus]:
+        """Return the completed campaigns without an event, the oldest first; record those to be ignored.
+
+        A campaign that a watcher reports has completed since the watcher began, so it is never an old one.
+        """
         new = []
-        for campaign in listed.values():
-            state = ledger.state(campaign.id)
-            if not _is_completed(campaign) or state == _COMPLETED:
+        for key, campaign in listed.items():
+            state, is_reported = ledger.state(key), key in reported
+            if not _is_completed(campaign) or state == _COMPLETED or (state == _OLD and not is_reported):
                 continue
-            is_new = state == _OPEN or ledger.is_new(campaign.date_added)
+            is_new = is_reported or state == _OPEN or ledger.is_new(campaign.date_added)
             if is_new and matches(campaign.campaign_name, self.name_pattern):
                 new.append(campaign)
             else:
-                ledger.record(campaign.id, _COMPLETED)
+                ledger.record(key, _COMPLETED)
         return sorted(new, key=lambda campaign: campaign.date_added or _OLDEST)
 
 

@@ -1,4 +1,4 @@
-"""Let a run go on only while a campaign's analysis keeps within thresholds."""
+"""Let a run go on only while a campaign's analysis is within thresholds."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class QualityGateClosedError(AirflowFailException):
 
 
 class CampaignCleanerQualityGateOperator(AskingGate):
-    """Lets a run go on only while a campaign's analysis keeps within thresholds.
+    """Lets a run go on only while a campaign's analysis is within thresholds.
 
     A threshold that is set needs its value: an analysis without it closes the gate. The XCom is a report,
     whether the gate opens or not: ``passed`` and ``breaches``, each with ``threshold``, ``limit``, ``value``
@@ -181,7 +181,7 @@ class CampaignCleanerQualityGateOperator(AskingGate):
         self._write(report)
         subject = _subject(analysis)
         if not found:
-            self.log.info("%s keeps within all thresholds.", subject)
+            self.log.info("%s is within all thresholds.", subject)
             self.gate_metrics().gate("opened")
             return report
         reasons = f"{subject} breaks a threshold: {'; '.join(map(str, found))}."

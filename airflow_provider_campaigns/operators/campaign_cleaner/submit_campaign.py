@@ -90,10 +90,11 @@ def _webhook_url(value: Any, name: str) -> str:
     return url
 
 
-class SubmissionUncertainError(AirflowFailException):
-    """Campaign Cleaner may have accepted a campaign, and spent a credit, without a response.
+class SubmissionUnconfirmedNoRetryError(AirflowFailException):
+    """A submission got no response, and its name has no marker to search for.
 
-    Airflow does not retry the task: a person looks the campaign up and decides.
+    Campaign Cleaner may have accepted the campaign and spent a credit, so Airflow does not retry the task: a
+    person searches for the campaign and decides.
     """
 
 
@@ -103,17 +104,18 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
     A submission spends a credit, and the service cannot recognise a repeated one. So it is sent once, and the
     campaign's name ends in a marker (such as ``af-3f9a2c81d0e7``) that is the same in all tries of this task
     in this run. If a try does not know whether its submission arrived (no response, or the worker died), the
-    operator looks for the marker in the account's list of campaigns before it submits again: in the same try,
+    operator searches the account's list of campaigns for the marker before it submits again: in the same try,
     and in the next one. A campaign that it finds is the result. From Airflow 3.3 on, the task's state store
     also holds the id.
 
     If the campaign is not listed either,
     :class:`~airflow_provider_campaigns.exceptions.SubmissionUnconfirmedError` fails the try. With
-    ``retries``, the next try looks again, and submits only if the campaign is still not listed. Clearing the
-    task submits again and spends a credit.
+    ``retries``, the next try searches again, and submits only if the campaign is still not listed. Clearing
+    the task submits again and spends a credit.
 
-    With ``durable=False`` the name stays unchanged and nothing is looked up. A try that does not know whether
-    its submission arrived fails with :class:`SubmissionUncertainError`, which ``retries`` do not repeat.
+    With ``durable=False`` the name stays unchanged and there is no search. A try that does not know whether
+    its submission arrived fails with :class:`SubmissionUnconfirmedNoRetryError`, which ``retries`` do not
+    repeat.
 
     Airflow renders ``campaign_html`` like every template. HTML with merge tags such as ``{{firstName}}`` must
     not be rendered: pass it as another task's output, or as ``literal(html)``.
@@ -237,11 +239,11 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
     def _submit_or_find(self, marker: str) -> str:
         try:
             return self._submit(f"{self.campaign_name} {marker}")
-        except SubmissionUncertainError as error:
+        except SubmissionUnconfirmedNoRetryError as error:
             if isinstance(error.__cause__, AirflowTaskTimeout):
                 raise SubmissionUnconfirmedError(
                     f"The task timed out before Campaign Cleaner responded to the submission of "
-                    f"{self.campaign_name!r}. A retry looks for {marker!r} in its list before it submits "
+                    f"{self.campaign_name!r}. A retry searches its list for {marker!r} before it submits "
                     f"again."
                 ) from error
             self.log.warning("%s", error)
@@ -249,13 +251,14 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
             if found is None:
                 raise SubmissionUnconfirmedError(
                     f"The submission of {self.campaign_name!r} got no response, and Campaign Cleaner lists "
-                    f"no campaign with {marker!r}. A retry looks again before it submits. ({error.__cause__})"
+                    f"no campaign with {marker!r}. A retry searches again before it submits. "
+                    f"({error.__cause__})"
                 ) from error
             self.log.info("Campaign Cleaner lists it: campaign %s.", found)
             return found
 
     def _find(self, marker: str) -> str | None:
-        """Look for a submission in the list of campaigns, twice: it may be new."""
+        """Search the list of campaigns for a submission, twice: it may be new."""
         for pause in (0.0, LISTING_DELAY_SECONDS):
             time.sleep(pause)
             try:
@@ -263,7 +266,7 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
             except MalformedResponseError as error:
                 raise MalformedResponseError(
                     f"{error} The list of campaigns could not be read, so it is unknown whether Campaign "
-                    f"Cleaner has the submission. The next try looks for it first."
+                    f"Cleaner has the submission. The next try searches for it first."
                 ) from error
             if found:
                 return found
@@ -276,9 +279,9 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
         except _NOT_ACCEPTED:
             raise
         except (Exception, AirflowTaskTimeout) as error:
-            raise SubmissionUncertainError(
-                f"It is unknown whether Campaign Cleaner accepted the campaign: {error} Look for "
-                f"{self.campaign_name!r} in Campaign Cleaner. If it is not there, clear this task to submit "
+            raise SubmissionUnconfirmedNoRetryError(
+                f"It is unknown whether Campaign Cleaner accepted the campaign: {error} Search "
+                f"Campaign Cleaner for {self.campaign_name!r}. If it is not there, clear this task to submit "
                 f"it again, which spends a credit."
             ) from error
         self.log.info("Campaign Cleaner accepted %r as campaign %s.", self.campaign_name, campaign_id)

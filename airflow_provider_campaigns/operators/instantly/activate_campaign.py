@@ -28,7 +28,12 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
     uuid,
 )
-from airflow_provider_campaigns.tasks.campaign_change import SENDING, lifecycle_status, send_and_verify
+from airflow_provider_campaigns.tasks.campaign_change import (
+    SENDING,
+    CampaignState,
+    campaign_state,
+    send_and_verify,
+)
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _NOT_STARTED = (LifecycleStatus.DRAFT, LifecycleStatus.PAUSED)
+_ADVICE = "A send gate shows the reason; activating again will not help."
 
 
 class InstantlyActivateCampaignOperator(RenderedTask):
@@ -122,9 +128,9 @@ class InstantlyActivateCampaignOperator(RenderedTask):
         """Activate the campaign, and wait if asked to."""
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
-        status = self._activate()
+        state = self._activate()
         if not self.wait_timeout:
-            return {"campaign_id": self.campaign_id, "status": status}
+            return {"campaign_id": self.campaign_id, "status": state.status}
         wait = self._wait(time.time() + self.wait_timeout)
         with self._hook.metrics.wait():
             code = wait.run(deferring_pause(self, self._trigger, wait.polling) if self.deferrable else None)
@@ -145,33 +151,31 @@ class InstantlyActivateCampaignOperator(RenderedTask):
         with deferral_errors(self._subject, count_end=self._hook.metrics.wait_ended):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def _activate(self) -> int:
-        """Activate the campaign unless it is active, and return its lifecycle status."""
-        status = lifecycle_status(self._hook, self.campaign_id)
-        if status in SENDING:
-            self.log.info("%s is already %s.", self._subject, LifecycleStatus.name_of(status))
-            return status
-        self._check_may_start(status)
-        self.log.info("%s is %s; activating.", self._subject, LifecycleStatus.name_of(status))
-        status = send_and_verify(
+    def _activate(self) -> CampaignState:
+        """Activate the campaign unless it is active, and return it."""
+        state = campaign_state(self._hook, self.campaign_id)
+        if state.status in SENDING:
+            self.log.info("%s is already %s.", state.subject, state)
+            return state
+        self._check_may_start(state)
+        self.log.info("%s is %s; activating.", state.subject, state)
+        state = send_and_verify(
             lambda: self._hook.activate_campaign(self.campaign_id),
-            lambda: lifecycle_status(self._hook, self.campaign_id),
-            lambda status: status in SENDING,
+            lambda: campaign_state(self._hook, self.campaign_id),
+            lambda found: found.status in SENDING,
         )
-        if status not in SENDING:
+        if state.status not in SENDING:
             raise NotActivatedError(
-                f"Instantly accepted the activation of campaign {self.campaign_id}, which is now "
-                f"{LifecycleStatus.name_of(status)}. A send gate shows the reason; activating again will "
-                f"not help."
+                f"{state.subject} is {state}, although Instantly accepted the activation. {_ADVICE}"
             )
-        return status
+        return state
 
-    def _check_may_start(self, status: int) -> None:
+    def _check_may_start(self, state: CampaignState) -> None:
         """Refuse to start a campaign that ended, unless the user wants it."""
-        if status in _NOT_STARTED:
+        if state.status in _NOT_STARTED:
             return
-        refusal = f"{self._subject} is {LifecycleStatus.name_of(status)} and was not activated"
-        if status == LifecycleStatus.COMPLETED:
+        refusal = f"{state.subject} is {state} and was not activated"
+        if state.status == LifecycleStatus.COMPLETED:
             if not self.restart_completed:
                 raise NotActivatedError(
                     f"{refusal}: every lead has been mailed. Add leads first; restart_completed=True "
@@ -211,13 +215,10 @@ class InstantlyActivateCampaignOperator(RenderedTask):
 
     def _result(self, code: str | None) -> dict[str, Any]:
         """Return the campaign's status at the end of the wait, unless Instantly stopped it meanwhile."""
-        status = lifecycle_status(self._hook, self.campaign_id)
-        if status not in (*SENDING, LifecycleStatus.COMPLETED):
-            raise NotActivatedError(
-                f"{self._subject} was activated, and is now {LifecycleStatus.name_of(status)} ({code}). A "
-                f"send gate shows the reason; activating again will not help."
-            )
-        return {"campaign_id": self.campaign_id, "status": status, "sending_status": code}
+        state = campaign_state(self._hook, self.campaign_id)
+        if state.status not in (*SENDING, LifecycleStatus.COMPLETED):
+            raise NotActivatedError(f"{state.subject} was activated, and is now {state} ({code}). {_ADVICE}")
+        return {"campaign_id": self.campaign_id, "status": state.status, "sending_status": code}
 
     @property
     def _subject(self) -> str:

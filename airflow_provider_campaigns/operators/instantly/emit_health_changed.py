@@ -52,11 +52,11 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
     so no failure loses or repeats one. If nothing has changed, the task is skipped. It adds at most 100
     events; the next run adds the others.
 
-    The first run only records the codes; a campaign that appears later counts as a draft before. A status
-    that is old, undocumented or contradicted by the campaign is no change. The task reads the list of
-    campaigns in pages of 100, and the sending status of each active one. Of a Dag, one such task runs at a
-    time. Use one task per asset, and pause the Dag of this task rather than those that it starts: Airflow
-    stores no run for a paused Dag. Needs Airflow 3.3.
+    The first run only records the codes, except for campaigns that a watcher reported to start the run. A
+    campaign that appears later counts as a draft before. A status that is old, undocumented or contradicted
+    by the campaign is no change. The task reads the list of campaigns in pages of 100, and the sending status
+    of each active one. Of a Dag, one such task runs at a time. Use one task per asset, and pause the Dag of
+    this task rather than those that it starts: Airflow stores no run for a paused Dag. Needs Airflow 3.3.
 
     https://developer.instantly.ai/api-reference/campaign/get-campaign-sending-status
 
@@ -110,21 +110,33 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         # Every campaign begins as a draft; what was before an earlier state is not known.
         self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state else None
         found = {campaign_id: (code, started) for campaign_id, code, started in self._health()}
-        changed = asset.find_new(lambda ledger: self._changed(found, ledger))
-        until, now = asset.ledger.until, datetime.now(timezone.utc)
+        reported = asset.reported if asset.is_first else frozenset[str]()
+        changed = asset.find_new(lambda ledger: self._changed(found, ledger, reported))
+        newest, now = asset.newest_event_at, datetime.now(timezone.utc)
         return asset.add(
             [
-                health_key(each, found[each][0].value, began_at(found[each][1], until, now))
+                health_key(each, found[each][0].value, began_at(found[each][1], newest, now))
                 for each in changed
             ],
             found,
         )
 
-    def _changed(self, found: Mapping[str, tuple[SendingCode, datetime | None]], ledger: Ledger) -> list[str]:
-        """Return the campaigns whose health differs from the recorded one; record the unknown ones."""
+    def _changed(
+        self,
+        found: Mapping[str, tuple[SendingCode, datetime | None]],
+        ledger: Ledger,
+        reported: Collection[str],
+    ) -> list[str]:
+        """Return the campaigns whose health differs from the recorded one; record the unknown ones.
+
+        :param reported: unknown campaigns whose health has changed.
+        """
         changed = []
         for campaign_id, (code, _) in found.items():
             recorded = ledger.state(campaign_id)
+            if recorded is None and campaign_id in reported:
+                changed.append(campaign_id)
+                continue
             if recorded is None:
                 recorded = (self._begins_as or code).value
                 ledger.record(campaign_id, recorded)

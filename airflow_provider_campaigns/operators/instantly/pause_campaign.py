@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
@@ -50,7 +49,7 @@ class InstantlyPauseCampaignOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         hook = InstantlyHook(self.instantly_conn_id)
-        before, status = pause_and_verify(hook, self.campaign_id)
-        if before == status:
-            self.log.info("Campaign %s is already %s.", self.campaign_id, LifecycleStatus.name_of(status))
-        return {"campaign_id": self.campaign_id, "status": status}
+        before, after = pause_and_verify(hook, self.campaign_id)
+        if before == after:
+            self.log.info("%s is already %s.", after.subject, after)
+        return {"campaign_id": self.campaign_id, "status": after.status}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
-from airflow_provider_campaigns.api.response import text_or_none
+from airflow_provider_campaigns.api.response import subject_of, text_or_none
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, instantly_address, save_instantly_link
@@ -309,7 +309,7 @@ class InstantlySendGateOperator(AskingGate):
         )
 
     def _closed(self, verdict: Verdict, answered: Answered | None) -> Closed:
-        message, outcome = f"{self._subject}: {verdict}", "closed"
+        message, outcome = f"{self._subject_named(verdict.campaign_name)}: {verdict}", "closed"
         if verdict.disposition is Disposition.WAIT:
             outcome = "timed_out"
             waited = f"Waited for {self.wait_timeout:g} s" if self.wait_timeout else "wait_timeout is 0"
@@ -319,7 +319,10 @@ class InstantlySendGateOperator(AskingGate):
 
     def _topic(self, verdict: Verdict) -> questions.Topic:
         return questions.about_verdict(
-            verdict, self._subject, self._campaign_name(), instantly_address(self.campaign_id)
+            verdict,
+            self._subject,
+            verdict.campaign_name or self._campaign_name(),
+            instantly_address(self.campaign_id),
         )
 
     def _campaign_name(self) -> str | None:
@@ -350,9 +353,13 @@ class InstantlySendGateOperator(AskingGate):
 
     @property
     def _subject(self) -> str:
+        return self._subject_named(None)
+
+    def _subject_named(self, name: str | None) -> str:
+        """Return the subject of messages, with a name where it is known."""
         if self.campaign_id is not None:
-            return f"Campaign {self.campaign_id}"
-        return f"Subsequence {self.subsequence_id}"
+            return subject_of("Campaign", self.campaign_id, name)
+        return subject_of("Subsequence", self.subsequence_id, name)
 
     @cached_property
     def _hook(self) -> InstantlyHook:

@@ -80,7 +80,7 @@ ADVICE: dict[type[Exception], str] = {
     CertificateError: "Check the host of connection .* and this machine's certificate authorities",
     ConnectError: "Check the network, and the host of connection",
     IncompleteResponseError: "Check the network",
-    SubmissionUnconfirmedError: "A retry looks again before it submits",
+    SubmissionUnconfirmedError: "A retry searches again before it submits",
     # After a jump back, the message is Airflow's own.
     AirflowSensorTimeout: "raise the timeout|exceeds the specified timeout",
     SendGateTimeoutError: "Clear the task later, or set a longer wait_timeout|"
@@ -218,7 +218,9 @@ def cases(faults: Sequence[Fault]) -> Iterator[Any]:
 @pytest.mark.parametrize(("fault", "component"), cases(FAULTS))
 def test_fault_that_stays(fault: Fault, component: Component, run_with_fault: RunWithFault) -> None:
     run, cell = run_with_fault(fault, component), expected(fault, component)
-    assert (run.outcome, run.requests) == (cell.outcome, cell.requests)
+    assert run.outcome == cell.outcome
+    # Airflow 2's reschedules also take the real time of the test: a poll fewer in 450 on a busy machine.
+    assert cell.requests - cell.requests // 400 <= run.requests <= cell.requests
     assert_pauses(run, cell, fault)
     if run.error is not None:
         assert_helpful(run.error, fault, component)

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 
-from airflow_provider_campaigns.get_provider_info import get_provider_info
 from tests.support import ROOT
+from tests.support.package_classes import classes
 
 ROW = re.compile(r"^\| \[`(\w+)`\]\((docs/[\w/-]+\.md)#([\w-]+)\) \| .+ \|$", re.MULTILINE)
 ROWS = {name: (ROOT / page, anchor) for name, page, anchor in ROW.findall((ROOT / "README.md").read_text())}
 
 
-def public_classes(*kinds: str) -> dict[str, type[Any]]:
-    """Return the operators, sensors and hooks of the modules that the provider info lists."""
-    entries = [entry for kind in kinds for entry in get_provider_info()[kind]]
-    modules = [importlib.import_module(name) for entry in entries for name in entry["python-modules"]]
-    return {
-        name: each
-        for module in modules
-        for name, each in vars(module).items()
-        if inspect.isclass(each)
-        and f"{each.__module__}.".startswith(f"{module.__name__}.")
-        and issubclass(each, (BaseOperator, BaseHook))
-        and not name.startswith("_")
-    }
-
-
-TASKS = public_classes("operators", "sensors")
-HOOKS = public_classes("hooks")
+TASKS: dict[str, Any] = {
+    each.__name__: each for kind in ("operators", "sensors") for each in classes(kind).values()
+}
+HOOKS: dict[str, Any] = {each.__name__: each for each in classes("hooks").values()}
 
 
 def arguments(cls: type[Any]) -> set[str]:

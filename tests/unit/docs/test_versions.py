@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_campaigns import __version__
 from scripts import matrix
 from tests.support import ROOT
 from tests.support.airflow_versions import HAS_RETRY_POLICIES, DagBag, needs
+from tests.support.package_classes import KINDS, classes
 
 PAGE = (ROOT / "docs" / "operate" / "versions.md").read_text()
+PYPROJECT, CHANGELOG = (ROOT / "pyproject.toml").read_text(), (ROOT / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning])
@@ -93,3 +96,40 @@ def test_page_names_each_cell_with_its_airflow(cell: matrix.Cell) -> None:
 def test_page_names_no_other_cell() -> None:
     named = re.findall(r"^\| `([\w.-]+)` \| \d+\.\d+\.\d+ \|", PAGE, re.MULTILINE)
     assert named == [cell.name for cell in matrix.CELLS]
+
+
+class TestPolicy:
+    """What the page and the metadata of the package say about versions."""
+
+    def test_package_requires_what_the_page_says(self) -> None:
+        floor = re.search(r"supports Airflow ([\d.]+) and later, and Python ([\d.]+) and later", PAGE)
+        assert floor is not None
+        airflow, python = floor.groups()
+        assert f'"apache-airflow>={airflow}.0"' in PYPROJECT
+        assert f'requires-python = ">={python}"' in PYPROJECT
+
+    def test_classifiers_name_each_tested_python(self) -> None:
+        named = re.findall(r'"Programming Language :: Python :: (\d\.\d+)"', PYPROJECT)
+        assert named == sorted(named, key=lambda version: int(version.partition(".")[2]))
+        assert {each.pythons[0] for each in matrix.CELLS} <= set(named)
+
+    def test_no_supported_airflow_is_past_its_end_at_a_release(self) -> None:
+        ends = re.findall(r"^\| `[\w.-]+` \| [\d.]+ \| [\d.]+ \| (\d{4}-\d{2}) \|", PAGE, re.MULTILINE)
+        assert len(ends) == len(matrix.CELLS)
+        releases = re.findall(r"^## [\d.]+, (\d{4}-\d{2})-\d{2}$", CHANGELOG, re.MULTILINE)
+        assert all(end >= release for release in releases[:1] for end in ends)
+
+    @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"triggers", "extra-links", "plugins"}))
+    def test_changelog_names_every_class(self, kind: str) -> None:
+        names = {path.rpartition(".")[2] for path in classes(kind)}
+        assert {name for name in names if f"`{name}`" not in CHANGELOG} == set()
+
+    def test_changelog_has_this_version_first(self) -> None:
+        newest = re.search(r"^## ([\d.]+)", CHANGELOG, re.MULTILINE)
+        assert newest is not None
+        assert newest[1] == __version__
+
+    def test_project_urls_are_those_that_an_index_shows(self) -> None:
+        urls = PYPROJECT.partition("[project.urls]")[2].partition("\n[")[0]
+        names = re.findall(r"^(\w+) = ", urls, re.MULTILINE)
+        assert names == ["Documentation", "Changelog", "Source", "Issues"]

@@ -60,6 +60,15 @@ class TestLedger:
             None,
         )
 
+    def test_what_a_run_added_counts_once_it_is_stored(self) -> None:
+        ledger = Ledger(is_behind=True)
+        ledger.expect("run", [("A", "completed")])
+        stored = Ledger.from_json(ledger.as_json())
+        assert stored == ledger
+        assert stored.state("a") is None
+        stored.record_added()
+        assert stored.state("a") == "completed"
+
     @pytest.mark.parametrize("stored", [None, "x", {}, {"version": 0}])
     def test_another_version_counts_as_none(self, stored: Any) -> None:
         assert Ledger.from_json(stored) is None

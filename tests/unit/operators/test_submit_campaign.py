@@ -24,7 +24,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.operators.campaign_cleaner import (
     CampaignCleanerSubmitCampaignOperator,
-    SubmissionUncertainError,
+    SubmissionUnconfirmedNoRetryError,
 )
 from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign import LISTING_DELAY_SECONDS
 from airflow_provider_campaigns.tasks.task_state import submission_marker
@@ -125,7 +125,7 @@ class TestFirstTry:
         connections.respond(NO_RESPONSE, path=SEND)
         connections.respond(listing(connections, shown_as=lambda _: "Autumn"), path=LIST)
         with pytest.raises(
-            SubmissionUnconfirmedError, match=r"'Spring'.*'af-[0-9a-f]{12}'.*retry looks again"
+            SubmissionUnconfirmedError, match=r"'Spring'.*'af-[0-9a-f]{12}'.*retry searches again"
         ) as raised:
             TaskRunner().run(submit())
         assert not isinstance(raised.value, AirflowFailException)  # Airflow may retry this
@@ -169,8 +169,8 @@ class TestFirstTry:
     @pytest.mark.parametrize(
         ("durable", "error", "message"),
         [
-            (True, SubmissionUnconfirmedError, "A retry looks for"),
-            (False, SubmissionUncertainError, "'Spring'"),
+            (True, SubmissionUnconfirmedError, "A retry searches"),
+            (False, SubmissionUnconfirmedNoRetryError, "'Spring'"),
         ],
     )
     def test_submission_cut_off_by_airflow_ends_at_once(
@@ -320,7 +320,7 @@ class TestWithoutDurability:
     def test_uncertain_submission_is_not_retried(self, connections: FakeServer, response: Reply) -> None:
         connections.respond(response, path=SEND)
         connections.respond(listing(connections), path=LIST)
-        with pytest.raises(SubmissionUncertainError, match=r"'Spring'.*spends a credit") as raised:
+        with pytest.raises(SubmissionUnconfirmedNoRetryError, match=r"'Spring'.*spends a credit") as raised:
             second_try(store={}).run(submit(durable=False, retries=1))
         assert isinstance(raised.value, AirflowFailException)  # Airflow does not retry this
         assert submitted_names(connections) == ["Spring"]

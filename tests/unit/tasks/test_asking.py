@@ -277,7 +277,7 @@ class TestNotifiers:
         asked.answer("Look again")
         asked.answer("Wait and look again")
         assert [each["question"]["subject"] for each in got] == ["Send gate closed: Spring"] * 2
-        assert "all_accounts_unhealthy" in got[0]["question"]["message"]
+        assert got[0]["question"]["message"].startswith(f"'Spring': Campaign {UUID}: gate not open: all_acc")
         assert "question" not in asked._context()
 
     def test_failing_notifier_is_logged_only(
@@ -295,6 +295,9 @@ class TestNotifiers:
         assert "no mail server" in caplog.text
 
 
+async def never_awaited(_: Any) -> None: ...
+
+
 class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "named"),
@@ -309,6 +312,7 @@ class TestArguments:
             ],
             ({"ask_notifiers": ["mail"]}, "ask_notifiers must be a list of notifiers"),
             ({"ask_notifiers": [AskedGate]}, "ask_notifiers must be a list of notifiers"),
+            ({"ask_notifiers": [never_awaited]}, "ask_notifiers must be a list of notifiers"),
             ({"allow_override": True}, "allow_override needs ask_users"),
             ({"on_closed": "skip", "ask_users": JANE}, "ask_users: only with on_closed='ask'"),
         ],

@@ -174,9 +174,9 @@ def test_state_is_bounded_and_keeps_the_newest(airflow: Airflow, monkeypatch: py
     for number in range(30):
         airflow.fire(number, f"run {number}")
         airflow.handle(f"run {number}")
-    (kept,) = airflow.state.kept.values()
-    assert list(kept) == [f"run {number}" for number in range(10, 30)]
-    assert json.dumps(kept)
+    (stored,) = airflow.state.stored.values()
+    assert list(stored) == [f"run {number}" for number in range(10, 30)]
+    assert json.dumps(stored)
 
 
 def test_asset_that_is_no_inlet_is_named(airflow: Airflow) -> None:

@@ -51,6 +51,8 @@ def test_large_dag_is_named_once(
     connections.respond(*[campaign_status("completed")] * waits)
     caplog.set_level(logging.WARNING)
     start_all(serialized(waits, others))
-    said = [message for message in caplog.messages if "whole Dag" in message]
-    assert len(said) == warned
-    assert all(f"Dag large has {waits + others} tasks, and {waits} of them" in message for message in said)
+    warnings = [message for message in caplog.messages if "whole Dag" in message]
+    assert len(warnings) == warned
+    assert all(
+        f"Dag large has {waits + others} tasks, and {waits} of them" in message for message in warnings
+    )

@@ -80,7 +80,7 @@ def listener() -> Iterator[None]:
 @pytest.fixture
 def xcom_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     compat = importlib.import_module("airflow.providers.common.compat.sdk")
-    custom = type("BaseXCom", (compat.XCom,), {})  # its name is not what tells it from Airflow's own
+    custom = type("BaseXCom", (compat.XCom,), {})  # its name does not distinguish it from Airflow's own
     monkeypatch.setattr(compat, "XCom", custom, raising=False)
     if Version("3") <= AIRFLOW:  # the worker saves its link
         comms = SimpleNamespace(send=nothing)

@@ -24,7 +24,7 @@ from airflow_provider_campaigns.transport import aio
 from airflow_provider_campaigns.triggers import campaign_cleaner
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
-from airflow_provider_campaigns.waits import shared_poller
+from airflow_provider_campaigns.waits import health_log, shared_poller
 from airflow_provider_campaigns.waits.events import PollResult
 from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 from airflow_provider_campaigns.waits.subscription import Subscription
@@ -433,7 +433,7 @@ class TestFailingService:
     async def test_failure_and_recovery_are_logged_once(
         self, connections: FakeServer, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level("INFO", logger=shared_poller.__name__)
+        caplog.set_level("INFO", logger=health_log.__name__)
         gates = [gate_trigger(number, policy={}) for number in range(4)]
         connections.respond(sending_status("out_of_schedule"))
         waits = start(*gates)
@@ -442,7 +442,7 @@ class TestFailingService:
             path = f"/api/v2/campaigns/{gate.campaign_id}"
             connections.respond(*[Reply(status=503)] * 3, sending_status("campaign_draft"), path=path)
         await asyncio.gather(*waits)
-        logged = [record for record in caplog.records if record.name == shared_poller.__name__]
+        logged = [record for record in caplog.records if record.name == health_log.__name__]
         failing, responds = logged
         assert (failing.levelname, responds.levelname) == ("WARNING", "INFO")
         for part in ("instantly_default", "campaign sending statuses is failing; 4 waits", "503"):
@@ -464,11 +464,11 @@ class TestFailingService:
 
         cleaner.fail(Reply(status=503))
         handler = Handler(level="WARNING")
-        shared_poller.log.addHandler(handler)
+        health_log.log.addHandler(handler)
         try:
             await asyncio.gather(wait_for("a"), wait_for("b"))
         finally:
-            shared_poller.log.removeHandler(handler)
+            health_log.log.removeHandler(handler)
         assert set(logged_by) == {"the triggerer"}
 
 
