@@ -31,7 +31,7 @@ storm: .venv/dev  ## kill triggerers with watchers 16 times, and workers, schedu
 airflow: .venv/demo  ## run an Airflow with the sandbox, to try in a browser
 	$(BIN)/python -m scripts.playground
 
-screenshots: .venv/browser  ## make the pictures of the pages in docs/images; needs Chromium
+screenshots: .venv/browser  ## make the pictures in docs/images from a real Airflow; needs Chromium
 	$(BIN)/python -m scripts.screenshots
 
 lint: .venv/dev  ## check style, types and layers
@@ -77,10 +77,12 @@ matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowe
 MATRIX := airflow-2.11 airflow-3.0 airflow-3.1 airflow-3.2
 # Airflow 3.2 does not work with later packages; common-compat must be newer.
 CUTOFF-airflow-3.2 := --exclude-newer 2026-06-01 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-22
+# The tests of the pages run on the oldest Airflow that has them.
+EXTRA-airflow-3.1 := --extra browser
 matrix-constraints: .venv/dev  ## update the pins of the matrix
 	$(PIP) uv
 	$(foreach airflow,$(MATRIX),$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url \
-		--no-annotate --upgrade --quiet $(CUTOFF-$(airflow)) --extra dev pyproject.toml constraints/matrix/$(airflow).in \
+		--no-annotate --upgrade --quiet $(CUTOFF-$(airflow)) $(EXTRA-$(airflow)) --extra dev pyproject.toml constraints/matrix/$(airflow).in \
 		--output-file constraints/matrix/$(airflow).txt &&) true
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --no-annotate \
 		--upgrade --quiet --extra dev --resolution lowest-direct --constraint constraints/matrix/lowest.in pyproject.toml \

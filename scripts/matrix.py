@@ -32,6 +32,8 @@ _TESTS = ("tests/unit", "tests/integration")
 _OLDEST = (*_TESTS, "tests/system/test_real_airflow.py", "tests/system/test_ends_from_trigger.py")
 # The lowest versions of the libraries, beside that Airflow: what the transports do with them.
 _LOWEST = ("tests/unit", "tests/integration/faults")
+# On the oldest Airflow that has the pages, also those in a browser.
+_WITH_PAGES = (*_TESTS, "tests/system/test_pages.py")
 # The share of generated examples; the newest Airflow tries all of them.
 _EXAMPLES_SHARE = "0.25"
 
@@ -44,19 +46,21 @@ class Cell:
     :param constraints: the file that pins all its packages.
     :param pythons: the Python to use, then the ones to use if it is not installed.
     :param tests: the folders of its tests.
+    :param extras: the optional dependencies of its tests.
     """
 
     name: str
     constraints: str
     pythons: tuple[str, ...]
     tests: tuple[str, ...] = _TESTS
+    extras: str = "dev"
 
 
 CELLS = (
     Cell("2.11", "matrix/airflow-2.11.txt", _FLOOR, _OLDEST),
     Cell("lowest", "matrix/lowest.txt", _FLOOR, _LOWEST),
     Cell("3.0", "matrix/airflow-3.0.txt", ("3.12",)),
-    Cell("3.1", "matrix/airflow-3.1.txt", ("3.12",)),
+    Cell("3.1", "matrix/airflow-3.1.txt", ("3.12",), _WITH_PAGES, "dev,browser"),
     Cell("3.2", "matrix/airflow-3.2.txt", ("3.12",)),
     Cell("3.3-py3.10", "airflow-3.3.txt", ("3.10",)),
     Cell("3.3-py3.11", "airflow-3.3.txt", ("3.11",)),
@@ -194,7 +198,8 @@ def environment(cell: Cell, python: str) -> str:
         return inside
     say(f"{cell.name}: installing ...")
     shutil.rmtree(folder, ignore_errors=True)
-    packages = ["--constraint", str(CONSTRAINTS / cell.constraints), "--editable", f"{CHECKOUT}[dev]"]
+    package = f"{CHECKOUT}[{cell.extras}]"
+    packages = ["--constraint", str(CONSTRAINTS / cell.constraints), "--editable", package]
     if uv := find_uv():
         call(uv, "venv", "--quiet", "--python", python, str(folder))
         call(uv, "pip", "install", "--quiet", "--python", inside, *packages)

@@ -87,6 +87,11 @@ def viewer(server: ApiServer) -> str:
     return server.token("VIEWER")
 
 
+@pytest.fixture(scope="module")
+def nobody(server: ApiServer) -> str:
+    return server.token("")
+
+
 @dataclass
 class Opened:
     """A page in the browser.
@@ -357,19 +362,22 @@ class TestHostileCampaign:
         assert not opened.is_too_wide
 
 
-class TestBoard:
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _verdicts(cls, server: ApiServer) -> None:
-        rows = {
-            uuid(1): ["healthy", "open", None, NOW - 60, "Autumn", None],
-            uuid(2): ["all_accounts_unhealthy", "closed", NOW - 7200, NOW - 60, "Spring", "Reconnect."],
-            uuid(3): ["daily_limit_met", "wait", None, NOW - 60, None, None],
-        }
-        healthy = {each: ["healthy", "open", None, None, None, None] for each in rows}
-        push("pages_of_others", gate=board(healthy, minutes_ago=90))
-        push("pages_of_others", gate=board(rows))
+@pytest.fixture(scope="module")
+def checked(server: ApiServer) -> str:
+    """The Dag that checked three campaigns twice, for the search."""
+    rows = {
+        uuid(1): ["healthy", "open", None, NOW - 60, "Autumn", None],
+        uuid(2): ["all_accounts_unhealthy", "closed", NOW - 7200, NOW - 60, "Spring", "Reconnect."],
+        uuid(3): ["daily_limit_met", "wait", None, NOW - 60, None, None],
+    }
+    healthy = {each: ["healthy", "open", None, None, None, None] for each in rows}
+    push("pages_of_others", gate=board(healthy, minutes_ago=90))
+    push("pages_of_others", gate=board(rows))
+    return "pages_of_others"
 
+
+@pytest.mark.usefixtures("checked")
+class TestBoard:
     def rows(self, opened: Opened) -> list[str]:
         return [row.inner_text() for row in opened.page.locator("tbody tr").all()]
 
@@ -453,8 +461,11 @@ class TestBoard:
 class TestEveryPage:
     @pytest.mark.parametrize("page", ["board", "report"])
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_axe_finds_no_serious_violation(self, visit: Any, cleaned: str, page: str, scheme: str) -> None:
-        opened = visit("" if page == "board" else report_of(cleaned), color_scheme=scheme)
+    def test_axe_finds_no_serious_violation(
+        self, visit: Any, cleaned: str, checked: str, page: str, scheme: str
+    ) -> None:
+        path = f"#q={checked}" if page == "board" else report_of(cleaned)
+        opened = visit(path, color_scheme=scheme)
         assert violations(opened.page) == []
         opened.page.set_viewport_size({"width": 360, "height": 740})
         assert violations(opened.page) == []
@@ -465,10 +476,11 @@ class TestEveryPage:
         assert not visit(path, viewport={"width": 360, "height": 740}).is_too_wide
 
     @pytest.mark.parametrize("page", ["board", "report"])
+    @pytest.mark.usefixtures("checked")
     def test_user_without_permission_sees_nothing(
-        self, visit: Any, server: ApiServer, cleaned: str, page: str
+        self, visit: Any, nobody: str, cleaned: str, page: str
     ) -> None:
-        opened = visit("" if page == "board" else report_of(cleaned), server.token(""))
+        opened = visit("" if page == "board" else report_of(cleaned), nobody)
         assert "No access" in opened.text()
         assert "Spring" not in opened.text()
         opened.expects_errors = True  # the browser reports the response 403
