@@ -25,6 +25,16 @@ os.environ.update(
     {
         "AIRFLOW_HOME": _home.name,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+            [
+                {
+                    "name": f"campaigns-{folder.name}",
+                    "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                    "kwargs": {"path": str(folder)},
+                }
+                for folder in (EXAMPLE_DAGS, TEST_DAGS)
+            ]
+        ),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -46,7 +56,7 @@ REPORTED_HABITS = ("old_tracking", "null_estimates", "sparse_out_of_schedule", "
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave modules out of garbage collections, which take a tenth of the time; start the database."""
+    """Leave modules out of garbage collections, and start the database."""
     gc.freeze()
     if any("database" in getattr(item, "fixturenames", ()) for item in session.items):
         command = [sys.executable, "-m", "airflow", "db", "migrate"]

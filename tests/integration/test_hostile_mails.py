@@ -58,14 +58,14 @@ def test_hostile_value_is_compared_in_bounded_time(start: str, unit: str) -> Non
 
 
 def test_hostile_html_of_megabytes_is_compared_in_bounded_time() -> None:
-    source = "{" * 2_500_000 + "<" * 2_500_000
+    source = "{" * 1_000_000 + "<" * 1_000_000
     started = time.process_time()
     losses(source, f"{source} x")
-    assert time.process_time() - started < 60
+    assert time.process_time() - started < 24
 
 
 def test_many_losses_are_found_in_bounded_time() -> None:
-    source = "".join(f'<a href="/{n}">{{{{t{n}}}}} w{n}</a>' for n in range(50_000))
+    source = "".join(f'<a href="/{n}">{{{{t{n}}}}} w{n}</a>' for n in range(20_000))
     started = time.process_time()
-    assert len(losses(source, "<p>x</p>")) == 100_001
-    assert time.process_time() - started < 20
+    assert len(losses(source, "<p>x</p>")) == 40_001
+    assert time.process_time() - started < 8

@@ -18,18 +18,23 @@ from tests.support.airflow_versions import DagBag
 
 
 def start(to_run: DAG, **conf: Any) -> Any:
-    """Run a Dag, and return the run after its end.
+    """Run a Dag, and return the run after its end."""
+    with own_bundle(to_run):
+        return to_run.test(run_conf=conf)
 
-    Before a run, Airflow 3 loads and stores the whole bundle of the Dag, so that is the Dag's file alone.
+
+@contextmanager
+def own_bundle(to_run: DAG) -> Iterator[str]:
+    """Make the file of a Dag the only bundle, and return its name.
+
+    Before each run, Airflow 3 loads and stores all Dags of the bundle.
     """
-    bundle = {
-        "name": Path(to_run.fileloc).stem,
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": to_run.fileloc},
-    }
+    name = Path(to_run.fileloc).stem
+    classpath = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    bundle = {"name": name, "classpath": classpath, "kwargs": {"path": to_run.fileloc}}
     bundles = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle])}
     with patch.dict(os.environ, bundles):
-        return to_run.test(run_conf=conf)
+        yield name
 
 
 def run(to_run: DAG, **conf: Any) -> tuple[str, dict[str, str], dict[str, Any]]:
