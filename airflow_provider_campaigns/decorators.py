@@ -93,7 +93,9 @@ class _SendGateDecoratedOperator(DecoratedOperator, InstantlySendGateOperator):
         arguments = (gate, *self.op_args)
         context_merge(context, self.op_kwargs)
         named = determine_kwargs(function, arguments, context)
-        return function(*arguments, **named)
+        returned = function(*arguments, **named)
+        # Airflow cannot store the object, and would fail a task that has sent.
+        return returned.as_dict() if isinstance(returned, Verdict) else returned
 
 
 def send_gate(
@@ -152,8 +154,11 @@ def send_gate_task(
 
 def _without_gate(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function with the arguments that the Dag passes: all but the first."""
-    if inspect.iscoroutinefunction(inspect.unwrap(function)):
-        raise ValueError(f"@task.send_gate: {function.__name__} is async, which this decorator does not run.")
+    plain = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(plain) or inspect.isgeneratorfunction(plain):
+        raise ValueError(
+            f"@task.send_gate: {function.__name__} is async or a generator, whose body would never run."
+        )
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

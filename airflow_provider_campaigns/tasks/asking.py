@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ASK_TIMEOUT = timedelta(hours=12)
+# How long a question is open at least. Until the scheduler has processed the end of the process that asked,
+# it takes a task that has gone on for one that was killed, and fails it: issues 67287 and 72716 of Airflow.
+MIN_QUESTION_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,7 @@ class AskingGate(RenderedTask, SkipMixin):
             context,
             self._question(context, asked),
             users=self.ask_users or (),
-            seconds=max((asked.recheck_at or asked.deadline) - time.time(), 1.0),
+            seconds=max((asked.recheck_at or asked.deadline) - time.time(), MIN_QUESTION_SECONDS),
             method_name="answered",
             kwargs={"asked": asdict(asked), "rendered": self._rendered_for_answer()},
         )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 DEFERRAL_GRACE = 60.0
 
 
-# A trigger that fires right after the deferral can overtake the scheduler, which then fails the task.
+# A trigger that fires right after the deferral can overtake the scheduler, which fails the task: Airflow's
+# issues 67287 and 72716.
 MIN_DEFERRAL_SECONDS = 1.0
 
 

@@ -146,5 +146,5 @@ if why_no_questions() is None:
             gate(f"{choice}_closed", "paused", allow_override=True, **ASKS)
             quality(f"{choice}_bad", allow_override=True, **ASKS)
         gate("fail_not_yet", "waiting", **ASKS)
-        gate("unanswered", "paused", ask_timeout=1, **ASKS)
-        gate("unanswered_skips", "paused", ask_timeout=1, ask_timeout_action="skip", **ASKS)
+        gate("unanswered", "paused", ask_timeout=0.1, **ASKS)
+        gate("unanswered_skips", "paused", ask_timeout=0.1, ask_timeout_action="skip", **ASKS)

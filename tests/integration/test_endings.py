@@ -16,7 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.tasks import deferral
+from airflow_provider_campaigns.tasks import asking, deferral
 from tests.conftest import set_connection
 from tests.dags.endings import campaign
 from tests.support import ROOT
@@ -167,6 +167,7 @@ def services(connections: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterat
         for conn_id, server in (("refusing", refusing), ("silent", silent)):
             set_connection(monkeypatch, "campaign_cleaner", conn_id=conn_id, host=server.url)
         monkeypatch.setattr(deferral, "MIN_DEFERRAL_SECONDS", 0.05)
+        monkeypatch.setattr(asking, "MIN_QUESTION_SECONDS", 0.05)
         monkeypatch.setattr(DAG_MODULE, "_run_inline_trigger", without_lost_connections)
         yield connections
 

@@ -20,7 +20,8 @@ pytestmark = [
     needs(why_no_questions() is None, "a task can ask a person from Airflow 3.1 on"),
 ]
 QUESTION_DAGS = Path(__file__).parent / "question_dags"
-# An answer right after the question can overtake the scheduler, which fails the task.
+# An answer right after the question can overtake the scheduler, which then fails the task: Airflow's issues
+# 67287 and 72716.
 SECONDS_TO_READ = 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import pytest
@@ -28,6 +29,10 @@ def _fake_time(clock: FakeClock) -> None:
 @pytest.fixture
 def runner() -> TaskRunner:
     return TaskRunner()
+
+
+def same(verdict: OpenGate) -> OpenGate:
+    return verdict
 
 
 def operator(function: Any, *args: Any, values: Any = None, **arguments: Any) -> Any:
@@ -103,13 +108,20 @@ class TestFunction:
             @send_gate(campaign_id=UUID)
             def send(*, leads: list[str]) -> None: ...
 
-    def test_async_function_is_refused(self) -> None:
-        """Its body would never run."""
+    def test_function_whose_body_would_never_run_is_refused(self) -> None:
+        async def asynchronous(verdict: OpenGate) -> None: ...
 
-        async def send(verdict: OpenGate) -> None: ...
+        def generator(verdict: OpenGate) -> Any:
+            yield verdict
 
-        with pytest.raises(ValueError, match="send is async"):
-            operator(send)
+        for function in (asynchronous, generator):
+            with pytest.raises(ValueError, match="is async or a generator"):
+                operator(function)
+
+    def test_returned_verdict_is_plain_json(self, runner: TaskRunner, connections: FakeServer) -> None:
+        connections.respond(sending_status("healthy"))
+        returned = runner.run(operator(same))
+        assert json.loads(json.dumps(returned))["code"] == "healthy"
 
     def test_missing_argument_fails_dag_parsing(self) -> None:
         def send(verdict: OpenGate, leads: list[str]) -> None: ...

@@ -22,6 +22,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateClosedError,
     SendGateTimeoutError,
 )
+from airflow_provider_campaigns.tasks.asking import MIN_QUESTION_SECONDS
 from tests.support.airflow_versions import BAD_ARGUMENT, first_of, needs
 from tests.support.asked_gate import AskedGate
 from tests.support.fake_clock import FakeClock
@@ -149,6 +150,15 @@ class TestSendGate:
         clock.sleep(HOUR)
         with pytest.raises(SendGateClosedError):
             asked.answer(None)
+
+    def test_question_is_never_open_for_an_instant_only(self, asked: AskedGate, service: FakeServer) -> None:
+        """Airflow fails a task that goes on before the scheduler has seen the end of its process."""
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate(ask_timeout=0.1))
+        assert asked.asked.arguments["seconds"] == MIN_QUESTION_SECONDS
+        asked.run(gate())
+        asked.answer("Wait and look again", hours=0.0001)
+        assert asked.asked.arguments["seconds"] == MIN_QUESTION_SECONDS
 
     def test_fail_names_who_chose_it(self, asked: AskedGate, service: FakeServer) -> None:
         report(service, "all_accounts_unhealthy")
