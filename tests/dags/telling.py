@@ -23,7 +23,7 @@ with DAG("telling", schedule=None, on_success_callback=succeeded):
     mail = SmtpNotifier(
         to="launch@example.com",
         subject="{{ dag.dag_id }}: {{ ti.task_id }} did not open",
-        html_content="{{ (exception or ti.xcom_pull(task_ids=ti.task_id)['message']) | e }}",
+        html_content="{{ (exception | default or ti.xcom_pull(task_ids=ti.task_id)['message']) | e }}",
     )
     may_send = InstantlySendGateOperator(
         task_id="may_send",
