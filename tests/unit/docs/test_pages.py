@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import json
 import re
 import shlex
@@ -17,7 +18,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow_provider_campaigns.sandbox import RunningSandbox
 from airflow_provider_campaigns.sandbox.__main__ import main as sandbox
 from tests.support import ROOT
-from tests.support.pages import PAGES, anchors, commands, headings, links, prose
+from tests.support.pages import PAGES, anchors, blocks, commands, headings, links, prose
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):[^=\n]*## ", MAKEFILE, re.MULTILINE)
@@ -55,6 +56,18 @@ def test_every_link_within_the_checkout_leads_somewhere(page: Path) -> None:
 @each_page
 def test_every_link_to_the_web_is_encrypted(page: Path) -> None:
     assert [link for link in links(page) if link.startswith("http:")] == []
+
+
+@each_page
+def test_every_setting_and_json_of_a_page_can_be_read(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "json":
+            json.loads(block.text)
+        elif block.language == "ini":
+            configparser.ConfigParser().read_string(block.text)
+        elif block.language == "bash":
+            for word in shlex.split(block.text)[1:]:
+                assert json.loads(word.partition("=")[2])["conn_type"]
 
 
 @each_page
