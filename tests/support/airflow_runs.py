@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,13 @@ from airflow.providers.common.compat.sdk import DAG
 
 from tests.conftest import EXAMPLE_DAGS, TEST_DAGS
 from tests.support.airflow_versions import DagBag
+
+# Before Airflow 3.3, dag.test() makes an API server for each task, which takes a second and is never stopped.
+with suppress(ImportError):  # Airflow 2
+    from airflow.sdk.execution_time import supervisor
+
+    if not hasattr(supervisor.in_process_api_server, "cache_info"):
+        supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 
 def start(to_run: DAG, **conf: Any) -> Any:
