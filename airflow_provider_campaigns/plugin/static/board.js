@@ -18,7 +18,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const STATES = {
   closed: { label: "Needs a person", level: 3 },
   wait: { label: "Waits", level: 2 },
-  open: { label: "Fit", level: 1 },
+  open: { label: "Healthy", level: 1 },
   finished: { label: "Finished", level: 0 },
   unknown: { label: "Not known", level: 2 },
 };
