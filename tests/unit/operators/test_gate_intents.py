@@ -61,6 +61,17 @@ class TestConfirmation:
         with pytest.raises(SendGateTimeoutError, match=r"the campaign itself is active \(1\)"):
             TaskRunner().run(gate(intent=intent))
 
+    @pytest.mark.parametrize("name", ["Spring", " Spring\n", None, 7])
+    def test_campaign_that_was_read_is_named(self, answers: Answers, name: Any) -> None:
+        answers(DRAFT, status=1, name=name)
+        runner = TaskRunner()
+        known = isinstance(name, str)
+        subject = f"Campaign 'Spring' ({UUID})" if known else f"Campaign {UUID}"
+        with pytest.raises(SendGateTimeoutError) as raised:
+            runner.run(gate(intent="activate"))
+        assert str(raised.value).startswith(f"{subject}: gate not open: campaign_draft")
+        assert runner.ti.xcoms["return_value"].get("campaign_name") == ("Spring" if known else None)
+
     @pytest.mark.parametrize(("intent", "code"), [("send", "healthy"), ("add_leads", "daily_limit_met")])
     def test_fresh_code_needs_one_request(
         self, answers: Answers, connections: FakeServer, intent: str, code: str
