@@ -70,9 +70,9 @@ constraints: .venv/dev  ## update the pins of development, demo, benchmarks and 
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-emit-index-url --upgrade --quiet \
 		--no-annotate --constraint $(CONSTRAINTS) constraints/dist.in --output-file constraints/dist.txt
 
-matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowest" for some of them
+matrix: .venv/dev  ## run the tests on every supported Airflow; CELLS="2.11 lowest" for some of them, JOBS=2 for two at a time
 	$(PIP) uv
-	$(BIN)/python scripts/matrix.py $(if $(CELLS),--only $(CELLS))$(if $(PYTEST), -- $(PYTEST))
+	$(BIN)/python scripts/matrix.py $(if $(JOBS),--jobs $(JOBS) )$(if $(CELLS),--only $(CELLS))$(if $(PYTEST), -- $(PYTEST))
 
 MATRIX := airflow-2.11 airflow-3.0 airflow-3.1 airflow-3.2
 # Airflow 3.2 does not work with later packages; common-compat must be newer.

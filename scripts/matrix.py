@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -36,6 +37,8 @@ _LOWEST = ("tests/unit", "tests/integration/faults")
 _WITH_PAGES = (*_TESTS, "tests/system/test_pages.py")
 # The share of generated examples; the newest Airflow tries all of them.
 _EXAMPLES_SHARE = "0.25"
+# The processes of pytest.
+_running: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -88,25 +91,34 @@ class Outcome:
 def main() -> int:
     """Run the chosen cells, and print the table; returns 1 if one failed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    cells, pytest_options = arguments()
+    cells, pytest_options, jobs = arguments()
     if not cells:
         for cell in CELLS:
             say(f"{cell.name:<11} Airflow {airflow_of(cell):<7} Python {' or '.join(cell.pythons)}")
         return 0
     FOLDER.mkdir(exist_ok=True)
-    outcomes = []
-    skips: Counter[str] = Counter()
-    for cell in cells:
-        outcome = run(cell, pytest_options)
-        outcomes.append(outcome)
-        skips += Counter(reasons(cell) if outcome.ran else ())
+    outcomes = run_all(cells, pytest_options, jobs)
+    skips = Counter(reason for outcome in outcomes if outcome.ran for reason in reasons(outcome.cell))
     say()
     print_table(outcomes, skips)
     return int(any(outcome.failed for outcome in outcomes) or not any(outcome.ran for outcome in outcomes))
 
 
-def arguments() -> tuple[list[Cell], list[str]]:
-    """Return the cells to run, or none to list them, and the options for pytest."""
+def run_all(cells: Sequence[Cell], pytest_options: Sequence[str], jobs: int) -> list[Outcome]:
+    """Run cells, some of them at the same time; on an interrupt, stop the tests of all."""
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            return list(pool.map(lambda cell: run(cell, pytest_options), cells))
+        except KeyboardInterrupt:
+            say("  stopping ...")
+            pool.shutdown(wait=False, cancel_futures=True)
+            for tests in _running:
+                tests.send_signal(signal.SIGINT)
+            raise
+
+
+def arguments() -> tuple[list[Cell], list[str], int]:
+    """Return the cells to run, or none to list them, the options for pytest, and how many to run at once."""
     given = sys.argv[1:]
     split = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(
@@ -117,8 +129,10 @@ def arguments() -> tuple[list[Cell], list[str]]:
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME", help="run these cells"
     )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="run N cells at the same time")
     options = parser.parse_args(given[:split])
-    return [cell for cell in CELLS if cell.name in options.only and not options.list], given[split + 1 :]
+    cells = [cell for cell in CELLS if cell.name in options.only and not options.list]
+    return cells, given[split + 1 :], options.jobs
 
 
 def run(cell: Cell, pytest_options: Sequence[str]) -> Outcome:
@@ -143,17 +157,17 @@ def run(cell: Cell, pytest_options: Sequence[str]) -> Outcome:
     lines = log(cell).read_text(errors="replace").splitlines()
     for line in lines:
         if re.match(r"(FAILED|ERROR) tests", line):
-            say(f"  {line}")
+            say(f"{cell.name}: {line}")
     counted = counts(cell)
     problem = ""
     if code and not counted[2]:
         problem = f"pytest exited with {code}: {lines[-1] if lines else 'no output'}"
-    say(f"  {lines[-1].strip(' =') if lines else ''}")
+    say(f"{cell.name}: {lines[-1].strip(' =') if lines else ''}")
     return Outcome(cell, exact, counted, seconds, problem)
 
 
 def run_tests(cell: Cell, python: str, pytest_options: Sequence[str]) -> int:
-    """Run pytest, and return its exit code; on an interrupt, wait until it has stopped its processes."""
+    """Run pytest, and return its exit code."""
     paths = [option for option in pytest_options if option.startswith("tests")]
     with (
         log(cell).open("w") as output,
@@ -176,13 +190,11 @@ def run_tests(cell: Cell, python: str, pytest_options: Sequence[str]) -> int:
             start_new_session=True,  # so that it gets an interrupt once; a second one would end it early
         ) as tests,
     ):
+        _running.append(tests)
         try:
             return tests.wait()
-        except KeyboardInterrupt:
-            say("  stopping ...")
-            tests.send_signal(signal.SIGINT)
-            tests.wait()
-            raise
+        finally:
+            _running.remove(tests)
 
 
 def environment(cell: Cell, python: str) -> str:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.sandbox import RunningSandbox, running
-from scripts.local_airflow import LocalAirflow, local_airflow
+from airflow_provider_campaigns.sandbox import SandboxState
+from scripts.local_airflow import LocalAirflow
 from tests.support.airflow_versions import RENDERS_IN_THE_TRIGGERER
 from tests.support.responses import CLEANER_LINK
+from tests.system.conftest import SharedAirflow
 
 pytestmark = pytest.mark.airflow_processes
 
-END_DAGS = Path(__file__).parent / "end_dags"
 # What each version of Airflow logs when a worker starts a task, the first time and after a deferral.
 WORKER_STARTS = ("::group::Pre Execute", "DAG bundles loaded", "Starting attempt", "Resuming after deferral")
 
@@ -41,20 +38,19 @@ class Ended:
         )
 
 
-def start(sandbox: RunningSandbox) -> dict[str, Any]:
+def start(state: SandboxState) -> dict[str, Any]:
     """Start everything that the Dag waits for."""
-    state = sandbox.state
     ids = [state.submit("Spring", "<p>Spring</p>", {}).id for _ in range(3)]
     job = state.start_job("move-leads", None).id
     state.set_job_status(job, "in-progress")
     return {"id": ids[0], "ids": ids, "test": state.start_inbox_test("Spring").id, "job": job}
 
 
-def complete(sandbox: RunningSandbox, ids: dict[str, Any]) -> None:
+def complete(state: SandboxState, ids: dict[str, Any]) -> None:
     for campaign_id in ids["ids"]:
-        sandbox.state.set_processing_seconds(campaign_id, 0)
-    sandbox.state.set_job_status(ids["job"], "success")
-    tests = sandbox.state.inbox_tests
+        state.set_processing_seconds(campaign_id, 0)
+    state.set_job_status(ids["job"], "success")
+    tests = state.inbox_tests
     tests[ids["test"]] = replace(tests[ids["test"]], seconds=0)
 
 
@@ -66,24 +62,14 @@ def wait_until_deferred(airflow: LocalAirflow, dag_run: dict[str, Any], number: 
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
-    with running(processing_seconds=3600) as sandbox:
-        environment = {
-            f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
-                {"conn_type": conn_type, "host": sandbox.url, "password": "sandbox"}
-            )
-            for conn_type in ("campaign_cleaner", "instantly")
-        }
-        ids = start(sandbox)
-        with local_airflow(tmp_path_factory.mktemp("ends"), END_DAGS, environment) as airflow:
-            airflow.wait_for_dag("ends_from_trigger")
-            dag_run = airflow.start_run("ends_from_trigger", ids)
-            wait_until_deferred(airflow, dag_run, 6)
-            time.sleep(
-                5
-            )  # an event right after a deferral can overtake the scheduler, which then fails the task
-            complete(sandbox, ids)
-            yield Ended(airflow, airflow.wait_for_end(dag_run, timeout=180), ids)
+def ended(shared: SharedAirflow) -> Ended:
+    airflow, state = shared.airflow, shared.start("ends_from_trigger", processing_seconds=3600)
+    ids = start(state)
+    dag_run = airflow.start_run("ends_from_trigger", ids)
+    wait_until_deferred(airflow, dag_run, 6)
+    time.sleep(5)  # an event right after a deferral can overtake the scheduler, which then fails the task
+    complete(state, ids)
+    return Ended(airflow, airflow.wait_for_end(dag_run, timeout=180), ids)
 
 
 def test_all_tasks_succeed(ended: Ended) -> None:
