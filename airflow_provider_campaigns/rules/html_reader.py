@@ -95,7 +95,8 @@ class Reader:
         self._after_space = True
         self._last_text = -1
 
-    def start(self, tag: str, attributes: Mapping[str, str | None]) -> None:
+    # lxml passes the namespaces wherever the signature has room; mutation tests wrap this in one that has.
+    def start(self, tag: str, attributes: Mapping[str, str | None], _namespaces: object = None) -> None:
         """Receive a start tag."""
         self._flush()
         self._displays.append(self._sheet.display(tag, attributes, self._displays[-1]))
