@@ -24,24 +24,29 @@ needs_a_choice_per_task = needs(
 )
 
 
-def resumed_with(next_method: str = "execute_complete", **arguments: Any) -> Any:
-    """Return the context of a task that resumes with arguments, in the form in which Airflow stores them."""
+def resumed_with(next_method: str = "execute_complete", *, before_3_2: bool = False, **arguments: Any) -> Any:
+    """Return the context of a task that resumes with arguments, in the form in which Airflow stores them.
+
+    :param before_3_2: in the form of Airflow 3.0 and 3.1, which a wait keeps through an upgrade.
+    """
     if AIRFLOW.major < 3:
         return {"ti": SimpleNamespace(next_method=next_method, next_kwargs=arguments)}
     serialize = first_of("airflow.sdk.serde.serialize")
-    if serialize is None:
+    if serialize is None or before_3_2:
         serialize = first_of("airflow.serialization.serialized_objects.BaseSerialization").serialize
     state = SimpleNamespace(next_method=next_method, next_kwargs=serialize(arguments))
     return {"ti": SimpleNamespace(_ti_context_from_server=state)}
 
 
-def test_resumed_task_has_the_arguments_of_its_wait() -> None:
+@pytest.mark.parametrize("before_3_2", [False, True])
+def test_resumed_task_has_the_arguments_of_its_wait(before_3_2: bool) -> None:
     deleted = "{{ var.value.deleted }}"
     task = CampaignCleanerGetCampaignOperator(
         task_id="get", campaign_id=deleted, output_path=deleted, poke_interval=deleted
     )
     rendered = {"campaign_id": "a", "output_path": "/out/a.html", "poke_interval": 2.5}
-    task.render_template_fields(resumed_with(event={"target": {"campaign_id": "a"}}, rendered=rendered))
+    event = {"target": {"campaign_id": "a"}}
+    task.render_template_fields(resumed_with(before_3_2=before_3_2, event=event, rendered=rendered))
     assert (task.campaign_id, task.output_path, task.poke_interval) == ("a", "/out/a.html", 2.5)
 
 
