@@ -76,7 +76,7 @@ async function readTasks(days, onProgress) {
   const known = new Set(wanted.map(({ key }) => key));
   for (const key of values.keys()) if (!known.has(key)) values.delete(key);
   let read = 0;
-  await inParallel(wanted, async ({ entry, key }) => {
+  const readValue = async ({ entry, key }) => {
     if (!values.has(key)) {
       try {
         const value = await getXcom(entry, KEY);
@@ -89,7 +89,10 @@ async function readTasks(days, onProgress) {
       }
     }
     onProgress(++read, wanted.length);
-  });
+  };
+  // The newest of each task first, so that the board is soon complete; the strips follow.
+  await inParallel(wanted.filter(({ rank }) => rank === 0), readValue);
+  await inParallel(wanted.filter(({ rank }) => rank > 0), readValue);
   leftOut = wanted.filter(({ rank }) => rank === 0).reduce((sum, { key }) => sum + (values.get(key)?.leftOut ?? 0), 0);
   return isComplete;
 }
@@ -225,7 +228,7 @@ function draw(row) {
       h("code", { class: "id" }, row.id),
       message && h("span", { class: "message wrap" }, message)),
     cell("state", "State", h("span", { class: `chip ${row.state}` }, STATES[row.state].label), h("code", { class: "code wrap" }, words(row.code ?? "no status"))),
-    cell("since", "Since", row.since.isLeast && "at least ", moment(row.since.at)),
+    cell("since", "Since", h("span", {}, row.since.isLeast ? "at least " : "", moment(row.since.at))),
     cell(Date.now() - updated > OLD_AFTER ? "age old" : "age", "Age of the data", moment(updated)),
     cell("verdicts", "Last verdicts", strip(row)),
     cell("links", "Open", links.filter(Boolean)));
@@ -309,7 +312,7 @@ async function refresh() {
   let shownAt = performance.now();
   const progress = (read, all) => {
     // While the first values arrive, show what is there from time to time.
-    if (refreshedAt !== null || performance.now() - shownAt < 300) return;
+    if (refreshedAt !== null || (rows.length > 0 && performance.now() - shownAt < 300)) return;
     shownAt = performance.now();
     rows = campaigns();
     show();
