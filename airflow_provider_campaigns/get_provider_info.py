@@ -41,6 +41,12 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "asset-uris": [_ASSET_URIS],
         "dataset-uris": [_ASSET_URIS],
+        "plugins": [
+            {
+                "name": "campaigns",
+                "plugin-class": "airflow_provider_campaigns.plugin.campaigns.CampaignsPlugin",
+            },
+        ],
         "config": {
             "campaigns": {
                 "description": "The pages of the provider airflow-provider-campaigns.",
