@@ -108,6 +108,7 @@ SAME = {
     "table in a paragraph": (
         "<p><table><tr><td>a</table></p>", "<p></p><table><tbody><tr><td>a</td></tr></tbody></table><p></p>"
     ),
+    "space at the end of the first line": ("a <p>b</p>", "a<p>b</p>"),
     "line break at the start of kept white space": ("<pre>\r\n a\r\n</pre>", "<pre> a\n</pre>"),
     "white space that is not kept": (
         '<pre style="white-space:normal">a  b</pre>', '<pre style="white-space:normal">a b</pre>'
@@ -158,6 +159,10 @@ DIFFERENT = {
     "white space that a class keeps": (
         "<style>p.a, td .b{white-space:pre}</style><p class='x b'>a  b</p>",
         "<style>p.a, td .b{white-space:pre}</style><p class='x b'>a b</p>",
+    ),
+    "white space that an id keeps": (
+        "<style>#b{white-space:pre}</style><p id='b'>a  b</p>",
+        "<style>#b{white-space:pre}</style><p id='b'>a b</p>",
     ),
     "order of a property and its side": (
         '<p style="margin-top:5px;margin:0">',
