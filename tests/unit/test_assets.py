@@ -61,7 +61,10 @@ def test_invalid_uri_is_refused_without_showing_a_key(uri: str) -> None:
     with pytest.raises(ValueError, match=r"asset URI") as error:
         sanitize_uri(urlsplit(uri))
     assert KEY not in str(error.value)
-    if AIRFLOW.major >= 3:
+    if AIRFLOW.release[:2] == (3, 0) and "@" in uri:  # it removes the key itself, before it asks the provider
+        with pytest.warns(UserWarning, match="should not contain auth info"):
+            assert KEY not in repr(Asset("a", uri))
+    elif AIRFLOW.major >= 3:
         with pytest.raises(ValueError, match=r"asset URI"):
             Asset("a", uri)
 
