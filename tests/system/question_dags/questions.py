@@ -16,6 +16,8 @@ def send() -> str:
 with DAG("questions", schedule=None):
     answered = InstantlySendGateOperator(
         task_id="answered",
+        retries=5,
+        retry_delay=1,
         campaign_id=HEALTHY_CAMPAIGN_ID,
         on_closed="ask",
         ask_users=[{"id": "jane", "name": "Jane"}],
