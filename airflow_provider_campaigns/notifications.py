@@ -40,8 +40,8 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
 
         DAG(..., on_failure_callback=InstantlyPauseCampaignNotifier(campaign_id="..."))
 
-    A campaign that is not sending is not changed. Its key needs the scopes ``campaigns:read`` and
-    ``campaigns:update``.
+    A campaign that is not sending is not changed; one whose state cannot be read is paused. Its key needs the
+    scopes ``campaigns:read`` and ``campaigns:update``.
 
     :param campaign_id: the campaign (templated; a deadline alert has only ``dag_run`` and ``deadline``).
     :param instantly_conn_id: connection of type ``instantly`` (templated).
@@ -92,8 +92,12 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
                 before, after = pause_and_verify(hook, campaign_id)
                 break
             except (ApiError, NotPausedError) as error:
-                if error.final or attempt == ATTEMPTS:
+                if error.final or (attempt == ATTEMPTS and isinstance(error, NotPausedError)):
                     raise
+                if attempt == ATTEMPTS:
+                    hook.pause_campaign(campaign_id)
+                    log.warning("Campaign %s is paused; its state cannot be read: %s", campaign_id, error)
+                    return
                 log.warning("Campaign %s is not paused yet, trying again: %s", campaign_id, error)
                 time.sleep(PAUSE)
             finally:

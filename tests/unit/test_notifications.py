@@ -125,6 +125,16 @@ def test_wrong_key_is_tried_once(
     assert "may still send" in caplog.text
 
 
+def test_campaign_that_cannot_be_read_is_paused(
+    notify: Any, connections: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections.respond({"id": UUID, "status": "active"}, path=CAMPAIGN)
+    connections.respond({}, path=f"{CAMPAIGN}/pause")
+    notify()
+    assert requests_below(CAMPAIGN, connections)[-1] == PAUSE
+    assert "is paused; its state cannot be read" in caplog.text
+
+
 def test_id_is_rendered(notify: Any, connections: FakeServer) -> None:
     campaign(connections, 1, 2)
     notify(campaign_id="{{ run_id }}")
