@@ -396,7 +396,7 @@ class TestBoard:
         assert "daily_limit_met" in waiting
         assert "Campaign without a known name" in waiting
         assert "Autumn" in autumn
-        strip = "Last verdicts, oldest first: fit, needs a person"
+        strip = "Last verdicts, oldest first: healthy, needs a person"
         assert opened.page.get_by_role("img", name=strip).count() == 1
         run = opened.page.get_by_role("link", name="Run of Spring in Airflow").get_attribute("href")
         assert "/airflow/dags/pages_of_others/runs/manual__" in run
