@@ -38,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=(*system.WAYS,),
         help="on a whole Airflow, only these",
     )
+    parser.add_argument(
+        "--processing",
+        type=float,
+        default=50,
+        help="on a whole Airflow, seconds until all campaigns complete",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args(arguments)
     # SIGTERM to this process stops the processes that it started too.
@@ -82,7 +88,10 @@ def _loads(options: argparse.Namespace) -> list[system.Load]:
     """Return the work of a whole Airflow, smallest first."""
     if options.quick:
         return [system.Load(waits=6, ways=options.ways, processing=15, idle=5)]
-    return [system.Load(waits=waits, ways=options.ways) for waits in sorted(options.waits)]
+    return [
+        system.Load(waits=waits, ways=options.ways, processing=options.processing)
+        for waits in sorted(options.waits)
+    ]
 
 
 def quick_plans() -> list[Plan]:

@@ -212,6 +212,7 @@ def _other_limits(results: Results) -> list[Limit]:
         limits += [
             Limit.at_most(f"{name}: connections", 20, ours.connections),
             Limit.at_most(f"{name}: CPU, of the plain task's", 75, percent, " %"),
+            Limit.at_most(f"{name}: CPU", 8, ours.cpu_seconds, " s"),
         ]
     limits += [
         Limit.at_most(

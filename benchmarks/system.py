@@ -119,8 +119,8 @@ class Cost:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds above idle, without the Dag processor: it reads Dag files, whatever the waits do."""
-        return sum(seconds for component, seconds in self.cpu.items() if component != "dag-processor")
+        """CPU seconds of all components above idle."""
+        return sum(self.cpu.values())
 
 
 @dataclass

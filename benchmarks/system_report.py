@@ -67,9 +67,9 @@ def _table_of(measured: Measured) -> str:
 One poll every {load.interval:g} s. All campaigns complete at one moment, {load.processing:g} s after the
 start of the run, or when all waits have begun if that is later. CPU seconds are above those of the idle
 Airflow, {before:.3f} s per second before the runs and {after:.3f} after them. *Workers* are LocalExecutor's
-processes and the tasks. The sums leave out the Dag processor, which reads Dag files whatever the waits
-do. Tasks may have several tries: the scheduler fails a rescheduled task that is queued
-again before the scheduler has seen the end of its last run.\n""",
+processes and the tasks. For each task that ends in the triggerer, Airflow sends a callback request, for
+which the Dag processor imports the Dag's file. Tasks may have several tries: the scheduler fails a
+rescheduled task that is queued again before the scheduler has seen the end of its last run.\n""",
             table(heads, rows),
         ]
     )

@@ -20,8 +20,8 @@ from airflow_provider_campaigns.exceptions import (
 
 MAX_CAMPAIGNS = 10_000
 ON_FAILURE_CHOICES = ("fail", "collect")
-# How many campaigns a message names.
-_MAX_FAILED, _MAX_WAITING = 100, 10
+# How many campaigns a line of the log names.
+_MAX_WAITING = 10
 # How the text of a list or a tuple begins, and what an id of Campaign Cleaner does not contain.
 _OPENING, _IN_A_LIST = ("[", "("), frozenset("[](){},'\"")
 _ABOUT_ONE_CAMPAIGN = (NotFoundError, BadRequestError, RejectedError)
@@ -165,13 +165,13 @@ class CampaignsRule:
     def check(self, progress: Progress) -> None:
         """Raise if a campaign failed, unless failures are collected.
 
-        :raises CampaignsFailedError: names the first 100 campaigns and their statuses.
+        :raises CampaignsFailedError: names the campaigns and their statuses.
         """
         if self._fails(progress):
             failed = [f"{campaign_id} ({status})" for campaign_id, status in progress.failed.items()]
             not_polled = f" Not polled yet: {progress.not_polled:,}." if progress.not_polled else ""
             raise CampaignsFailedError(
-                f"{progress.headline}: {_named(failed[:_MAX_FAILED], len(failed))}.{not_polled} Look at them "
+                f"{progress.headline}: {', '.join(failed)}.{not_polled} Look at them "
                 f"in Campaign Cleaner. With on_failure='collect' the wait goes on for the others."
             )
 

@@ -17,7 +17,8 @@ NEEDS_WORKER: Mapping[str, str] = {
     "map_index_template": "the task has a map_index_template",
     "xcom_backend": "Airflow has a custom XCom backend",
     "lineage_backend": "Airflow 2 has a lineage backend",
-    "listener": "Airflow has a listener, such as the one of its example plugins",
+    "listener": "Airflow has a listener: that of OpenLineage, or of the example plugins, which "
+    "`[core] load_examples = False` removes",
     "later_try": "it is not the first try",
     "unknown": "this Airflow does not show the task to its triggerer",
 }

@@ -14,19 +14,18 @@ log = logging.getLogger(__name__)
 
 # Waits times tasks. From here on, starting the waits of one run takes a triggerer several seconds of CPU.
 COSTLY = 10_000
-_checked: set[str] = set()
+_checked: set[tuple[str, int]] = set()
 
 
 def warn_about_large_dag(task: Any) -> None:
-    """Warn, once for each Dag in this process, if its waits are expensive to start in the triggerer.
+    """Warn, once for each Dag and size in this process, if its waits are expensive to start in the triggerer.
 
     :param task: a task that started in the triggerer, with its Dag; None where Airflow did not send the Dag.
     """
     dag = None if task is None else task.get_dag()
-    if dag is None or dag.dag_id in _checked:
+    if dag is None or (dag.dag_id, tasks := len(dag.task_dict)) in _checked:
         return
-    _checked.add(dag.dag_id)
-    tasks = len(dag.task_dict)
+    _checked.add((dag.dag_id, tasks))
     waits = sum(bool(getattr(each, "start_from_trigger", False)) for each in dag.task_dict.values())
     if waits * tasks < COSTLY:
         return
