@@ -58,7 +58,6 @@ __all__ = [
     "check_asset_partitions",
     "continues_elsewhere",
     "ending_event",
-    "first_try_started_at",
     "get_link",
     "is_deferral_failure",
     "is_deferral_timeout",
@@ -76,6 +75,7 @@ __all__ = [
     "task_needs_worker",
     "task_stats",
     "triggerer_stats",
+    "try_started_at",
     "ui_address",
     "why_no_questions",
 ]
@@ -453,7 +453,7 @@ def check_asset_partitions(operator: str) -> None:
         raise ValueError(needs_airflow(operator, "3.3")) from None
 
 
-def first_try_started_at(task: BaseOperator, context: Context) -> datetime | None:
+def try_started_at(task: BaseOperator, context: Context) -> datetime | None:
     """Return when a rescheduled task first started in this try; None in that first process itself."""
     ti: Any = context["ti"]
     if hasattr(ti, "get_first_reschedule_date"):

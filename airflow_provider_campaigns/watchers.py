@@ -1,7 +1,8 @@
-"""Assets that something happening at a service updates: ``schedule=[campaign_cleaner_completed("news")]``.
+"""Assets that are updated when a campaign is completed, or when its health changes.
 
-They need Airflow 3.3 or later. Each event is fired at least once; one that comes again has the same
-``event_id``. The functions check their arguments when the Dag is parsed.
+``schedule=[campaign_cleaner_completed("news")]`` starts a Dag. They need Airflow 3.3 or later. Each event is
+fired at least once; one that comes again has the same ``event_id``. The functions check their arguments when
+the Dag is parsed.
 """
 
 from __future__ import annotations

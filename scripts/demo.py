@@ -1,11 +1,10 @@
 """Runs the example Dag twice on a real Airflow: with a healthy campaign, and with an unhealthy one.
 
-The sandbox plays both services. Exit code 0 only if the first run sent and the second did not.
+The sandbox serves both APIs. Exit code 0 only if the first run sent and the second did not.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,7 +19,7 @@ from airflow_provider_campaigns.sandbox import (
     RunningSandbox,
     running,
 )
-from scripts.local_airflow import LocalAirflow, local_airflow
+from scripts.local_airflow import LocalAirflow, connections, local_airflow
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = CHECKOUT / ".airflow" / "demo"
@@ -32,7 +31,7 @@ def main() -> int:
     """Run the demo, and print the result."""
     begun = time.monotonic()
     with running(processing_seconds=8) as sandbox:
-        say(f"The sandbox plays both services at {sandbox.url}.")
+        say(f"The sandbox serves both APIs at {sandbox.url}.")
         say(f"Starting Airflow (scheduler, triggerer, Dag processor, API server) in {relative(HOME)} ...")
         with local_airflow(HOME, CHECKOUT / "example_dags", connections(sandbox.url)) as airflow:
             airflow.wait_for_dag(DAG_ID)
@@ -90,16 +89,6 @@ def statuses_returned(sandbox: RunningSandbox, campaign_id: str) -> list[str]:
     """Return the status of a campaign in Campaign Cleaner, as each poll returned it."""
     log = requests.get(f"{sandbox.url}/_sandbox/requests?path=/v1/get_campaign_status", timeout=10).json()
     return [request["state"] for request in log if request["campaign_id"] == campaign_id]
-
-
-def connections(url: str) -> dict[str, str]:
-    """Return both default connections as environment variables."""
-    return {
-        f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
-            {"conn_type": conn_type, "host": url, "password": "sandbox"}
-        )
-        for conn_type in ("campaign_cleaner", "instantly")
-    }
 
 
 def describe_file(html_path: str | None) -> str:

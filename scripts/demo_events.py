@@ -14,8 +14,8 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, RunningSandbox, running
-from scripts.demo import CHECKOUT, connections, relative, say, seconds_since
-from scripts.local_airflow import LocalAirflow, local_airflow
+from scripts.demo import CHECKOUT, relative, say, seconds_since
+from scripts.local_airflow import LocalAirflow, connections, local_airflow
 
 HOME = CHECKOUT / ".airflow" / "demo-events"
 READY, ILL = "newsletter_ready", "campaign_fell_ill"
@@ -38,7 +38,7 @@ def main() -> int:
             # A watcher starts when the file of its Dag is parsed after the Dag is unpaused.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         }
-        say(f"The sandbox plays both services. Starting Airflow in {relative(HOME)} ...")
+        say(f"The sandbox serves both APIs. Starting Airflow in {relative(HOME)} ...")
         with local_airflow(HOME, dags, environment) as airflow:
             passed = show(airflow, sandbox)
     if passed:

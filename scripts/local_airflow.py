@@ -321,6 +321,16 @@ def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, s
     }
 
 
+def connections(url: str) -> dict[str, str]:
+    """Return both default connections, for a server with both APIs, as environment variables."""
+    return {
+        f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
+            {"conn_type": conn_type, "host": url, "password": "sandbox"}
+        )
+        for conn_type in ("campaign_cleaner", "instantly")
+    }
+
+
 def _environment_of_2(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what Airflow 2 needs in addition; on SQLite it runs one task at a time."""
     return {

@@ -131,7 +131,7 @@ def measure(part: Part, sample: int) -> Score:
         ]
         with Path("mutmut.log").open("w") as output:
             if subprocess.run(command, check=False, stdout=output, stderr=output).returncode:
-                sys.exit(f"{part.name}: mutmut gave up. Do the tests pass? See {folder / 'mutmut.log'}.")
+                sys.exit(f"{part.name}: mutmut failed. Do the tests pass? See {folder / 'mutmut.log'}.")
         results = dict(results_of(part))
         survivors = [describe(name, results[name], part) for name in tested if not is_killed(results[name])]
     finally:

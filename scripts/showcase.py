@@ -10,8 +10,8 @@ from pathlib import Path
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import RunningSandbox, running, seed
-from scripts.demo import CHECKOUT, connections
-from scripts.local_airflow import LocalAirflow, local_airflow
+from scripts.demo import CHECKOUT
+from scripts.local_airflow import LocalAirflow, connections, local_airflow
 
 NEWSLETTER_DAG, CHECK_DAG, LAUNCH_DAG = "spring_newsletter", "morning_check", "spring_launch"
 # The sending codes of each campaign, one for each check.

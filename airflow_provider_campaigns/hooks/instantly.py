@@ -57,9 +57,11 @@ class InstantlyHook(ServiceHook):
         """
         return self.send(api.get_sending_status(campaign_id, with_ai_summary=with_ai_summary), retry)
 
-    async def aget_sending_status(self, campaign_id: str, *, retry: Retry | None = None) -> SendingStatus:
+    async def aget_sending_status(
+        self, campaign_id: str, *, with_ai_summary: bool = False, retry: Retry | None = None
+    ) -> SendingStatus:
         """Fetch the sending status of a campaign, from an event loop."""
-        return await self.asend(api.get_sending_status(campaign_id), retry)
+        return await self.asend(api.get_sending_status(campaign_id, with_ai_summary=with_ai_summary), retry)
 
     def get_subsequence_sending_status(
         self, subsequence_id: str, *, with_ai_summary: bool = False, retry: Retry | None = None
@@ -70,10 +72,12 @@ class InstantlyHook(ServiceHook):
         )
 
     async def aget_subsequence_sending_status(
-        self, subsequence_id: str, *, retry: Retry | None = None
+        self, subsequence_id: str, *, with_ai_summary: bool = False, retry: Retry | None = None
     ) -> SendingStatus:
         """Fetch the sending status of a subsequence, from an event loop."""
-        return await self.asend(api.get_subsequence_sending_status(subsequence_id), retry)
+        return await self.asend(
+            api.get_subsequence_sending_status(subsequence_id, with_ai_summary=with_ai_summary), retry
+        )
 
     def get_verdict(
         self,

@@ -1,4 +1,4 @@
-"""What a task tells the health board about campaigns: small, plain JSON under one XCom key.
+"""What a task stores for the health board about campaigns: small, plain JSON under one XCom key.
 
 ``{"v": 1, "kind": "campaign", "checked_at": 1796040000, "intent": "send", "campaigns": {id: [code,
 disposition, since, last_updated, name, message]}}``, times in Unix seconds. ``left_out`` is the number of

@@ -18,7 +18,7 @@ T = TypeVar("T")
 # The version of the stored form of a position.
 POSITION_VERSION = 1
 # How many campaigns a position remembers after they left the list.
-MAX_UNLISTED = 10_000
+MAX_MISSING = 10_000
 _MAX_NAME = 200
 
 
@@ -81,10 +81,10 @@ def read_position(stored: Mapping[str, Any], read: Callable[[Mapping[str, Any]],
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def forget_unlisted(remembered: dict[str, Any], listed: Collection[str]) -> None:
+def forget_missing(remembered: dict[str, Any], listed: Collection[str]) -> None:
     """Forget the oldest of the campaigns that are not listed any more, where they are very many."""
-    unlisted = [each for each in remembered if each not in listed]
-    for campaign_id in unlisted[: max(0, len(unlisted) - MAX_UNLISTED)]:
+    missing = [each for each in remembered if each not in listed]
+    for campaign_id in missing[: max(0, len(missing) - MAX_MISSING)]:
         del remembered[campaign_id]
 
 

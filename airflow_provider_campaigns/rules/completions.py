@@ -10,7 +10,7 @@ from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, Campa
 from airflow_provider_campaigns.rules.changes import (
     POSITION_VERSION,
     Change,
-    forget_unlisted,
+    forget_missing,
     matches,
     read_position,
     shown_name,
@@ -76,7 +76,7 @@ class Completions:
         """Take a list, and return the campaigns that have completed."""
         completed = self._completed_in(listed.changed_since(self._listed), now)
         self._listed = listed
-        forget_unlisted(self.open, listed)
+        forget_missing(self.open, listed)
         fires, self._fires = self._fires, True
         return [change for change in completed if fires and matches(change.name, self._name_pattern)]
 

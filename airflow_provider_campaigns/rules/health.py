@@ -12,7 +12,7 @@ from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.rules.changes import (
     POSITION_VERSION,
     Change,
-    forget_unlisted,
+    forget_missing,
     read_position,
     shown_name,
     title_of,
@@ -151,7 +151,7 @@ class Health:
                     changes.append(self._change(campaign, known, latest, reading))
             self.known[campaign_id] = latest
         self.is_first = False
-        forget_unlisted(self.known, found.campaigns)
+        forget_missing(self.known, found.campaigns)
         return changes
 
     def _new(self, now: datetime) -> Known:

@@ -1,4 +1,6 @@
-"""What has to be known of campaigns so that the events of an asset never repeat: bounded, and safe to lose.
+"""Record which campaigns have an event in an asset, so that no event is added twice.
+
+The record is limited in size; if it is lost, it is rebuilt from the events.
 
 A *ledger* holds the recorded state of each campaign: that of its last event, or where it has no event, the
 one in which it was first seen. Only a stored event becomes part of it, so that a task that dies before its
@@ -55,7 +57,7 @@ class Ledger:
         self._states[_digest(campaign_id)] = state
 
     def expect(self, run_id: str, states: Iterable[tuple[str, str]]) -> None:
-        """Take note of the states that the events of a Dag run record, if its task succeeds."""
+        """Store the states that the events of a Dag run record, if its task succeeds."""
         self.added_by = run_id
         self._added = {_digest(campaign_id): state for campaign_id, state in states}
 

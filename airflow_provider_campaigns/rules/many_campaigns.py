@@ -36,7 +36,7 @@ def one_or_many(
     :param check: returns a valid id, given the value and what to call it.
     :param on_duplicates: called with a message if the list has an id more than once.
     :raises ValueError: an id is not valid, the list is empty or too long, or it is another collection, such
-        as a set, or text that is meant as a list and is none.
+        as a set, or text that starts like a list but is not a valid one.
     """
     listed = _list_in(value, name)
     if listed is None:
@@ -74,17 +74,17 @@ def _one(value: Any, name: str) -> Any:
     return id_of_number(value)
 
 
-def by_position(ids: Iterable[str], words: Mapping[str, str]) -> dict[str, str]:
-    """Return the word of each id in the short form in which it is stored: ``{"completed": "0-811,813"}``.
+def by_position(ids: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of each id in the short form in which it is stored: ``{"completed": "0-811,813"}``.
 
     :param ids: all ids of the wait, in its order.
-    :param words: a word for some of them.
+    :param values: the status, or another value, of some of them.
     """
     positions: dict[str, list[int]] = {}
     for position, each in enumerate(ids):
-        if each in words:
-            positions.setdefault(words[each], []).append(position)
-    return {word: ",".join(_ranges(found)) for word, found in positions.items()}
+        if each in values:
+            positions.setdefault(values[each], []).append(position)
+    return {value: ",".join(_ranges(found)) for value, found in positions.items()}
 
 
 def _ranges(positions: Iterable[int]) -> Iterable[str]:
@@ -95,17 +95,17 @@ def _ranges(positions: Iterable[int]) -> Iterable[str]:
 
 
 def by_id(ids: Sequence[str], stored: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the word of each id that :func:`by_position` stored."""
-    words: dict[str, str] = {}
-    for word, ranges in (stored or {}).items():
+    """Return the value of each id that :func:`by_position` stored."""
+    values: dict[str, str] = {}
+    for value, ranges in (stored or {}).items():
         for each in ranges.split(","):
             first, _, last = each.partition("-")
-            words.update(dict.fromkeys(ids[int(first) : int(last or first) + 1], word))
-    return words
+            values.update(dict.fromkeys(ids[int(first) : int(last or first) + 1], value))
+    return values
 
 
 def ended_by(error: ApiError | None) -> str | None:
-    """Return the status of a campaign whose polls failed; None where the error is about more than it."""
+    """Return the status of a campaign whose polls failed; None where the error is about the whole service."""
     return type(error).__name__ if isinstance(error, _ABOUT_ONE_CAMPAIGN) else None
 
 

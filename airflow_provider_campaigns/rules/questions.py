@@ -85,13 +85,13 @@ class Answer:
     """What a person answered.
 
     :param choice: None where nobody answered in time.
-    :param user: who answered, as messages name them.
+    :param user: who answered, as messages name them; empty where nobody did.
     :param hours: how long to wait.
     :param reason: why to send anyway.
     """
 
     choice: Choice | None
-    user: str = "nobody"
+    user: str = ""
     hours: float = 0.0
     reason: str = ""
 

@@ -19,11 +19,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_campaigns.airflow_compat import (
-    first_try_started_at,
     is_deferral_failure,
     is_deferral_timeout,
     process_needs_worker,
     task_needs_worker,
+    try_started_at,
 )
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.base import ServiceHook
@@ -241,6 +241,10 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         poke_count: int,
     ) -> float:
         """Return the pause of the polling rules; Airflow calls this in both of its modes."""
+        return self._next_pause()
+
+    def _next_pause(self) -> float:
+        """Return the seconds until the next poll."""
         if self._pause_after_failure is not None:
             return self._pause_after_failure
         pause = self._wait.polling.after_response(time.time(), jitter=random.random())
@@ -274,7 +278,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         if self.deferrable or not self.reschedule:
             return
         state = TaskState(context)
-        if first_try_started_at(self, context) is None:
+        if try_started_at(self, context) is None:
             check_rendered(self)
             state.set(_WAITS_FOR, rendered_fields(self))
             state.delete(_FAILURES)
@@ -283,7 +287,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
 
     def _started_at(self, context: Context) -> float:
         """Return when the wait began; in mode ``reschedule`` that was in another process."""
-        first = first_try_started_at(self, context) if self.reschedule else None
+        first = try_started_at(self, context) if self.reschedule else None
         return time.time() if first is None else first.timestamp()
 
 

@@ -1,5 +1,5 @@
 """What operators and sensors share: arguments, deferral, gates, storage, task state.
 
-The rule of this package: functions and small objects that a task calls. Nothing here is an operator, and no
-operator inherits from it.
+The rule of this package: functions, small objects and base classes of tasks. All operators and sensors
+inherit from ``RenderedTask``, both gates from ``AskingGate``. A Dag imports nothing from here.
 """

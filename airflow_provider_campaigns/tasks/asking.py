@@ -54,8 +54,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ASK_TIMEOUT = timedelta(hours=12)
-# How long a question is open at least. Until the scheduler has processed the end of the process that asked,
-# it takes a task that has gone on for one that was killed, and fails it: issues 67287 and 72716 of Airflow.
+# How long a question is open at least; see MIN_DEFERRAL_SECONDS for the reason.
 MIN_QUESTION_SECONDS = 5.0
 
 
@@ -149,7 +148,11 @@ class AskingGate(RenderedTask, SkipMixin):
             note = str(error)
             log.warning("The answer does not count: %s", note)
             answer = Answer(Choice.RECHECK)
-        log.info("Answer: %s by %s.", answer.choice.value if answer.choice else "none", answer.user)
+        else:
+            if answer.choice is None:
+                log.info("No answer in time.")
+            else:
+                log.info("Answer: %s by %s.", answer.choice.value, answer.user)
         if answer.choice is None and last.recheck_at is None:
             self._end_asking(context, last.outcome, last.message)
         if answer.choice in {Choice.SKIP, Choice.FAIL}:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 # does not run; a trigger that is about to end its wait must come first.
 DEFERRAL_GRACE = 60.0
 
-
-# A trigger that fires right after the deferral can overtake the scheduler, which fails the task: Airflow's
-# issues 67287 and 72716.
+# An event right after the deferral can overtake the scheduler: until the scheduler has processed the end of
+# the process that deferred, it takes a task that goes on for one that was killed, and fails it. The same
+# happens after a question. https://github.com/apache/airflow/issues/72716
 MIN_DEFERRAL_SECONDS = 1.0
 
 

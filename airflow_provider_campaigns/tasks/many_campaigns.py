@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_campaigns.api import campaign_cleaner as api
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
@@ -136,7 +135,7 @@ class ManyCampaigns:
 
 def _list(hook: CampaignCleanerHook) -> Mapping[str, CampaignStatus]:
     try:
-        return hook.send(api.get_campaign_states(), NO_RETRY)
+        return hook.get_campaign_states(retry=NO_RETRY)
     except MalformedResponseError as error:  # too long, for example
         log.warning("Listing the campaigns failed: %s", error)
         return {}

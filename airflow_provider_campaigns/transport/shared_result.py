@@ -1,4 +1,4 @@
-"""One result for all who ask for the same within a time, so that they cost one request."""
+"""Share one request among all callers that want the same result."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class TimeLimit:
             self._connections.clear()
 
     def add(self, connection: _Breakable) -> None:
-        """Let it hold for a connection that the request goes over."""
+        """Apply the time limit to a connection of this request."""
         with self._lock:
             self._connections.append(connection)
         if self.over:
@@ -69,9 +69,9 @@ _limit: ContextVar[TimeLimit | None] = ContextVar("limit", default=None)
 
 
 class _Breakable(HTTPConnection):
-    """A connection with a second handle on its sock.
+    """A connection with a second handle on its socket.
 
-    The first one gets lost: TLS wraps it, and an answer keeps it when the connection has been closed.
+    The first one gets lost: TLS wraps it, and a response keeps it after the connection has been closed.
     """
 
     _socket: socket.socket | None = None
@@ -122,7 +122,7 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class Adapter(HTTPAdapter):
-    """An adapter of ``requests`` for whose connections a time limit holds; over SOCKS it does not."""
+    """An adapter of ``requests`` with a time limit; not over SOCKS."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make connections to a server that can be broken."""

@@ -34,8 +34,8 @@ T = TypeVar("T")
 # One logger for all triggers: one for each of thousands would take memory.
 log = logging.getLogger(__name__)
 
-# How long at most an event is held back, so that the scheduler has stored the deferral.
-MAX_HOLD_SECONDS = 5.0
+# How long at most an event is delayed, in seconds; see MIN_DEFERRAL_SECONDS.
+MAX_EVENT_DELAY = 5.0
 
 
 class WaitTrigger(BaseTrigger, Generic[T]):
@@ -137,11 +137,10 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     def _no_event_before(self) -> float:
         """Return when the event may be fired at the earliest, on the monotonic clock: at its own first poll.
 
-        The response to another wait's request can end this one sooner. An event right after the deferral can
-        overtake the scheduler, which then fails the task.
+        The response to another wait's request can end this one sooner.
         """
         until_first_poll = 0.0 if self.first_poll_at is None else self.first_poll_at - time.time()
-        return time.monotonic() + min(until_first_poll, MAX_HOLD_SECONDS)
+        return time.monotonic() + min(until_first_poll, MAX_EVENT_DELAY)
 
     async def _task_end(self, payload: Mapping[str, Any]) -> TriggerEvent | None:
         """Return the event that ends the task; None where a worker has to end it."""

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 # Keys of the asset's state: the position, and the ids of events that may not be stored yet.
 POSITION, PENDING = "position", "pending"
-# How long after a failure of Airflow's store it is asked again.
+# How long after a failure of Airflow's store it is read again.
 STORE_RETRY_SECONDS = 10.0
 # Airflow stores one event after another, and gives a watcher up whose events of a poll take 300 s.
 MAX_EVENTS_A_POLL = 1_000

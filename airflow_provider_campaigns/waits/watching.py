@@ -23,7 +23,7 @@ from airflow_provider_campaigns.waits.subscription import Subscription
 
 T = TypeVar("T")
 
-# How long after a final failure the account is asked again.
+# How long after a final failure the account is polled again.
 PAUSE_AFTER_FINAL_FAILURE = 600.0
 
 log = logging.getLogger(__name__)

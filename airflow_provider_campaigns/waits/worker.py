@@ -1,4 +1,7 @@
-"""The one loop that polls in the process of a task."""
+"""Poll in the process of a task.
+
+All waits use this loop, except for a sensor in mode ``poke`` or ``reschedule``, whose loop is Airflow's.
+"""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class TestQueuedRuns:
         emitter.run("skipped")
         assert emitter.keys() == ["a", "b", "c"]
 
-    def test_events_of_a_task_that_died_are_added_once_they_can_be_shown(self, cleaner: Cleaner) -> None:
+    def test_events_of_a_dead_task_are_added_once_they_can_be_shown(self, cleaner: Cleaner) -> None:
         emitter = completed("queued-dies", fire_existing=True)
         cleaner.add("a")
         assert emitter.run() == ["a"]
@@ -117,7 +117,7 @@ class TestQueuedRuns:
         assert emitter.run() == ["b"]
         assert emitter.keys() == ["a", "b"]
 
-    def test_lost_state_is_not_made_again_before_all_events_can_be_shown(self, cleaner: Cleaner) -> None:
+    def test_lost_state_is_not_rebuilt_before_all_events_are_shown(self, cleaner: Cleaner) -> None:
         emitter = completed("queued-first", fire_existing=True)
         cleaner.add("a")
         assert emitter.run() == ["a"]

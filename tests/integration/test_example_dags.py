@@ -369,7 +369,7 @@ class TestNewsletterReady:
 
 @needs_watchers
 class TestCampaignFellIll:
-    def test_campaign_that_needs_a_person_is_paused_and_people_are_told(
+    def test_campaign_that_needs_a_person_is_paused_and_reported(
         self, sandbox: RunningSandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         ill = happened(HEALTHY_CAMPAIGN_ID, code="all_accounts_unhealthy", needs_person=True)

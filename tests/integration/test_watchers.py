@@ -183,7 +183,7 @@ class TestCompletions:
         assert watching.event_ids == ["a:1"]
 
     @pytest.mark.parametrize("date", [None, "", "yesterday", 5, "2026-01-01", "9999-12-31T00:00:00+00:00"])
-    async def test_campaign_without_a_usable_date_fires_if_it_was_seen_before(
+    async def test_campaign_seen_before_fires_without_a_usable_date(
         self, cleaner: Cleaner, date: Any
     ) -> None:
         cleaner.add("a")
@@ -365,9 +365,7 @@ class TestHealth:
         assert "Every sending account is in error" in event["message"]
         assert b in json.loads(watching.states["health"].values["position"])["campaigns"]
 
-    async def test_change_of_a_code_within_a_disposition_fires_only_for_codes(
-        self, instantly: Instantly
-    ) -> None:
+    async def test_code_change_within_a_disposition_fires_only_for_codes(self, instantly: Instantly) -> None:
         a = instantly.add(1, "out_of_schedule")
         by_code, by_disposition = health("codes", on="code"), health("dispositions")
         async with Watching(by_code, by_disposition) as watching:

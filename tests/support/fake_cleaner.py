@@ -11,12 +11,12 @@ LIST, STATUS = "/v1/get_campaign_list", "/v1/get_campaign_status"
 
 
 class FakeCleaner:
-    """A status for each campaign; the list call leaves out the ``unlisted`` ones."""
+    """A status for each campaign; the list call leaves out the ``missing_from_list`` ones."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
         self.statuses: dict[str, str] = {}
-        self.unlisted: set[str] = set()
+        self.missing_from_list: set[str] = set()
         server.respond(Reply(self.status), path=STATUS)
         server.respond(Reply(self.list), path=LIST)
 
@@ -44,6 +44,6 @@ class FakeCleaner:
             "campaign_list": [
                 {"id": campaign_id, "status": status}
                 for campaign_id, status in self.statuses.items()
-                if campaign_id not in self.unlisted
+                if campaign_id not in self.missing_from_list
             ]
         }

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_campaigns.sandbox import Options, RunningSandbox, SandboxState, running
-from scripts.demo import connections
-from scripts.local_airflow import LocalAirflow, local_airflow
+from scripts.local_airflow import LocalAirflow, connections, local_airflow
 
 SHARED_DAGS = Path(__file__).parent / "shared_dags"
 

@@ -21,8 +21,7 @@ pytestmark = [
     needs(why_no_questions() is None, "a task can ask a person from Airflow 3.1 on"),
 ]
 QUESTION_DAGS = Path(__file__).parent / "question_dags"
-# An answer right after the question can overtake the scheduler, which then fails the task: Airflow's issues
-# 67287 and 72716.
+# An answer right after the question can overtake the scheduler; see MIN_DEFERRAL_SECONDS.
 SECONDS_TO_READ = 5
 
 

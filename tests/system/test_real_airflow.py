@@ -6,7 +6,6 @@ processor and an API server.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ from airflow_provider_campaigns.sandbox import (
     RunningSandbox,
     running,
 )
-from scripts.local_airflow import local_airflow
+from scripts.local_airflow import connections, local_airflow
 from tests.conftest import EXAMPLE_DAGS, TEST_DAGS
 from tests.support.airflow_runs import dag, run
 from tests.support.airflow_versions import MODES, RENDERS_IN_THE_TRIGGERER
@@ -185,12 +184,7 @@ class TestSensorModes:
 @pytest.mark.airflow_processes
 def test_scheduler_and_triggerer_run_the_example(tmp_path: Path) -> None:
     with running(processing_seconds=600) as sandbox, StatsdServer() as statsd:
-        environment = statsd.environment | {
-            f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
-                {"conn_type": conn_type, "host": sandbox.url, "password": "sandbox"}
-            )
-            for conn_type in ("campaign_cleaner", "instantly")
-        }
+        environment = statsd.environment | connections(sandbox.url)
         complete_after_the_first_poll(sandbox, seconds=4)
         # The first status is too old: the gate must defer, and poll again when it resumes.
         sandbox.state.play_sending_status(

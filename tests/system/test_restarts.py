@@ -6,7 +6,6 @@ result from the sandbox's records, from Airflow's task states and from its logs.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from airflow_provider_campaigns.sandbox import (
     PAUSED_CAMPAIGN_ID,
 )
 from airflow_provider_campaigns.sandbox.state import Fault
-from scripts.local_airflow import AIRFLOW_2, COMPONENTS, LocalAirflow, local_airflow
+from scripts.local_airflow import AIRFLOW_2, COMPONENTS, LocalAirflow, connections, local_airflow
 from tests.support import ROOT
 from tests.support.airflow_versions import RENDERS_IN_THE_TRIGGERER, needs, needs_rendering_in_the_triggerer
 from tests.support.stoppable_service import MAX_WAIT, Service, parse_time, wait_until
@@ -132,12 +131,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def started(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    environment = {
-        f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
-            {"conn_type": conn_type, "host": service.url, "password": "sandbox"}
-        )
-        for conn_type in ("campaign_cleaner", "instantly")
-    } | {
+    environment = connections(service.url) | {
         # Airflow considers a component without heartbeat dead after this many seconds; 30 by default.
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",

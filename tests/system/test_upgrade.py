@@ -25,8 +25,7 @@ from airflow_provider_campaigns.sandbox import (
     PAUSED_CAMPAIGN_ID,
     UNHEALTHY_CAMPAIGN_ID,
 )
-from scripts.demo import connections
-from scripts.local_airflow import COMPONENTS, LocalAirflow, local_airflow
+from scripts.local_airflow import COMPONENTS, LocalAirflow, connections, local_airflow
 from tests.support.airflow_versions import needs
 from tests.support.stoppable_service import Service, wait_until
 

@@ -18,8 +18,7 @@ import pytest
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID
-from scripts.demo import connections
-from scripts.local_airflow import LocalAirflow, local_airflow
+from scripts.local_airflow import LocalAirflow, connections, local_airflow
 from tests.support.airflow_versions import needs
 from tests.support.stoppable_service import Service, wait_until
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_campaigns.airflow_compat import check_asset_partitions
-from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStatus, get_campaign_list
+from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStatus
 from airflow_provider_campaigns.api.values import is_opaque_id
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
@@ -99,7 +99,7 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
 
     def _listed(self) -> dict[str, CampaignStatus]:
         hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
-        campaigns = hook.send(get_campaign_list(may_be_missing=False))
+        campaigns = hook.get_campaign_list(may_be_missing=False)
         valid = {campaign.id.lower(): campaign for campaign in campaigns if is_opaque_id(campaign.id)}
         if len(valid) < len(campaigns):
             self.log.warning("The list repeats a campaign, or contains one without a valid id.")

@@ -7,7 +7,7 @@ const NAMES = /^(?!\.{1,2}$).+$/s;
 
 export class ApiError extends Error {
   constructor(status) {
-    super(`Airflow's API answered with ${status}.`);
+    super(`Airflow's API returned ${status}.`);
     this.status = status;
   }
 }

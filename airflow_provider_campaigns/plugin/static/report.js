@@ -166,7 +166,7 @@ function figures(analysis, checks) {
       h("dd", { class: "rule" }, limit !== null && mark(!isBad, !isBad ? "ok" : value === null ? "missing" : isMin ? "too low" : "too high"), ` ${rule}`),
     );
   }).filter(Boolean);
-  return rows.length > 0 && section("Figures", h("dl", { class: "figures" }, rows));
+  return rows.length > 0 && section("Values", h("dl", { class: "figures" }, rows));
 }
 
 function mark(isGood, words) {
@@ -354,7 +354,7 @@ function report(task, found) {
   const name = text(found.quality_checks?.campaign_name ?? result.campaign_name ?? campaignId(found)) || "Campaign";
   document.title = `Cleaning report: ${name}`;
   const after = preview.after ?? result.campaign_html;
-  // A gate leaves out merge tags, and links that it was told to ignore; it names at most 200 characters of each.
+  // A gate leaves out merge tags, and links that `ignore_links` names; it names at most 200 characters of each.
   const foundBy = (threshold, links) => {
     const check = checks.find((each) => each.threshold === threshold);
     if (!check) return links;

@@ -167,7 +167,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         self._many.load(stored := state.get(key) or {})
         result = super().poke(context)
         while self._many.has_refusals and not (result.is_done or state.is_stored):
-            time.sleep(self._get_next_poke_interval(None, lambda: 0.0, 1))
+            time.sleep(self._next_pause())
             result = super().poke(context)
         if not result.is_done and (found := self._many.as_json()) != stored:
             state.set(key, found)

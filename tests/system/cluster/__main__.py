@@ -1,7 +1,7 @@
 """Hundreds of launches at once on a distributed Airflow whose processes are killed. Each must send once.
 
 Starts PostgreSQL, Redis, and an Airflow with the Celery executor, two workers, two triggerers, a scheduler,
-a Dag processor and an API server: all on 127.0.0.1, without root. The sandbox plays both services, and its
+a Dag processor and an API server: all on 127.0.0.1, without root. The sandbox serves both APIs, and its
 records decide. Exit code 0 only if every launch ended as planned.
 """
 
@@ -27,9 +27,10 @@ import requests
 
 from airflow_provider_campaigns.sandbox import RunningSandbox, running
 from airflow_provider_campaigns.sandbox.state import Fault
+from scripts.local_airflow import connections
 from tests.support import ROOT
 from tests.system.cluster.check import Findings, compare, read_records
-from tests.system.cluster.components import Cluster, cluster, connections
+from tests.system.cluster.components import Cluster, cluster
 from tests.system.cluster.kills import Killer
 from tests.system.cluster.measurements import (
     MemoryMonitor,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -286,16 +285,6 @@ def _migrate(environment: Mapping[str, str], log: Path) -> None:
         )
     if done.returncode:
         raise RuntimeError(f"airflow db migrate failed. {log}:\n{log.read_text()[-2000:]}")
-
-
-def connections(url: str) -> dict[str, str]:
-    """Return both default connections as environment variables."""
-    return {
-        f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT": json.dumps(
-            {"conn_type": conn_type, "host": url, "password": "sandbox"}
-        )
-        for conn_type in ("campaign_cleaner", "instantly")
-    }
 
 
 def cpu_of(processes: Iterable[psutil.Process]) -> float:

@@ -131,12 +131,12 @@ class TestConfirmation:
         connections.respond(Reply({}, status=503), {"id": UUID, "status": 0}, path=CAMPAIGN)
         assert TaskRunner().run(gate(deferrable, intent="activate", wait_timeout=600))["open"]
 
-    def test_details_of_its_last_day_do_not_close_a_completed_campaign(self, answers: Answers) -> None:
+    def test_old_details_do_not_close_a_completed_campaign(self, answers: Answers) -> None:
         gone = {"total_connected": 2, "unavailable": {"disconnected": 2}}
         answers(sending_status("campaign_completed", age=86_400, accounts_summary=gone), status=3)
         assert TaskRunner().run(gate(intent="add_leads"))["open"]
 
-    def test_running_subsequences_confirm_a_code_if_the_policy_opens_them(self, answers: Answers) -> None:
+    def test_running_subsequences_confirm_a_code_if_the_policy_opens(self, answers: Answers) -> None:
         answers(sending_status("out_of_schedule"), status=4)
         policy = {"campaign_running_subsequences": "open"}
         assert TaskRunner().run(gate(intent="add_leads", policy=policy))["open"]

@@ -57,7 +57,7 @@ def test_plugin_is_an_entry_point_of_airflow() -> None:
 
 
 @pytest.mark.parametrize(("enabled", "expected"), [("True", [1, 1, 2]), ("False", [0, 0, 1])])
-def test_plugin_loads_nothing_in_a_worker_and_can_be_switched_off(
+def test_plugin_loads_nothing_in_a_worker_and_can_be_disabled(
     enabled: str, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CAMPAIGNS__UI_ENABLED", enabled)

@@ -215,7 +215,7 @@ class TestFailure:
         with pytest.raises(ServiceUnavailableError):
             run(sensor(mode, max_failures=3))
 
-    def test_refusals_of_several_campaigns_are_no_failures_of_the_service(
+    def test_refusals_of_several_campaigns_are_no_service_failures(
         self, mode: str, store: dict[str, Any] | None, connections: FakeServer
     ) -> None:
         connections.respond(

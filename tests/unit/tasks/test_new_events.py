@@ -113,7 +113,7 @@ def test_retry_and_cleared_task_get_their_events_again(airflow: Airflow) -> None
     assert airflow.handle() == ["c1:1"]
 
 
-def test_event_whose_task_failed_is_given_to_the_run_of_its_repetition(airflow: Airflow) -> None:
+def test_event_whose_task_failed_goes_to_the_run_of_its_repeat(airflow: Airflow) -> None:
     airflow.fire(1, "run")
     airflow.handle(error=ValueError)
     airflow.fire(1, "second")

@@ -87,7 +87,7 @@ class TestPolling:
         assert (event["outcome"], len(connections.requests)) == ("done", 1)
 
     @pytest.mark.parametrize(("first_poll_in", "held_until"), [(3, 3), (60, 5)])
-    async def test_event_of_a_shared_response_does_not_come_right_after_the_deferral(
+    async def test_event_of_a_shared_response_is_not_fired_at_once(
         self, connections: FakeServer, first_poll_in: float, held_until: float
     ) -> None:
         """Airflow fails a task whose trigger fires before the scheduler has stored the deferral."""

@@ -133,7 +133,7 @@ async def test_rejected_key_that_has_not_changed_ends_the_wait(
     assert len(lookups) == 2
 
 
-async def test_key_looked_up_for_a_later_wait_is_looked_up_again_when_rejected(
+async def test_key_of_a_later_wait_is_looked_up_again_when_rejected(
     cleaner: FakeCleaner, lookups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = start("c1")

@@ -272,7 +272,7 @@ class TestList:
 
     async def test_unlisted_target_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
         cleaner.set_all("abcdef", "processing")
-        cleaner.unlisted = {"a", "b"}
+        cleaner.missing_from_list = {"a", "b"}
         waits = start(*map(campaign_trigger, "abcdef"))
         await all_waiting(6)
         stopwatch = Stopwatch()
