@@ -121,6 +121,14 @@ ROWS = [
     ),
     Row("get_campaign_list", {}, "GET", "/v1/get_campaign_list", {"campaign_list": [LISTED]}, [STATUS]),
     Row(
+        "get_campaign_list",
+        {"may_be_missing": False},
+        "GET",
+        "/v1/get_campaign_list",
+        {"campaign_list": [LISTED]},
+        [STATUS],
+    ),
+    Row(
         "get_campaign_states",
         {},
         "GET",

@@ -207,6 +207,20 @@ class TestHook:
             f"/api/v2/subsequences/{UUID}/sending-status",
         ]
 
+    async def test_open_client_serves_several_calls(self, connections: FakeServer) -> None:
+        connections.respond({"diagnostics": None, "summary": {"status": "campaign_draft"}})
+        hook = InstantlyHook()
+        async with hook.aclient():
+            await hook.aget_sending_status(UUID)
+            await hook.aget_sending_status(UUID, with_ai_summary=True)
+            await hook.aget_subsequence_sending_status(UUID, with_ai_summary=True)
+        assert connections.connections == 1
+        assert [request.path.partition("?")[2] for request in connections.requests] == [
+            "",
+            "with_ai_summary=true",
+            "with_ai_summary=true",
+        ]
+
     def test_error_names_the_connection_and_not_the_key(
         self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
