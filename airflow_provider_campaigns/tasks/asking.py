@@ -149,11 +149,10 @@ class AskingGate(RenderedTask, SkipMixin):
             log.warning("The answer does not count: %s", note)
             answer = Answer(Choice.RECHECK)
         else:
-            if answer.choice is None:
-                log.info("No answer in time.")
-            else:
+            if answer.choice is not None:
                 log.info("Answer: %s by %s.", answer.choice.value, answer.user)
         if answer.choice is None and last.recheck_at is None:
+            log.info("No answer in time.")
             self._end_asking(context, last.outcome, last.message)
         if answer.choice in {Choice.SKIP, Choice.FAIL}:
             action = "skip" if answer.choice is Choice.SKIP else "fail"

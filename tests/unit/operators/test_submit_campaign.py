@@ -121,7 +121,7 @@ class TestFirstTry:
         assert paths(connections) == [SEND, LIST, LIST]
         assert clock.longest_pause == LISTING_DELAY_SECONDS
 
-    def test_unlisted_submission_fails_and_is_not_sent_again(self, connections: FakeServer) -> None:
+    def test_missing_submission_fails_and_is_not_sent_again(self, connections: FakeServer) -> None:
         connections.respond(NO_RESPONSE, path=SEND)
         connections.respond(listing(connections, shown_as=lambda _: "Autumn"), path=LIST)
         with pytest.raises(
@@ -227,7 +227,7 @@ class TestRetry:
         assert second_try().run(task) == ID
         assert paths(connections) == [SEND, LIST, LIST, LIST]
 
-    def test_retry_of_an_unlisted_submission_keeps_the_marker(self, connections: FakeServer) -> None:
+    def test_retry_of_a_missing_submission_keeps_the_marker(self, connections: FakeServer) -> None:
         connections.respond(NO_RESPONSE, ACCEPTED, path=SEND)
         connections.respond(EMPTY_LIST, path=LIST)
         task = submit(retries=1)

@@ -129,6 +129,16 @@ class TestSendGate:
             asked.answer(None)
         assert len(service.requests) == before
 
+    def test_timeout_is_logged(
+        self, asked: AskedGate, service: FakeServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate())
+        with pytest.raises(SendGateClosedError):
+            asked.answer(None)
+        assert "No answer in time." in caplog.messages
+
     def test_wait_polls_after_its_hours_without_a_click(
         self, asked: AskedGate, service: FakeServer, clock: FakeClock
     ) -> None:

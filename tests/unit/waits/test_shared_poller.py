@@ -270,7 +270,7 @@ class TestList:
         assert {event["status"] for event in await asyncio.gather(*waits[1:])} == {"completed"}
         await nothing_left()
 
-    async def test_unlisted_target_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
+    async def test_missing_target_is_fetched_individually(self, cleaner: FakeCleaner) -> None:
         cleaner.set_all("abcdef", "processing")
         cleaner.missing_from_list = {"a", "b"}
         waits = start(*map(campaign_trigger, "abcdef"))
