@@ -24,6 +24,10 @@ def campaign(*steps: list[str], **fields: Any) -> dict[str, Any]:
     return {"sequences": [{"steps": as_steps}], **fields}
 
 
+STEPS = campaign(["<p>a</p>"], ["<p>b</p>", "<p>c</p>"])["sequences"][0]["steps"]
+LINKS = [f'<a href="/{number}">a</a>' for number in range(7)]
+
+
 def shown(wanted: str, found: str) -> Shown:
     """What the second variant of the first step shows."""
     return shown_of(campaign(["<p>x</p>", wanted]), campaign(["<p>x</p>", found]))
@@ -50,6 +54,10 @@ class TestStepAndVariant:
             step_index(value, "step")
         with pytest.raises(ValueError, match="variant must be an integer, counted from 0, or 'A'"):
             variant_index(value, "variant")
+
+    def test_invalid_step_is_shown(self) -> None:
+        with pytest.raises(ValueError, match="; got 'second'"):
+            step_index("second", "step")
 
     def test_name_of_a_variant_is_the_one_in_instantly(self) -> None:
         assert variant_name(1, 1, 3) == "step 2 of 3, variant B"
@@ -101,6 +109,7 @@ class TestEquality:
                 [{"action": "a"}, {"action": "b"}],
                 [{"action": "b"}, {"action": "a"}],
             ),
+            ("x_new", [1, 2], [2, 1]),
         ],
     )
     def test_equal_values_may_be_written_differently(self, name: str, wanted: Any, found: Any) -> None:
@@ -116,6 +125,7 @@ class TestEquality:
             ("name", "Spring", "Summer"),
             ("name", "Café", "Cafe"),
             ("daily_limit", 50, None),
+            ("daily_limit", 50, "50 a day"),
             ("text_only", True, 0),
             ("campaign_schedule", {"schedules": [{"name": "a"}]}, {"schedules": []}),
             ("provider_routing_rules", [{"action": "a"}], [{"action": "b"}]),
@@ -124,6 +134,7 @@ class TestEquality:
                 [{"action": "a"}, {"action": "a"}],
                 [{"action": "a"}, {"action": "b"}],
             ),
+            ("provider_routing_rules", [{"action": "a"}], [{"action": "a"}, {"action": "b"}]),
         ],
     )
     def test_other_values_are_named(self, name: str, wanted: Any, found: Any) -> None:
@@ -155,6 +166,7 @@ class TestShownCopy:
             ('<p style="display:none">{{a}} b</p><p>c</p>', "<p>{{a}} b</p><p>c</p>"),
             ("<p>a</p><!-- {{b}} -->", "<p>a</p>"),
             ("<p>a</p>", "<div><p>a</p></div>"),
+            ("<p>a</p>", "<p>a</p><!-- {{b}} -->"),
         ],
     )
     def test_body_without_its_styles_is_altered_but_not_lost(self, wanted: str, found: str) -> None:
@@ -179,6 +191,8 @@ class TestShownCopy:
             ("<p>a {{b}}.</p>", "<p>a. {{b}}</p>", "lost merge tag {{b}} (it is elsewhere now)"),
             ("<p>a</p>", "<p>a old</p>", "still holds text 'old'"),
             ("<p>a</p>", "<p>a {{old}}</p>", "still holds merge tag {{old}} (in text)"),
+            ("".join(LINKS[:5]), "a" * 5, "lost link /0; link /1; link /2; link /3; link /4"),
+            ("".join(LINKS), "a" * 7, "lost link /0; link /1; link /2; link /3; link /4 and 2 more"),
         ],
     )
     def test_lost_content_names_step_variant_and_content(self, wanted: str, found: str, named: str) -> None:
@@ -190,13 +204,15 @@ class TestShownCopy:
             (campaign(["<p>a</p>"], ["<p>b</p>", "<p>c</p>"]), ()),
             (campaign(["<p>a</p>"], ["<p>b</p>"]), ("step 2, variants: 1 instead of 2",)),
             (campaign(["<p>a</p>"]), ("steps: 1 instead of 2",)),
+            ({"sequences": [{"steps": ["x", *STEPS[1:]]}]}, ("step 1",)),
+            ({"sequences": [{"steps": [{"variants": ["x"]}, *STEPS[1:]]}]}, ("step 1, variant A",)),
             ({"sequences": None}, ("sequences",)),
             ({"sequences": [{"steps": None}]}, ("steps",)),
             ({}, ("sequences",)),
         ],
     )
     def test_lost_variant_or_step_is_named(self, found: dict[str, Any], named: tuple[str, ...]) -> None:
-        assert shown_of(campaign(["<p>a</p>"], ["<p>b</p>", "<p>c</p>"]), found).lost == named
+        assert shown_of({"sequences": [{"steps": STEPS}]}, found).lost == named
 
     def test_other_fields_of_a_variant_are_named(self) -> None:
         wanted = campaign(["<p>a</p>"])

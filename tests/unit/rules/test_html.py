@@ -117,6 +117,22 @@ SAME = {
         '<p style="border-collapse:collapse;border:0;border-top:1px;border-left:2px">',
         '<p style="border:0;border-left:2px;border-top:1px;border-collapse:collapse">',
     ),
+    "address in a style": (
+        """<p style="background:URL('https://a.b/c')">""", '<p style="background:url(https://a.b/c)">',
+    ),
+    "two addresses in a style": (
+        """<p style="background:url('a'),url('B')">""", '<p style="background:url(a),url(B)">',
+    ),
+    "colour beyond 255": ('<p style="color:rgb(256,0,0)">', '<p style="color:#f00">'),
+    "opaque colour": ('<p style="color:#00ff">', '<p style="color:#00f">'),
+    "encoded letter in a host": ('<a href="https://xn--é.de">x</a>', '<a href="https://xn--%C3%A9.de">x</a>'),
+    "longest label of a host": (
+        f'<a href="https://xn--{"a" * 55}-8yf.de">x</a>', f'<a href="https://{"a" * 55}ü.de">x</a>',
+    ),
+    "empty port": ('<a href="ftp://x.io:/a">x</a>', '<a href="ftp://X.io/a">x</a>'),
+    "encoded line end in kept white space": ("<pre>a&#13;&#10;b</pre>", "<pre>a\nb</pre>"),
+    "empty paragraph at the start": ("<div><p></p>a</div>", "<div>a</div>"),
+    "reserved characters": ("<p>a\U000f4a00b\U000f4a02</p>", "<p>ab</p>"),
 }  # fmt: skip
 DIFFERENT = {
     "text": ("<p>a b</p>", "<p>a c</p>"),
@@ -196,6 +212,42 @@ DIFFERENT = {
     "user of a host": ('<a href="https://A@x.io/">x</a>', '<a href="https://a@x.io/">x</a>'),
     "markup in a tag": ("<p>{{firstName}}</p>", "<p>{{<span>firstName</span>}}</p>"),
     "order of a tag and a word": ("<p>{{a}} b</p>", "<p>b {{a}}</p>"),
+    "tags of two comments": ("<!-- {{a}} --><p>x</p><!-- {{b}} -->", "<!-- {{b}} --><p>x</p><!-- {{a}} -->"),
+    "void element": ("<p>a<br>b</p>", "<p>a<wbr>b</p>"),
+    "nesting": ("<p><b>a</b><u>b</u></p>", "<p><b>a<u>b</u></b></p>"),
+    "content of a meta element": (
+        '<meta name="a" content="b"><p>c</p>',
+        '<meta name="a" content="d"><p>c</p>',
+    ),
+    "space before an image": ('<p>a <img src="b"></p>', '<p>a<img src="b"></p>'),
+    "space after an image": ('<p><img src="b"> a</p>', '<p><img src="b">a</p>'),
+    "line break before bold text": ("<div>a</p><b>b</b></div>", "<div>a<b>b</b></div>"),
+    "line break at the start of bold text": ("<div><b></p>a</b></div>", "<div><b>a</b></div>"),
+    "line break after bold text": ("<div><b>a</b></p>c</div>", "<div><b>a</b>c</div>"),
+    "line break after an Outlook comment": (
+        "<div>a<!--[if mso]>b<![endif]--></p>c</div>",
+        "<div>a<!--[if mso]>b<![endif]-->c</div>",
+    ),
+    "line break after a tag in a comment": ("<div>a<!-- {{b}} --></p>c</div>", "<div>a<!-- {{b}} -->c</div>"),
+    "line break inside kept white space": ("<pre>a<b>\nb</b></pre>", "<pre>a<b>b</b></pre>"),
+    "space after kept white space": (
+        '<p><i style="white-space:pre">a</i> b</p>',
+        '<p><i style="white-space:pre">a</i>b</p>',
+    ),
+    "white space that the first of two classes keeps": (
+        "<style>.a, .b{white-space:pre}</style><p class='a'>a  b</p>",
+        "<style>.a, .b{white-space:pre}</style><p class='a'>a b</p>",
+    ),
+    "weight of a font": ('<p style="font-weight:600">', '<p style="font-weight:500">'),
+    "number in the name of a font": (
+        '<p style="font-family:Univers 05">',
+        '<p style="font-family:Univers 5">',
+    ),
+    "path of a style's URL": ('<p style="background:url(X/a)">', '<p style="background:url(/a)">'),
+    "host that resembles an international one": (
+        '<a href="https://bcher-kva.de">x</a>',
+        '<a href="https://bücher.de">x</a>',
+    ),
 }
 
 
@@ -261,6 +313,30 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         '<a href="/a"><img src="{{b}}/c"></a>', '<a href="/d"><img src="{{b}}/c"></a>',
         ["link /a ('{{b}}/c' leads to /d now)"],
     ),
+    "link of two images": (
+        '<a href="/a"><img alt="Big"><img alt="Shop"></a>',
+        '<a href="/b"><img alt="Big"><img alt="Shop"></a>',
+        ["link /a ('Big Shop' leads to /b now)"],
+    ),
+    "link of an image without a source": (
+        '<a href="/a"><img></a>', '<a href="/b"><img></a>', ["link /a"],
+    ),
+    "link of a symbol": ('<a href="/a">→</a>', '<a href="/b">→</a>', ["link /a ('→' leads to /b now)"]),
+    "link inside a sentence": (
+        '<a href="/a">Buy <b>it</b> now</a> or go', '<a href="/b">Buy <b>it</b> now</a> or go',
+        ["link /a ('Buy it now' leads to /b now)"],
+    ),
+    "link beside one that moved": (
+        '<a href="/a">x</a> <a href="/b">x</a>', '<a href="/c">y</a> <a href="/d">x</a> <a href="/a">x</a>',
+        ["link /b ('x' leads to /d now)"],
+    ),
+    "link of an image map": (
+        '<map><area href="/a"></map><p>x</p>', "<map><area></map><p>x</p>", ["link /a"],
+    ),
+    "link through another site": (
+        '<a href="https://a.b/c">x</a>', '<a href="https://d.e/https://a.b/c">x</a>',
+        ["link https://a.b/c ('x' leads to https://d.e/https://a.b/c now)"],
+    ),
     "link swapped with a tag": (
         '<a href="/a">x</a><a href="{{u}}">y</a>', '<a href="{{u}}">x</a><a href="/a">y</a>',
         ["link /a ('x' leads to {{u}} now)", "link {{u}} ('y' leads to /a now)"],
@@ -276,6 +352,18 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
     "tag in text": ("<p>Hi {{firstName}}</p>", "<p>Hi</p>", ["merge tag {{firstName}} (in text)"]),
     "tag in an attribute": (
         '<a href="{{u}}">x</a>', "<a>x</a>", ["merge tag {{u}} (in href of <a>)"],
+    ),
+    "tag in two places": (
+        '<a href="{{u}}">{{u}}</a> x', "<a></a> x", ["merge tag {{u}} (in href of <a>, text)"],
+    ),
+    "tag in many places": (
+        '<a href="{{u}}">{{u}}</a><img alt="{{u}}"><!-- {{u}} --> x', "<a></a><img> x",
+        ["merge tag {{u}} (in href of <a>, text and 2 more places)"],
+    ),
+    "tag in the title": ("<title>{name}</title><p>a</p>", "<p>a</p>", ["merge tag {name} (in <title>)"]),
+    "tag in a style of an Outlook comment": (
+        "<!--[if mso]><style>a{b:{{c}}}</style><![endif]--><p>a</p>", "<p>a</p>",
+        ["merge tag {{c}} (in <style>)"],
     ),
     "encoded tag": (
         '<a href="{{u}}">x</a>', '<a href="%7B%7Bu%7D%7D">x</a>',
@@ -367,7 +455,32 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         '<p style="font-size:0px">{{a}} <b style="font-size:9px">b</b></p>',
         ["merge tag {{a}} (in text; it is elsewhere now)"],
     ),
+    "tag in text that a style sheet hides": (
+        '<p class="x">{{a}} b</p><p class="y">c</p>',
+        '<style>.x {display:none} .y {color:red}</style><p class="x">{{a}} b</p><p class="y">c</p>',
+        ["merge tag {{a}} (in text; it is elsewhere now)"],
+    ),
+    "tag in text that a media query hides": (
+        '<p class="x">{{a}} b</p>', '<style>@media x{.x{display:none}}</style><p class="x">{{a}} b</p>',
+        ["merge tag {{a}} (in text; it is elsewhere now)"],
+    ),
+    "tag between other hidden words": (
+        "<p hidden>{{a}} x</p><p>b</p>", "<p hidden>x</p><p>b</p><p hidden>{{a}}</p>",
+        ["merge tag {{a}} (it is elsewhere now)"],
+    ),
+    "tag before a line break": (
+        "<p>x</p><p>Hi</p><p>{{a}} bye</p>", "<p>x</p><p>Hi {{a}}</p><p>bye</p>",
+        ["merge tag {{a}} (it is elsewhere now)"],
+    ),
+    "tag after a line break": (
+        "<p>x</p><p>Hi {{a}}</p><p>bye</p>", "<p>x</p><p>Hi</p><p>{{a}} bye</p>",
+        ["merge tag {{a}} (it is elsewhere now)"],
+    ),
+    "tag beside the same words elsewhere": (
+        "<p>a {{t}} b</p><p>a b</p>", "<p>a b</p><p>a {{t}} b</p>", ["merge tag {{t}} (it is elsewhere now)"],
+    ),
     "broken tag": ("<p>{{a b}}</p>", "<p>{{a\u200b b}}</p>", ["merge tag {{a b}} (in text)"]),
+    "five words": ("<p>a b c d e</p>", "<p>x</p>", ["text 'a' 'b' 'c' 'd' 'e'"]),
     "empty body": ("<p>a</p>", "", ["the whole body (it is empty now)", "text 'a'"]),
     "body without content": (
         '<p><img src="a"></p>', "<html><body></body></html>", ["the whole body (it is empty now)", "image a"],
@@ -406,6 +519,7 @@ class TestSeriousness:
             ("<p>Hi {{a}}</p>", "<p>Hi</p><p hidden>{{a}}</p>", True),
             ("<p hidden>{{a}}</p><p>Hi {{a}}</p>", "<p>Hi {{a}}</p>", True),
             ("<p hidden>{{a}}</p><p>Hi</p>", "<!-- {{a}} --><p>Hi</p>", True),
+            ("<p hidden>{{a}}</p><!-- {{a}} --><p>b</p>", "<p>{{a}} b</p>", False),
             ("<td {{a}}>b</td>", "<td>b</td>", True),
             ("<!--[if mso]><style>a{b:{{c}}}</style><![endif]--><p>a</p>", "<p>a</p>", False),
             ("<p>a {{b}}</p><p>c</p>", "<p>c</p><p>a {{b}}</p>", False),
@@ -435,6 +549,21 @@ class TestSeriousness:
     def test_tag_that_moves_out_of_a_comment_is_not_lost(self) -> None:
         assert losses("<!-- {{a}} --><p>b</p>", "<p>b{{a}}</p>") == []
 
+    def test_tag_in_a_comment_may_stand_elsewhere(self) -> None:
+        assert losses("<p>a<!-- {{b}} --> c</p>", "<p>a c<!-- {{b}} --></p>") == []
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("<p>Hi {{a}} bye</p>", "<p>Hi</p><p>{{a}} bye</p>"),
+            ("<p>Hi {{a}} bye</p>", "<p>Hi {{a}}</p><p>bye</p>"),
+            ("<p>Hi {{a}}</p>", "<p>Hi</p><p>{{a}}</p>"),
+            ("<p>{{a}} Hi</p>", "<p>{{a}}</p><p>Hi</p>"),
+        ],
+    )
+    def test_line_break_beside_a_tag_is_no_loss(self, one: str, other: str) -> None:
+        assert losses(one, other) == losses(other, one) == []
+
     def test_hidden_tag_that_is_shown_is_not_lost(self) -> None:
         assert losses('<p style="display:none">{{a}} b</p><p>c</p>', "<p>{{a}} b</p><p>c</p>") == []
 
@@ -449,9 +578,14 @@ class TestSeriousness:
         assert losses("<style>p{color:{{c}}}</style><p>a</p>", '<p style="color:{{c}}">a</p>') == []
 
     def test_braces_in_css_are_no_merge_tags(self) -> None:
-        source = "<style>@media x{p{b}a{c|d}}</style><script>f={a};[[1]]</script><p>a</p>"
+        source = (
+            "<style>@media x{p{b}a{c|d}}</style><script>f={a};[[1]]</script><p>a</p><style>p{c|d}</style>"
+        )
         assert not Html(source).merge_tags
         assert losses(source, "<p>a</p>") == []
+
+    def test_braces_in_css_after_an_open_title_are_no_tags(self) -> None:
+        assert not Html("<title>a<style>p{b}a{c|d}</style><p>a</p>").merge_tags
 
     def test_tag_in_css_is_found_beside_braces(self) -> None:
         assert list(Html("<style>p{color:{{c}}}</style>").merge_tags) == ["{{c}}"]
@@ -469,6 +603,10 @@ class TestDamage:
             ('<a href="/about">x</a>', '<a href="https://example.com/about">x</a>'),
             ('<a href="HTTPS://Example.com/">x</a>', '<a href="https://example.com">x</a>'),
             ("<p><b>spr</b>ing</p>", "<p>spring</p>"),
+            ('<a href="/a:b/c">x</a>', '<a href="https://x.io/news/a:b/c">x</a>'),
+            ('<a href="../a/b">x</a>', '<a href="https://x.io/a/b">x</a>'),
+            ("<p>Hi {{a}}, bye</p>", "<p>Hi, {{a}} bye</p>"),
+            ("<p>Hi {{a}} bye</p>", "<p>Hi you, bye</p><p>Hi {{a}} bye</p>"),
             (
                 '<a href="/a">More</a><a href="/b">More</a>',
                 '<a href="https://a.b/a">more</a><a href="https://a.b/b">more</a>',
@@ -483,6 +621,18 @@ class TestDamage:
     )
     def test_what_a_cleaner_is_for_is_no_damage(self, original: str, cleaned: str) -> None:
         assert damage(original, cleaned) == []
+
+    @pytest.mark.parametrize(
+        ("original", "cleaned"),
+        [
+            ("<p>Café {{a}} Thé</p>", "<p>{{a}} Cafe The</p>"),
+            ("<p>Café</p><p>{{a}} thé</p>", "<p>Cafe {{a}}</p><p>the</p>"),
+        ],
+    )
+    def test_tag_between_other_words_is_serious(self, original: str, cleaned: str) -> None:
+        assert damage(original, cleaned) == [
+            Loss("merge tag", "{{a}}", note="it is elsewhere now", is_serious=True)
+        ]
 
     def test_text_of_another_script_that_is_gone_is_reported(self) -> None:
         assert damage("<p>Hi Привет</p>", "<p>Hi</p>") == [Loss("text", "'привет'")]

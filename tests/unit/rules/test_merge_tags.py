@@ -240,6 +240,7 @@ class TestPlaceholder:
         ("url", "is_resolved"),
         [
             ("https://base.example/{unsubscribe_link}", True),
+            ("https://base.example/{{TRACK:https://example.com/a}}", True),
             ("https://base.example/%7Bunsubscribe_link%7D", True),
             ("https://base.example/u/{{id}}", False),
             ("https://base.example/", False),
