@@ -37,7 +37,7 @@ _CASED = re.compile(rf"({HIDDEN_TAG.pattern}|(?i:url)\([^()]*\))")
 _NUMBER = re.compile(r"(?<![\w#.])[+-]?(\d*)(?:\.(\d+))?([a-z%]*)(?![\w.])")
 _LENGTHS = frozenset({"px", "pt", "em", "rem", "ex", "in", "cm", "mm", "pc"})
 _HAS_COLOUR = re.compile("color|background|border|outline|shadow")
-_HEX_COLOUR = re.compile(r"#([0-9a-f]{3,8})(?![\w-])")
+_HEX_COLOUR = re.compile(r"(?<=#)[0-9a-f]{3,8}(?![\w-])")
 _RGB_COLOUR = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(?:,1(?:\.0*)?)?\)")
 _NAMED_COLOURS = {
     "aqua": "#00ffff", "black": "#000000", "blue": "#0000ff", "cyan": "#00ffff", "fuchsia": "#ff00ff",
@@ -97,7 +97,7 @@ def _plain_value(name: str, value: str) -> str:
     parts[::2] = [_plain_part(name, part) for part in parts[::2]]
     parts[1::2] = [_plain_image(part) for part in parts[1::2]]
     plain = "".join(parts)
-    sides = plain.split(" ")
+    sides = plain.split()
     if name in _FOUR_SIDES and "(" not in plain:
         for at, opposite in ((3, 1), (2, 0), (1, 0)):
             if len(sides) == at + 1 and sides[at] == sides[opposite]:
@@ -127,10 +127,10 @@ def _rgb_as_hex(colour: re.Match[str]) -> str:
 
 
 def _long_hex(colour: re.Match[str]) -> str:
-    digits = colour[1]
+    digits = colour.group()
     if len(digits) in _SHORT_HEX:
         digits = "".join(digit * 2 for digit in digits)
-    return "#" + (digits.removesuffix("ff") if len(digits) == _OPAQUE_HEX else digits)
+    return digits.removesuffix("ff") if len(digits) == _OPAQUE_HEX else digits
 
 
 def _plain_number(number: re.Match[str]) -> str:

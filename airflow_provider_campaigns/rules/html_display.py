@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _HIDES = re.compile(
@@ -58,10 +58,10 @@ class StyleSheet:
         style = attributes.get("style") or ""
         names = [f".{each}" for each in (attributes.get("class") or "").split()]
         names.append(f"#{attributes.get('id')}")
-        is_hidden = "hidden" in attributes or bool(_HIDES.search(style)) or _any_in(names, self._hiding)
+        is_hidden = "hidden" in attributes or bool(_HIDES.search(style)) or not self._hiding.isdisjoint(names)
         size = _FONT_SIZE.search(style)
         preserves = _preserves_space(style)
-        if preserves is None and (tag in _PRESERVING_ELEMENTS or _any_in(names, self._preserving)):
+        if preserves is None and (tag in _PRESERVING_ELEMENTS or not self._preserving.isdisjoint(names)):
             preserves = True
         return Display(
             parent.is_hidden or is_hidden,
@@ -73,7 +73,3 @@ class StyleSheet:
 def _preserves_space(style: str) -> bool | None:
     found = _WHITE_SPACE.search(style)
     return found[1].lower() in _PRESERVING if found else None
-
-
-def _any_in(names: Iterable[str], found: set[str]) -> bool:
-    return bool(found) and not found.isdisjoint(names)

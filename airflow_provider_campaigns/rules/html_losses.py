@@ -122,7 +122,7 @@ def _lost_tags(old: Html, new: Html) -> Iterator[Loss]:
             old.written_tags[plain],
             len(tags),
             len(left),
-            "; ".join(filter(None, notes)),
+            "; ".join(notes),
             is_serious,
         )
 
@@ -138,7 +138,7 @@ def _places(before: Sequence[PlacedTag], after: Sequence[PlacedTag]) -> str:
     """Return the places where a merge tag is missing, in words."""
     places = list(Counter(tag.place for tag in before) - Counter(tag.place for tag in after))
     more = f" and {len(places) - _MAX_PLACES} more places" if len(places) > _MAX_PLACES else ""
-    return f"in {', '.join(places[:_MAX_PLACES])}{more}" if places else ""
+    return f"in {', '.join(places[:_MAX_PLACES])}{more}"
 
 
 def _lost_links(old: Html, new: Html) -> Iterator[Loss]:

@@ -93,7 +93,7 @@ class Reader:
         self._sheet = StyleSheet()
         self._displays = [Display()]
         self._after_space = True
-        self._last_text = -1
+        self._last_text: int | None = None
 
     # lxml passes the namespaces wherever the signature has room; mutation tests wrap this in one that has.
     def start(self, tag: str, attributes: Mapping[str, str | None], _namespaces: object = None) -> None:
@@ -109,7 +109,7 @@ class Reader:
         if tag not in _INLINE:
             self._break_line()
         elif tag in _INLINE_CONTENT:
-            self._after_space, self._last_text = False, -1
+            self._after_space, self._last_text = False, None
         for name, value in values.items():
             if HIDDEN_TAG.search(value):
                 self._add_unshown(tags_in_attribute(tag, name, value), value)
@@ -143,11 +143,10 @@ class Reader:
 
     def comment(self, text: str) -> None:
         """Receive a comment; only a conditional one, and a merge tag in it, changes the display."""
-        text = text.replace(_MARKER_TAG, "")
         if _CONDITIONAL_COMMENT.match(text):
             self._flush()
             self._add_unshown(tags_in_outlook_comment(text), text)
-            self._add(("!--", " ".join(text.split())))
+            self._add(("!--", *text.split()))
         elif tags := HIDDEN_TAG.findall(text):
             self._flush()
             self._add(("!--", *tags))
@@ -201,7 +200,7 @@ class Reader:
         """Add a text with its white space; a line break right after the start tag is not displayed."""
         if self.tokens and self.tokens[-1][0] in _WITHOUT_FIRST_LINE_BREAK:
             text = text.removeprefix("\n")
-        self._after_space, self._last_text = False, -1
+        self._after_space, self._last_text = False, None
         if text:
             self._add(text)
 
@@ -211,8 +210,8 @@ class Reader:
 
     def _break_line(self) -> None:
         """Begin a new line: white space at the end of the last one is not displayed."""
-        if self._last_text >= 0:
-            text = self.tokens[self._last_text].rstrip(" ")
+        if self._last_text is not None:
+            text = self.tokens[self._last_text].rstrip()
             if text:
                 self.tokens[self._last_text] = text
             else:
@@ -221,7 +220,7 @@ class Reader:
             self.tokens.pop()
         if self.text and self.text[-1] != "\n":
             self.text.append("\n")
-        self._after_space, self._last_text = True, -1
+        self._after_space, self._last_text = True, None
 
     def _add_new_line(self) -> None:
         """Add a line break between two texts, as an empty paragraph makes one."""

@@ -50,7 +50,7 @@ class _Group:
     def sets_one_of(self, paths: Iterable[tuple[str, ...]]) -> bool:
         """Return whether a declaration here and one of these properties replace each other."""
         return any(
-            path in self._above or any(path[:end] in self._paths for end in range(1, len(path) + 1))
+            path in self._above or any(path[:end] in self._paths for end in range(len(path) + 1))
             for path in paths
         )
 
@@ -59,4 +59,4 @@ class _Group:
         self.texts.append(text)
         for path in paths:
             self._paths.add(path)
-            self._above.update(path[:end] for end in range(1, len(path)))
+            self._above.update(path[:end] for end in range(len(path)))

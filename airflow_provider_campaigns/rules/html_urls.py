@@ -70,6 +70,6 @@ def _plain_label(label: str) -> str:
     if not label.startswith("xn--") or len(label) > _MAX_LABEL:
         return label
     try:
-        return label.removeprefix("xn--").encode("ascii").decode("punycode")
+        return label.removeprefix("xn--").encode().decode("punycode")
     except UnicodeError:
         return label

@@ -11,8 +11,9 @@ from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TEXT, TEXT,
 
 # Before or after a merge tag, a word, and how many equal ones there are up to it; none at the ends of a mail.
 _Word: TypeAlias = tuple[str, str, int]
-_START: _Word = ("before", "", 0)
-_END: _Word = ("after", "", 0)
+_BEFORE, _AFTER = "before", "after"
+_START: _Word = (_BEFORE, "", 0)
+_END: _Word = (_AFTER, "", 0)
 # A line break that is gone moves no tag; one that is on its other side does.
 _SAME_SIDES = {0: (0, 1, -1), 1: (0, 1), -1: (0, -1)}
 
@@ -72,15 +73,15 @@ def _between_other_words(old: Html, new: Html, *, fold: bool) -> Iterator[str]:
     words, words_now = (
         Counter(each for each in both if isinstance(each, str)) for both in (parts, parts_now)
     )
-    shared = {word for word, count in words.items() if word != "\n" and words_now[word] == count}
+    shared = {word for word, count in words.items() if words_now[word] == count}
     now: dict[tuple[str, str], set[tuple[_Word, int]]] = {}
     for tag, place in _places(parts_now, shared):
         found = now.setdefault((tag.plain, tag.zone), set())
         found |= {(place.before, place.side), (place.after, place.side)}
     for tag, place in _places(parts, shared):
-        found = now.get((tag.plain, tag.zone), set())
+        places_now = now.get((tag.plain, tag.zone))
         same = {(word, side) for word in (place.before, place.after) for side in _SAME_SIDES[place.side]}
-        if found and found.isdisjoint(same):
+        if places_now and places_now.isdisjoint(same):
             yield tag.plain
 
 
@@ -97,8 +98,8 @@ def _places(parts: Iterable[str | PlacedTag], shared: Collection[str]) -> Iterat
         elif part in shared:
             seen[part] += 1
             for tag, word, at, is_joined in waiting:
-                yield tag, _Place(word, ("after", part, seen[part]), is_joined - (at == line))
+                yield tag, _Place(word, (_AFTER, part, seen[part]), is_joined - (at == line))
             waiting.clear()
-            before, line_before = ("before", part, seen[part]), line
+            before, line_before = (_BEFORE, part, seen[part]), line
     for tag, word, _, is_joined in waiting:
         yield tag, _Place(word, _END, int(is_joined))

@@ -153,6 +153,10 @@ DIFFERENT = {
     "sign": ('<p style="margin:-1px">', '<p style="margin:1px">'),
     "unit": ('<p style="margin:1px">', '<p style="margin:1em">'),
     "side of a box": ('<p style="margin:1px 2px">', '<p style="margin:1px">'),
+    "side of a box with a function": (
+        '<p style="padding:0 calc(1px) 0 0">',
+        '<p style="padding:0 calc(1px) 0">',
+    ),
     "important": ('<p style="margin:0!important">', '<p style="margin:0">'),
     "alternative text": ('<img src="a" alt="b">', '<img src="a" alt="">'),
     "boolean attribute": ("<input disabled>", "<input>"),
@@ -570,6 +574,10 @@ class TestSeriousness:
     def test_style_sheet_that_hides_a_tag_may_be_inlined(self) -> None:
         before = "<style>@media x{.a{b:c}} p.pre{display:none}</style><p class='pre'>{{a}}</p><p>b</p>"
         assert losses(before, '<p class="pre" style="display:none">{{a}}</p><p>b</p>') == []
+
+    def test_nested_rule_does_not_hide_the_outer_class(self) -> None:
+        after = "<style>.a, .b{color:red; .c{display:none}}</style><p class='a'>{{a}} b</p>"
+        assert losses("<p class='a'>{{a}} b</p>", after) == []
 
     def test_attribute_that_the_parser_did_not_find_is_not_moved(self) -> None:
         assert losses('a<body class="{{b}}" lang="{{c}}">', '<body class="{{b}}" lang="{{c}}">a') == []
