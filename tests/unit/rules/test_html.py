@@ -473,7 +473,7 @@ LOST: dict[str, tuple[str, str, list[str]]] = {
         ["merge tag {{a}} (it is elsewhere now)"],
     ),
     "tag before a line break": (
-        "<p>x</p><p>Hi</p><p>{{a}} bye</p>", "<p>x</p><p>Hi {{a}}</p><p>bye</p>",
+        "<p>x y</p><p>Hi</p><p>{{a}} bye</p>", "<p>x<br>y</p><p>Hi {{a}}</p><p>bye</p>",
         ["merge tag {{a}} (it is elsewhere now)"],
     ),
     "tag after a line break": (
