@@ -99,7 +99,7 @@ help:  ## list the targets
 	@sed -En 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-19s %s\n", $$1, $$2 }'
 
 clean:  ## delete everything that these targets create
-	rm -rf .venv .airflow .matrix docs/_build dist
+	rm -rf .venv .airflow .matrix docs/_build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -107,7 +107,8 @@ clean:  ## delete everything that these targets create
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/demo: .venv/python pyproject.toml $(CONSTRAINTS)
+# A raised __version__ is installed again, so that Airflow lists it.
+.venv/demo: .venv/python pyproject.toml airflow_provider_campaigns/__init__.py $(CONSTRAINTS)
 	@echo "Installing Airflow and this provider into .venv ..."
 	$(PIP) --editable .
 	touch $@

@@ -1,8 +1,9 @@
 """Runs the tests on every supported Airflow, each in its own environment, and prints a table of the results.
 
 A cell of the matrix is an Airflow with pinned dependencies on a Python. Its environment is in ``.matrix/``
-and is reused until a pin, ``pyproject.toml`` or the Python changes. A cell whose Python is not installed is
-skipped and named. Options after ``--`` go to pytest; paths among them replace the cell's test folders.
+and is reused until a pin, ``pyproject.toml``, ``__version__`` or the Python changes. A cell whose Python is
+not installed is skipped and named. Options after ``--`` go to pytest; paths among them replace the cell's
+test folders.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from xml.etree import ElementTree as ET
 CHECKOUT = Path(__file__).resolve().parent.parent
 FOLDER = CHECKOUT / ".matrix"
 CONSTRAINTS = CHECKOUT / "constraints"
+# Has __version__.
+VERSION = CHECKOUT / "airflow_provider_campaigns" / "__init__.py"
 # Python 3.10, or another one that Airflow 2.11 supports.
 _FLOOR = ("3.10", "3.11", "3.12")
 _TESTS = ("tests/unit", "tests/integration")
@@ -201,7 +204,7 @@ def environment(cell: Cell, python: str) -> str:
     """Return the Python of a cell's environment, which is created again if its inputs changed."""
     folder = FOLDER / cell.name
     inputs = output_of(python, "import sys; print(sys.version)") + "".join(
-        path.read_text() for path in (CONSTRAINTS / cell.constraints, CHECKOUT / "pyproject.toml")
+        path.read_text() for path in (CONSTRAINTS / cell.constraints, CHECKOUT / "pyproject.toml", VERSION)
     )
     mark = folder / "inputs"
     digest = hashlib.sha256(inputs.encode()).hexdigest()

@@ -33,7 +33,7 @@ class Block:
 def blocks(page: Path) -> tuple[Block, ...]:
     """Return the fenced blocks of a page."""
     text, found = page.read_text(), []
-    for match in re.finditer(r"^```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(r"^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         line = text.count("\n", 0, match.start(2)) + 1
         found.append(Block(page.relative_to(ROOT).as_posix(), line, match[1], match[2]))
     return tuple(found)
@@ -47,6 +47,12 @@ def prose(page: Path) -> str:
 
 def headings(page: Path) -> list[str]:
     return re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+
+
+def indexed(page: Path) -> set[str]:
+    """Return the words that a page puts into the index."""
+    entries = re.findall(r"^```\{index\} (.+)\n```$", page.read_text(), re.MULTILINE)
+    return {word.strip() for each in entries for word in each.split(",")}
 
 
 def anchors(page: Path) -> set[str]:

@@ -39,6 +39,8 @@ MODULES = (
     "links",
     "notifications",
     "retries",
+    "sandbox",
+    "transport.retry",
     "watchers",
 )
 
