@@ -96,11 +96,11 @@ class TestExampleDag:
             *(["campaign_fell_ill"] if HAS_WATCHERS else []),
             "campaign_launch",
             "guarded_launch",
+            "health_patrol",
             *(["newsletter_ready"] if HAS_WATCHERS else []),
             "nightly_list_refill",
             "quality_gated_newsletter",
             "staged_launch",
-            "health_patrol",
         ]
         assert done.stdout.splitlines()[-1] == f"{{}} {names}"
 
