@@ -53,7 +53,8 @@ GET = {"return_value": ANALYSIS, "html_preview": preview(BEFORE, "<h1>Spring</h1
 
 
 def responding(body: Any) -> Any:
-    return lambda route: route.fulfill(json=body)
+    """Return what answers a request with this body, or by this function."""
+    return body if callable(body) else lambda route: route.fulfill(json=body)
 
 
 def uuid(number: int) -> str:
@@ -423,6 +424,37 @@ class TestBoard:
         push(gate=board({uuid(9): ["healthy", "open", None, None, "New", None]}))
         opened.page.get_by_role("button", name="Refresh").click()
         opened.wait("New")
+
+    def test_gate_with_another_campaign_in_each_run_shows_all(self, visit: Any) -> None:
+        task = {"dag_id": "each", "task_id": "gate", "map_index": -1}
+        entries = [{**task, "run_id": uuid(each), "timestamp": f"2026-11-{each:02}"} for each in range(1, 31)]
+
+        def value(route: Any) -> None:
+            campaign_id = route.request.url.split("/")[-5]
+            (xcom,) = board({campaign_id: ["healthy", "open", None, NOW, None, None]}).values()
+            route.fulfill(json={"value": xcom})
+
+        routes = {
+            "**/xcomEntries?**": {"xcom_entries": entries, "total_entries": len(entries)},
+            "**/xcomEntries/campaigns_verdict?**": value,
+        }
+        opened = visit("#q=each", routes=routes)
+        assert len(self.rows(opened)) == len(entries)
+
+    def test_board_that_is_not_complete_says_so(self, visit: Any) -> None:
+        entry = {"dag_id": "a", "run_id": "b", "task_id": "c", "map_index": -1, "timestamp": "2026-11-30"}
+        routes = {"**/xcomEntries?**": {"xcom_entries": [entry], "total_entries": 51}}
+        opened = visit("", routes=routes)
+        assert "more verdicts than were read" in opened.text()
+        opened.expects_errors = True  # Airflow does not have that XCom
+
+    def test_outage_of_airflow_keeps_what_was_read_and_says_so(self, visit: Any) -> None:
+        opened = visit("#q=pages_of_others")
+        opened.page.context.route("**/xcomEntries?**", lambda route: route.fulfill(status=503))
+        opened.page.get_by_role("button", name="Refresh").click()
+        opened.wait("Airflow does not respond. The board shows what was read before.")
+        assert len(self.rows(opened)) == 3
+        opened.expects_errors = True  # the browser reports the response 503
 
     def test_board_of_nothing_says_how_to_fill_it(self, visit: Any) -> None:
         nothing = {
