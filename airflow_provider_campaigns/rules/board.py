@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.api.response import printable
-from airflow_provider_campaigns.rules.gate_rules import Disposition
+from airflow_provider_campaigns.rules.gate_rules import RULES, Disposition, Intent
 from airflow_provider_campaigns.rules.send_gate import Verdict
 
 # The key of the XCom. The board finds the tasks of all Dags by it.
@@ -43,7 +44,7 @@ def board_of(
     :param kind: ``"campaign"`` or ``"subsequence"``.
     :param max_messages: how many campaigns that do not open have their message.
     """
-    ordered = sorted(verdicts, key=lambda each: _ORDER.index(each[1].disposition))
+    ordered = sorted(verdicts, key=lambda each: _ORDER.index(_state(each[1])))
     if not ordered:
         return None
     rows: dict[str, list[Any]] = {}
@@ -67,13 +68,26 @@ def board_of(
     }
 
 
+def _state(verdict: Verdict) -> Disposition:
+    """Return what a verdict means for mail: for another intent, a gate may open on a paused campaign."""
+    own = verdict.disposition
+    if verdict.intent is Intent.SEND or own is Disposition.CLOSED:
+        return own
+    try:
+        by_intent = RULES[SendingCode(verdict.code)].dispositions
+    except ValueError:
+        return own
+    waits_for_data = own is Disposition.WAIT and by_intent[verdict.intent] is not own
+    return own if waits_for_data else by_intent[Intent.SEND]
+
+
 def _row(verdict: Verdict, name: str | None, message: str | None) -> list[Any]:
     since = None
     if verdict.issue_seconds is not None:
         since = verdict.checked_at - timedelta(seconds=verdict.issue_seconds)
     return [
         verdict.code,
-        verdict.disposition.value,
+        _state(verdict).value,
         _seconds(since),
         _seconds(verdict.last_updated),
         printable(name)[:_MAX_NAME] if name else None,

@@ -4,8 +4,10 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pytest
+
 from airflow_provider_campaigns.rules.board import MAX_BYTES, board_of
-from airflow_provider_campaigns.rules.send_gate import Disposition, Policy, Verdict
+from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy, Verdict
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 SECONDS = int(NOW.timestamp())
@@ -48,6 +50,29 @@ def test_campaigns_that_need_a_person_come_first() -> None:
     assert board is not None
     assert list(board["campaigns"]) == ["closed", "open"]
     assert board["campaigns"]["open"] == ["healthy", "open", None, SECONDS - 60, None, None]
+
+
+@pytest.mark.parametrize(
+    ("intent", "disposition", "code", "shown"),
+    [
+        (Intent.ACTIVATE, Disposition.OPEN, "campaign_paused", "closed"),
+        (Intent.EDIT, Disposition.WAIT, "healthy", "open"),
+        (Intent.ADD_LEADS, Disposition.OPEN, "campaign_completed", "finished"),
+        # The data is old, or a detail shows that the state does not end.
+        (Intent.ACTIVATE, Disposition.WAIT, "healthy", "wait"),
+        (Intent.ACTIVATE, Disposition.CLOSED, "healthy", "closed"),
+        (Intent.ACTIVATE, Disposition.WAIT, "splendid", "wait"),
+        (Intent.ACTIVATE, Disposition.WAIT, None, "wait"),
+        (Intent.SEND, Disposition.OPEN, "campaign_paused", "open"),
+    ],
+)
+def test_state_is_about_mail_whatever_the_intent(
+    intent: Intent, disposition: Disposition, code: Any, shown: str
+) -> None:
+    board = board_of([("b", OPEN), ("a", verdict(disposition, code, intent=intent))])
+    assert board is not None
+    assert board["campaigns"]["a"][1] == shown
+    assert list(board["campaigns"])[0] == ("b" if shown in {"open", "finished"} else "a")
 
 
 def test_no_verdict_makes_no_board() -> None:
