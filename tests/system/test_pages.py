@@ -57,6 +57,12 @@ def responding(body: Any) -> Any:
     return body if callable(body) else lambda route: route.fulfill(json=body)
 
 
+def with_a_deleted_asset(route: Any) -> None:
+    listed = route.fetch().json()
+    deleted = {**listed["assets"][-1], "id": 999_999, "watchers": [{}]}
+    route.fulfill(json={"assets": [deleted, *listed["assets"]], "total_entries": listed["total_entries"] + 1})
+
+
 def uuid(number: int) -> str:
     return str(UUID(int=number))
 
@@ -492,8 +498,13 @@ class TestBoard:
         opened = visit(f"#q={uuid(5)}")
         (row,) = self.rows(opened)
         assert "campaign_paused" in row
+        # An asset that was deleted since keeps no other one from the board.
+        opened.page.context.route("**/assets?**", with_a_deleted_asset)
+        opened.page.reload()
+        opened.wait("campaign_paused")
         assert "Somebody paused the campaign" in row
         assert opened.page.get_by_role("link", name="Asset that watches").count() == 1
+        opened.expects_errors = True  # the browser reports the response 404
 
 
 class TestEveryPage:

@@ -115,8 +115,13 @@ async function readWatchers() {
   const { entries: assets } = await getAll(["assets"], "assets", { order_by: "id" }, MAX_PAGES);
   const found = [];
   await inParallel(assets.filter((asset) => asset.watchers?.length > 0), async (asset) => {
-    const { asset_state_store: stored } = await get(["assets", String(asset.id), "state-store"], { limit: 100 });
-    const position = stored.find((each) => each.key === "position");
+    let store = null;
+    try {
+      store = await get(["assets", String(asset.id), "state-store"], { limit: 100 });
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
+    const position = store?.asset_state_store.find((each) => each.key === "position");
     const campaigns = position?.value?.v === 1 ? position.value.campaigns : null;
     if (campaigns === null || typeof campaigns !== "object") return;
     const { entries: events } = await getAll(["assets", "events"], "asset_events", { asset_id: asset.id, order_by: "-timestamp" }, MAX_EVENT_PAGES);
@@ -333,7 +338,7 @@ async function refresh() {
       readWatchers().then(() => progress(0, 0)),
     ]);
     // Somebody who may not read XComs may still read assets, and the other way round.
-    if (tasks.status === "rejected" && (watchers.status === "rejected" || watched.length === 0)) throw tasks.reason;
+    if (tasks.status === "rejected" && (tasks.reason.status !== 403 || watchers.status === "rejected" || watched.length === 0)) throw tasks.reason;
     if (watchers.status === "rejected" && watchers.reason.status !== 403) throw watchers.reason;
     isComplete = tasks.status === "rejected" || tasks.value;
     refreshedAt = Date.now();
