@@ -69,7 +69,7 @@ __all__ = [
     "page_url",
     "process_needs_worker",
     "resumed_with",
-    "save_link",
+    "save_for_pages",
     "shows_pages",
     "skip_tasks",
     "task_needs_worker",
@@ -329,19 +329,19 @@ def ui_address(context: Context, page: str) -> str | None:
     return f"{base.rstrip('/')}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}{instance}/{page}"
 
 
-def save_link(context: Context, key: str, url: str) -> None:
-    """Save a link as an XCom that the web server can read.
+def save_for_pages(context: Context, key: str, value: Any) -> None:
+    """Save a link, or what a page shows, as an XCom that the web server can read.
 
-    Airflow 3 reads links from its database, without the XCom backend that a user configured.
+    Airflow 3 reads both from its database, without the XCom backend that a user configured.
     """
     ti: Any = context["ti"]
     backend, standard = _xcom_classes()
     if backend is standard:
-        ti.xcom_push(key=key, value=url)
+        ti.xcom_push(key=key, value=value)
         return
     standard.set(
         key=key,
-        value=url,
+        value=value,
         dag_id=ti.dag_id,
         task_id=ti.task_id,
         run_id=ti.run_id,

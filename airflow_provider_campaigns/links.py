@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_campaigns.airflow_compat import get_link, page_url, save_link, shows_pages
+from airflow_provider_campaigns.airflow_compat import get_link, page_url, save_for_pages, shows_pages
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -36,7 +36,7 @@ class _SavedLink(BaseOperatorLink):
     def save(self, context: Context, url: str) -> None:
         """Save the link."""
         if "ti" in context:  # absent where execute() is called by hand
-            save_link(context, self.xcom_key, url)
+            save_for_pages(context, self.xcom_key, url)
 
 
 class CampaignCleanerLink(_SavedLink):

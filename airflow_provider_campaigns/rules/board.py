@@ -40,7 +40,7 @@ def board_of(
     """Return verdicts as the board reads them, those that need a person first; None where there are none.
 
     :param verdicts: the verdict on each campaign, by its id.
-    :param names: the names that are known.
+    :param names: the names that are known, besides those of the verdicts.
     :param kind: ``"campaign"`` or ``"subsequence"``.
     :param max_messages: how many campaigns that do not open have their message.
     """
@@ -82,6 +82,7 @@ def _state(verdict: Verdict) -> Disposition:
 
 
 def _row(verdict: Verdict, name: str | None, message: str | None) -> list[Any]:
+    name = name or verdict.campaign_name
     since = None
     if verdict.issue_seconds is not None:
         since = verdict.checked_at - timedelta(seconds=verdict.issue_seconds)

@@ -14,11 +14,13 @@ from airflow_provider_campaigns.airflow_compat import (
     call_no_success_callback,
     is_from_mapping,
     is_mapped,
+    save_for_pages,
     shows_pages,
     skip_tasks,
     why_no_questions,
 )
 from airflow_provider_campaigns.api.instantly import SendingCode
+from airflow_provider_campaigns.api.response import subject_of
 from airflow_provider_campaigns.exceptions import SendsInterruptedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.board import VERDICT_KEY, board_of
@@ -111,13 +113,13 @@ def check_gate(hook: InstantlyHook, campaign_id: str, policy: Policy, consequenc
         return
     may_open = verdict.disposition is Disposition.WAIT
     error_class: type[Exception] = SendsInterruptedError if may_open else SendGateClosedError
-    raise error_class(f"Campaign {campaign_id}: {verdict} {consequence}")
+    subject = subject_of("Campaign", campaign_id, verdict.campaign_name)
+    raise error_class(f"{subject}: {verdict} {consequence}")
 
 
 def push_result(context: Context, result: dict[str, Any], key: str = "return_value") -> None:
     """Push the XCom of a task that is about to fail, to be skipped or to ask, unless the user wants none."""
-    # Both are absent where execute() is called by hand.
-    if "ti" in context and getattr(context.get("task"), "do_xcom_push", True):
+    if _pushes(context):
         context["ti"].xcom_push(key=key, value=result)
 
 
@@ -127,9 +129,14 @@ def push_to_board(
     names: Mapping[str, str | None] | None = None,
     **options: Any,
 ) -> None:
-    """Push what the health board shows of campaigns, where there is a board; as ``rules.board.board_of``."""
-    if shows_pages() and (board := board_of(verdicts, names, **options)):
-        push_result(context, board, VERDICT_KEY)
+    """Save what the health board shows of campaigns, where there is a board; as ``rules.board.board_of``."""
+    if _pushes(context) and shows_pages() and (board := board_of(verdicts, names, **options)):
+        save_for_pages(context, VERDICT_KEY, board)
+
+
+def _pushes(context: Context) -> bool:
+    # Both are absent where execute() is called by hand.
+    return "ti" in context and getattr(context.get("task"), "do_xcom_push", True)
 
 
 def check_downstream_waits(context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
@@ -245,8 +246,10 @@ class InstantlySendGateOperator(AskingGate):
         return self._hook.metrics
 
     def _decide(self, context: Context, deadline: float, failures: int = 0) -> tuple[Verdict, dict[str, Any]]:
-        verdict = self._wait_for_verdict(deadline, failures) if self.wait_timeout else self.poll()
-        if not self.wait_timeout:
+        if self.wait_timeout:
+            verdict = self._wait_for_verdict(context, deadline, failures)
+        else:
+            verdict = self.poll()
             self.log.info("%s: %s", self._subject, verdict)
         return self._end_with(context, verdict)
 
@@ -254,23 +257,40 @@ class InstantlySendGateOperator(AskingGate):
         self, context: Context, verdict: Verdict, answered: Answered | None = None
     ) -> tuple[Verdict, dict[str, Any]]:
         """Return the verdict of an open gate, and its XCom."""
-        kind = "subsequence" if self.campaign_id is None else "campaign"
-        push_to_board(context, [(str(self.campaign_id or self.subsequence_id), verdict)], kind=kind)
+        name = verdict.campaign_name
+        if not verdict.open and self.on_closed == "ask":
+            name = name or self._campaign_name()
+        self._push_to_board(context, verdict, name)
         if not verdict.open:
-            return verdict, self.close(context, self._closed(verdict, answered), answered)
+            return verdict, self.close(context, self._closed(verdict, name, answered), answered)
         self._hook.metrics.gate("opened")
         return verdict, verdict.as_dict()
 
-    def _wait_for_verdict(self, deadline: float, failures: int) -> Verdict:
+    def _push_to_board(self, context: Context, verdict: Verdict, name: str | None = None) -> None:
+        kind = "subsequence" if self.campaign_id is None else "campaign"
+        object_id = str(self.campaign_id or self.subsequence_id)
+        push_to_board(context, [(object_id, verdict)], {object_id: name}, kind=kind)
+
+    def _wait_for_verdict(self, context: Context, deadline: float, failures: int) -> Verdict:
         """Return the first verdict that is not *wait*, or the last one before the timeout.
 
         :param failures: how many polls in a row failed on a worker before.
         """
         polling = Polling(self.poke_interval, deadline, self.max_failures)
         pause = deferring_pause(self, self._trigger, polling) if self.deferrable else None
+        is_on_board = False
+
+        def poll() -> PollResult:
+            nonlocal is_on_board
+            result = self._poll()
+            if not result.is_final and not is_on_board:
+                is_on_board = True
+                self._push_to_board(context, result.status)
+            return result
+
         try:
             verdict: Verdict = poll_until(
-                self._poll, polling, self._hook.metrics, pause=pause, failures=failures
+                poll, polling, self._hook.metrics, pause=pause, failures=failures
             )
         except DeadlineExceededError as error:
             if error.error is not None:
@@ -308,22 +328,17 @@ class InstantlySendGateOperator(AskingGate):
             **polling,
         )
 
-    def _closed(self, verdict: Verdict, answered: Answered | None) -> Closed:
+    def _closed(self, verdict: Verdict, name: str | None, answered: Answered | None) -> Closed:
         message, outcome = f"{self._subject_named(verdict.campaign_name)}: {verdict}", "closed"
         if verdict.disposition is Disposition.WAIT:
             outcome = "timed_out"
             waited = f"Waited for {self.wait_timeout:g} s" if self.wait_timeout else "wait_timeout is 0"
             if answered is None:
                 message += f" {waited}. Clear the task later, or set a longer wait_timeout."
-        return Closed(verdict.as_dict(), message, lambda: self._topic(verdict), outcome)
+        return Closed(verdict.as_dict(), message, lambda: self._topic(verdict, name), outcome)
 
-    def _topic(self, verdict: Verdict) -> questions.Topic:
-        return questions.about_verdict(
-            verdict,
-            self._subject,
-            verdict.campaign_name or self._campaign_name(),
-            instantly_address(self.campaign_id),
-        )
+    def _topic(self, verdict: Verdict, name: str | None) -> questions.Topic:
+        return questions.about_verdict(verdict, self._subject, name, instantly_address(self.campaign_id))
 
     def _campaign_name(self) -> str | None:
         """Return the name of the campaign, for a person; None where it cannot be read."""
@@ -339,6 +354,9 @@ class InstantlySendGateOperator(AskingGate):
         """Ask again after a poll without a response; there is no verdict, so nothing is skipped."""
         if time.time() >= answered.asked.deadline:
             raise error
+        if answered.answer.choice is questions.Choice.OVERRIDE:
+            note = "Instantly did not respond, so 'Send anyway' was not carried out; choose again."
+            answered = replace(answered, note=note)
         topic = questions.about_error("Send gate", self._subject, error)
         self.ask(context, Closed({}, f"{self._subject}: {error}", lambda: topic, "timed_out"), answered)
 

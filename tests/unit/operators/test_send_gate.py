@@ -319,6 +319,14 @@ class TestBoard:
         assert board["kind"] == "campaign"
         assert board["campaigns"][UUID][:2] == ["all_accounts_unhealthy", "closed"]
 
+    def test_gate_that_waits_is_on_the_board(self, runner: TaskRunner, connections: FakeServer) -> None:
+        connections.respond(sending_status("daily_limit_met"), sending_status("healthy"))
+        waiting: list[Any] = []
+        runner.before_trigger = lambda: waiting.append(runner.ti.xcoms["campaigns_verdict"]["campaigns"])
+        runner.run(gate(True, wait_timeout=HOUR))
+        assert [each[UUID][:2] for each in waiting] == [["daily_limit_met", "wait"]]
+        assert runner.ti.xcoms["campaigns_verdict"]["campaigns"][UUID][:2] == ["healthy", "open"]
+
     def test_open_gate_of_a_subsequence_is_on_the_board(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer
     ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -43,6 +44,12 @@ def test_row_has_what_the_board_shows() -> None:
         },
     }
     assert json.loads(json.dumps(board)) == board
+
+
+def test_name_of_the_verdict_is_shown_where_no_other_is_known() -> None:
+    board = board_of([("a", replace(CLOSED, campaign_name="Spring"))], {"a": None})
+    assert board is not None
+    assert board["campaigns"]["a"][4] == "Spring"
 
 
 def test_campaigns_that_need_a_person_come_first() -> None:

@@ -23,7 +23,7 @@ from airflow_provider_campaigns.operators.instantly import (
     SendGateTimeoutError,
 )
 from airflow_provider_campaigns.tasks.asking import MIN_QUESTION_SECONDS
-from tests.support.airflow_versions import BAD_ARGUMENT, first_of, needs
+from tests.support.airflow_versions import BAD_ARGUMENT, first_of, needs, needs_pages
 from tests.support.asked_gate import AskedGate
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
@@ -202,6 +202,21 @@ class TestSendGate:
         assert asked.ti.xcoms["return_value"]["code"] == "all_accounts_unhealthy"
         report(service, "healthy")
         assert asked.answer("Look again")["open"] is True
+
+    def test_outage_after_an_override_says_that_nothing_was_sent(
+        self, asked: AskedGate, service: FakeServer
+    ) -> None:
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate(**OVERRIDE))
+        service.respond(Reply({}, status=503), path=f"/api/v2/campaigns/{UUID}/sending-status")
+        assert asked.answer("Send anyway", reason="new senders") is None
+        assert "'Send anyway' was not carried out; choose again." in asked.asked.question["body"]
+
+    @needs_pages
+    def test_gate_that_asks_is_on_the_board_by_name(self, asked: AskedGate, service: FakeServer) -> None:
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate())
+        assert asked.ti.xcoms["campaigns_verdict"]["campaigns"][UUID][4] == "Spring"
 
     def test_final_error_after_a_click_fails(self, asked: AskedGate, service: FakeServer) -> None:
         report(service, "all_accounts_unhealthy")
