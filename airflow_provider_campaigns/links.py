@@ -67,11 +67,18 @@ REPORT_LINKS: tuple[BaseOperatorLink, ...] = (
 def save_report_links(context: Context) -> None:
     """Save a link to Campaign Cleaner, and one to the cleaning report of this task."""
     save_campaign_cleaner_link(context)
-    if "ti" in context and shows_pages():
-        ti = context["ti"]
-        task = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
-        index = -1 if ti.map_index is None else ti.map_index
-        CleaningReportLink().save(context, page_url(f"report/?{urlencode({**task, 'map_index': index})}"))
+    if address := report_address(context):
+        CleaningReportLink().save(context, address)
+
+
+def report_address(context: Context) -> str | None:
+    """Return the address of the cleaning report of this task; None where Airflow does not show it."""
+    if "ti" not in context or not shows_pages():
+        return None
+    ti = context["ti"]
+    task = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
+    index = -1 if ti.map_index is None else ti.map_index
+    return page_url(f"report/?{urlencode({**task, 'map_index': index})}")
 
 
 def save_campaign_cleaner_link(context: Context) -> None:

@@ -37,7 +37,7 @@ class Choice(str, Enum):
 
 
 _MEANINGS = {
-    Choice.RECHECK: "the gate decides by fresh data. It asks again if it is still closed.",
+    Choice.RECHECK: "the gate decides by {source}. It asks again if it is still closed.",
     Choice.WAIT: "the same after `hours`. You can answer earlier.",
     Choice.SKIP: "the gate and the tasks behind it are skipped.",
     Choice.FAIL: "the gate fails.",
@@ -73,11 +73,13 @@ class Topic:
     :param gate: the kind of gate.
     :param campaign: the campaign's name, or its id; text of a service.
     :param facts: what is known, as items of a Markdown list.
+    :param source: what the gate decides by after an answer.
     """
 
     gate: str
     campaign: str
     facts: Sequence[str]
+    source: str = "fresh data"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def question(
         "",
         "What you can choose:",
         "",
-        *(f"- **{choice.value}:** {_MEANINGS[choice]}" for choice in choices),
+        *(f"- **{choice.value}:** {_MEANINGS[choice].format(source=topic.source)}" for choice in choices),
     ]
     params = {"hours": _param(1, "For 'Wait and look again': how many hours.", "number")}
     if allow_override:
@@ -165,10 +167,19 @@ def about_verdict(verdict: Verdict, subject: str, name: str | None, address: str
     return Topic("Send gate", name or subject, facts)
 
 
-def about_breaches(breaches: Sequence[Check], campaign: str) -> Topic:
-    """Return what a question of a quality gate is about."""
-    facts = [f"**Campaign:** {code(campaign)}", *(f"**Threshold:** {code(str(each))}" for each in breaches)]
-    return Topic("Quality gate", campaign, facts)
+def about_breaches(breaches: Sequence[Check], campaign: str, report: str | None = None) -> Topic:
+    """Return what a question of a quality gate is about.
+
+    :param report: the address of the cleaning report; None where Airflow does not show it.
+    """
+    facts = [
+        f"**Campaign:** {code(campaign)}",
+        *(f"**Threshold:** {code(str(each))}" for each in breaches),
+        *([f"**Report:** [cleaning report]({report})"] if report else []),
+        "**What to do:** repair the newsletter, clear the tasks that submit and get it, then look again",
+    ]
+    source = "the analysis, which is the same unless the tasks that submit and get it were cleared"
+    return Topic("Quality gate", campaign, facts, source)
 
 
 def about_error(gate: str, campaign: str, error: Exception) -> Topic:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
-from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
+from airflow_provider_campaigns.links import REPORT_LINKS, report_address, save_report_links
 from airflow_provider_campaigns.metrics import Metrics, on_worker
 from airflow_provider_campaigns.rules import quality_gate, questions
 from airflow_provider_campaigns.tasks import storage
@@ -186,7 +186,9 @@ class CampaignCleanerQualityGateOperator(AskingGate):
             return report
         reasons = f"{subject} breaks a threshold: {'; '.join(map(str, found))}."
         self.log.warning("%s", reasons)
-        topic = questions.about_breaches(found, _known_name(analysis) or "of this run")
+        topic = questions.about_breaches(
+            found, _known_name(analysis) or "of this run", report_address(context)
+        )
         report = self.close(context, Closed(report, reasons, lambda: topic), answered)
         self._write(report)
         return report

@@ -285,9 +285,17 @@ class TestQualityGate:
         asked.run(quality(BAD))
         assert asked.asked.question["subject"] == "Quality gate closed: Spring"
         assert "https://broken.test/x" in asked.asked.question["body"]
+        assert "clear the tasks that submit and get it, then look again" in asked.asked.question["body"]
+        assert "the same unless the tasks that submit and get it were cleared" in asked.asked.question["body"]
         assert "analysis" not in asked.asked.arguments["kwargs"]["rendered"]
         asked.task.analysis = {"broken_links": []}  # as Airflow renders the XCom again
         assert asked.answer("Look again") == {"passed": True, "breaches": []}
+
+    @needs_pages
+    def test_question_links_to_the_cleaning_report(self, asked: AskedGate) -> None:
+        asked.run(quality(BAD))
+        address = asked.ti.xcoms["_link_CleaningReportLink"]
+        assert f"[cleaning report]({address})" in asked.asked.question["body"]
 
     def test_fail_raises_the_error_of_the_gate(self, asked: AskedGate) -> None:
         asked.run(quality(BAD))
