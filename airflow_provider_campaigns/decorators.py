@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.sdk import (
     DecoratedOperator,
+    conf,
     context_merge,
     determine_kwargs,
     task_decorator_factory,
 )
 
+from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.send_gate import Verdict
+from airflow_provider_campaigns.tasks.asking import ASK_TIMEOUT
 from airflow_provider_campaigns.tasks.gate import push_result
 
 if TYPE_CHECKING:
@@ -104,10 +108,19 @@ def send_gate(
     subsequence_id: str | None = None,
     intent: Literal["send", "add_leads", "activate", "edit"] = "send",
     policy: Mapping[str, str] | None = None,
-    max_status_age: timedelta | float | None = None,
+    max_status_age: timedelta | float | str | None = None,
     check_senders: bool = False,
-    wait_timeout: timedelta | float = timedelta(0),
+    wait_timeout: timedelta | float | str = timedelta(0),
+    poke_interval: timedelta | float | str = 60,
     on_closed: Literal["fail", "skip", "ask"] = "fail",
+    ask_timeout: timedelta | float | str = ASK_TIMEOUT,
+    ask_timeout_action: Literal["fail", "skip"] = "fail",
+    ask_users: Sequence[Mapping[str, str]] | None = None,
+    ask_notifiers: Sequence[Callable[[Context], Any]] = (),
+    allow_override: bool = False,
+    deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+    max_failures: int = MAX_FAILURES,
+    instantly_conn_id: str = InstantlyHook.default_conn_name,
     multiple_outputs: bool | None = None,
     **kwargs: Any,
 ) -> Callable[[Callable[Concatenate[OpenGate, P], R]], Task[P, R]]:
@@ -117,7 +130,7 @@ def send_gate(
     is the XCom. This is ``@task.send_gate``, with types.
 
     :param multiple_outputs: as for every ``@task``.
-    :param kwargs: these and the other parameters are those of
+    :param kwargs: those of every operator. The other parameters are those of
         :class:`~airflow_provider_campaigns.operators.instantly.InstantlySendGateOperator`.
     """
     return send_gate_task(  # type: ignore[no-any-return]
@@ -128,7 +141,16 @@ def send_gate(
         max_status_age=max_status_age,
         check_senders=check_senders,
         wait_timeout=wait_timeout,
+        poke_interval=poke_interval,
         on_closed=on_closed,
+        ask_timeout=ask_timeout,
+        ask_timeout_action=ask_timeout_action,
+        ask_users=ask_users,
+        ask_notifiers=ask_notifiers,
+        allow_override=allow_override,
+        deferrable=deferrable,
+        max_failures=max_failures,
+        instantly_conn_id=instantly_conn_id,
         multiple_outputs=multiple_outputs,
         **kwargs,
     )

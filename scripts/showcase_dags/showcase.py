@@ -66,7 +66,7 @@ def morning_check() -> None:
 @dag(schedule=None, tags=["campaigns"], params={"campaign_id": ""})
 def spring_launch() -> None:
     may_send = InstantlySendGateOperator(
-        task_id="may_send", campaign_id="{{ params.campaign_id }}", on_closed="ask"
+        task_id="may_send", campaign_id="{{ params.campaign_id }}", on_closed="ask", retries=2
     )
 
     @task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_campaigns.decorators import OpenGate, send_gate
 from airflow_provider_campaigns.exceptions import ServiceUnavailableError
-from airflow_provider_campaigns.operators.instantly import SendGateClosedError
+from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator, SendGateClosedError
 from tests.support.asked_gate import AskedGate
 from tests.support.fake_airflow import TaskRunner
 from tests.support.fake_clock import FakeClock
@@ -128,6 +129,21 @@ class TestFunction:
 
         with pytest.raises(TypeError, match="leads"):
             operator(send)
+
+
+def test_decorator_has_the_arguments_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(function: Any) -> dict[str, Any]:
+        found = inspect.signature(function).parameters
+        return {name: (each.annotation, each.default) for name, each in found.items()}
+
+    of_operator, own = named(inspect.unwrap(InstantlySendGateOperator.__init__)), named(send_gate)
+    del of_operator["self"], own["multiple_outputs"]
+    assert own == of_operator
+    passed: dict[str, Any] = {}
+    monkeypatch.setattr("airflow_provider_campaigns.decorators.send_gate_task", passed.update)
+    values = {name: f"its {name}" for name in own if name != "kwargs"}
+    send_gate(**values)  # type: ignore[arg-type]
+    assert passed == {**values, "multiple_outputs": None}
 
 
 class TestStillOpen:

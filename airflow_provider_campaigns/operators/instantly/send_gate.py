@@ -289,9 +289,7 @@ class InstantlySendGateOperator(AskingGate):
             return result
 
         try:
-            verdict: Verdict = poll_until(
-                poll, polling, self._hook.metrics, pause=pause, failures=failures
-            )
+            verdict: Verdict = poll_until(poll, polling, self._hook.metrics, pause=pause, failures=failures)
         except DeadlineExceededError as error:
             if error.error is not None:
                 # There is no present verdict, so on_closed="skip" does not apply.

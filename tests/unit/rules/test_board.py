@@ -79,7 +79,7 @@ def test_state_is_about_mail_whatever_the_intent(
     board = board_of([("b", OPEN), ("a", verdict(disposition, code, intent=intent))])
     assert board is not None
     assert board["campaigns"]["a"][1] == shown
-    assert list(board["campaigns"])[0] == ("b" if shown in {"open", "finished"} else "a")
+    assert next(iter(board["campaigns"])) == ("b" if shown in {"open", "finished"} else "a")
 
 
 def test_no_verdict_makes_no_board() -> None:
