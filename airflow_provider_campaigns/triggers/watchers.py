@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -109,8 +110,8 @@ class _WatcherTrigger(BaseEventTrigger):
         return self.class_path, {**common, **self.settings()}
 
     def shared_stream_key(self) -> tuple[str, str]:
-        """Return the name of this watcher's stream: no other asset shares it."""
-        return self.class_path, self.asset
+        """Return the name of this watcher's stream: no other asset shares it, nor this one before an edit."""
+        return self.class_path, json.dumps(self.serialize()[1], sort_keys=True)
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:

@@ -92,6 +92,13 @@ class Watching:
         self.stored += [payload for payload, _ in fired]
         self._manager.confirm_persisted([seq for _, seq in fired if seq is not None])
 
+    async def replace(self, asset: Asset) -> None:
+        """Replace the newest watcher as Airflow does after an edit: the new one starts, then the old one ends."""
+        old = self._tasks[-1]
+        self._tasks.append(asyncio.create_task(self._run(len(self._tasks), asset)))
+        await asyncio.sleep(0)
+        old.cancel()
+
     async def kill(self) -> None:
         """End the triggerer."""
         for task in self._tasks:

@@ -1,0 +1,71 @@
+"""Watchers whose arguments are edited in the Dag file, while a triggerer runs and between two."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_provider_campaigns import watchers
+from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from tests.conftest import set_connection
+from tests.support.airflow_versions import AIRFLOW
+from tests.support.fake_server import FakeServer
+from tests.support.watched_services import INTERVAL, Cleaner, Instantly, completed, health, polls
+
+if not HAS_WATCHERS:
+    pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
+
+from tests.support.fake_watching import Watching
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+ILL = "all_accounts_unhealthy"
+
+
+@pytest.fixture
+def cleaner(connections: FakeServer) -> Cleaner:
+    return Cleaner(connections)
+
+
+@pytest.fixture
+def instantly(connections: FakeServer) -> Instantly:
+    return Instantly(connections)
+
+
+@pytest.fixture
+def other(connections: FakeServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A connection to another account."""
+    set_connection(
+        monkeypatch, "campaign_cleaner", conn_id="other", host=connections.url, password="other-key"
+    )
+    return "other"
+
+
+def edited(make: Any, **arguments: Any) -> Any:
+    """Return the asset of an edited Dag file, which another process parses."""
+    watchers._assets.clear()
+    return make(**arguments)
+
+
+class TestRunningTriggerer:
+    async def test_edited_connection_is_used_at_once(self, cleaner: Cleaner, other: str) -> None:
+        cleaner.add("a")
+        async with Watching(completed()) as watching:
+            await polls(3)
+            await watching.replace(edited(completed, campaign_cleaner_conn_id=other))
+            before = cleaner.requests()
+            await polls(3)
+        requests = cleaner.server.requests[before:]
+        assert {request.headers["X-CC-API-Key"] for request in requests} == {"other-key"}
+
+    async def test_edited_campaigns_and_interval_are_used_at_once(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2)
+        async with Watching(health(on="code", campaign_ids=[a])) as watching:
+            await polls(3)
+            await watching.replace(edited(health, on="code", campaign_ids=[b], poke_interval=INTERVAL / 6))
+            await asyncio.sleep(INTERVAL / 2)
+            instantly.codes |= {a: ILL, b: ILL}
+            await asyncio.sleep(INTERVAL / 2)
+        assert {event["campaign_id"] for event in watching.stored} == {b}
