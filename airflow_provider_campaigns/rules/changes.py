@@ -77,7 +77,7 @@ def read_position(stored: Mapping[str, Any], read: Callable[[Mapping[str, Any]],
         if stored["v"] != POSITION_VERSION:
             raise ValueError(f"version {stored['v']!r} is not known")
         return read(stored)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 

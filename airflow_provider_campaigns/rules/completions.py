@@ -19,7 +19,8 @@ from airflow_provider_campaigns.rules.changes import (
 
 # A campaign that is listed this much later than newer ones still counts as a new one.
 LATE_LISTING = timedelta(hours=1)
-# A date further ahead of our clock is not believed.
+# A date before this, or further ahead of our clock, is not believed.
+OLDEST = datetime(2000, 1, 1, tzinfo=timezone.utc)
 CLOCK_SKEW = timedelta(days=1)
 
 
@@ -86,7 +87,7 @@ class Completions:
         for campaign in changed:
             campaign_id, is_completed = campaign.id, campaign.state is CampaignState.COMPLETED
             added = campaign.date_added
-            if added is not None and added > now + CLOCK_SKEW:
+            if added is not None and not OLDEST <= added <= now + CLOCK_SKEW:
                 added = None
             number = self.open.get(campaign_id)
             if number is None and self._is_new(campaign_id, added):

@@ -62,7 +62,8 @@ def read_health(
         if response.status in LIFECYCLE_CODES:
             return None
     else:
-        code = _CODES.get(campaign.get("status"))
+        status = campaign.get("status")
+        code = _CODES.get(status) if isinstance(status, int) else None
         if code is None:
             return None
         response = SendingStatus(code.value)
@@ -86,6 +87,11 @@ class Known:
     disposition: str | None
     since: str
     number: int = 0
+
+    @classmethod
+    def from_json(cls, code: str | None, disposition: str | None, since: str, number: Any) -> Known:
+        """Read what :meth:`Health.as_json` wrote of a campaign."""
+        return cls(code, disposition, since, int(number))
 
 
 class Workspace(NamedTuple):
@@ -126,7 +132,9 @@ class Health:
             return
         self.known = read_position(
             stored,
-            lambda position: {each: Known(*fields) for each, fields in position["campaigns"].items()},
+            lambda position: {
+                each: Known.from_json(*fields) for each, fields in position["campaigns"].items()
+            },
         )
         self.is_first = False
 

@@ -124,8 +124,17 @@ class _WatcherTrigger(BaseEventTrigger):
         await state.load(position)
         left: list[Change] = []
         fired: list[Change] = []
+        is_failing = False
         async for poll in shared_stream:
-            left += position.update(poll.found, datetime.now(timezone.utc))
+            try:
+                left += position.update(poll.found, datetime.now(timezone.utc))
+                is_failing = False
+            except Exception:
+                if not is_failing:
+                    log.exception("Asset %r: a poll cannot be compared with the state.", self.asset)
+                is_failing, position, left, fired = True, self.position(), [], []
+                await state.load(position)
+                continue
             changes, left = left[:MAX_EVENTS_A_POLL], left[MAX_EVENTS_A_POLL:]
             await state.announce(changes)
             for change in changes:
@@ -304,11 +313,12 @@ class _State:
         while True:
             try:
                 self._stored = await self._store.get(POSITION)
-                self._pending = set(await self._store.get(PENDING) or ())
+                pending = await self._store.get(PENDING)
                 break
             except Exception:
                 log.exception("Asset %r: its state cannot be read; trying again.", self._asset)
                 await asyncio.sleep(STORE_RETRY_SECONDS)
+        self._pending = set(map(str, pending)) if isinstance(pending, list) else set()
         self.unconfirmed = frozenset(self._pending)
         try:
             position.load(self._stored)

@@ -13,7 +13,7 @@ from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import OTHER_UUID
-from tests.support.watched_services import Instantly, health, polls
+from tests.support.watched_services import Cleaner, Instantly, completed, health, polls
 
 if not HAS_WATCHERS:
     pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
@@ -29,6 +29,11 @@ ILL = "all_accounts_unhealthy"
 @pytest.fixture
 def instantly(connections: FakeServer) -> Instantly:
     return Instantly(connections)
+
+
+@pytest.fixture
+def cleaner(connections: FakeServer) -> Cleaner:
+    return Cleaner(connections)
 
 
 def known(watching: Watching) -> dict[str, Any]:
@@ -115,6 +120,81 @@ async def test_hostile_status_changes_no_position(body: Any, instantly: Instantl
         instantly.codes[a] = ILL
         await polls(8)
     assert [event["to"] for event in watching.stored] == [ILL]
+    assert watching.ended == []
+
+
+@pytest.mark.parametrize("status", [[1], {}, "1", None, 10**30], ids=str)
+async def test_campaign_with_a_hostile_own_status_does_not_hide_others(
+    status: Any, instantly: Instantly
+) -> None:
+    a, b = instantly.add(1), instantly.add(2)
+    async with Watching(health(on="code")) as watching:
+        await polls(2)
+        instantly.campaigns[a]["status"] = status
+        await polls(2)
+        instantly.codes[b] = ILL
+        await polls(4)
+    assert [event["campaign_id"] for event in watching.stored] == [b]
+    assert watching.ended == []
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_hostile_dates_of_the_first_list_do_not_hide_what_completes(
+    date: str, cleaner: Cleaner
+) -> None:
+    cleaner.add("a")
+    cleaner.add("old", "completed")
+    for campaign in cleaner.campaigns.values():
+        campaign["date_added"] = date
+    async with Watching(completed()) as watching:
+        await polls(2)
+        cleaner.complete("a")
+        cleaner.add("b", "completed")
+        await polls(2)
+    assert {event["campaign_id"] for event in watching.stored} == {"a", "b"}
+    assert watching.ended == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("position", '{"v": 1, "campaigns": {"x": ["healthy", "open", "2026-01-01", null]}}'),
+        ("position", '{"v": 1, "campaigns": {"x": ["healthy", "open", "2026-01-01", 1e400]}}'),
+        ("position", '{"v": 1, "campaigns": {"x": 5}}'),
+        ("position", '{"v": 1, "campaigns": []}'),
+        ("position", "[]"),
+        ("pending", "5"),
+        ("pending", '{"a": 1}'),
+    ],
+)
+async def test_state_that_is_not_valid_does_not_end_the_watcher(
+    key: str, value: str, instantly: Instantly
+) -> None:
+    a = instantly.add(1)
+    watching = Watching(health(on="code"))
+    watching.states["health"].values[key] = value
+    async with watching:
+        await polls(2)
+        instantly.codes[a] = ILL
+        await polls(2)
+    assert [event["campaign_id"] for event in watching.stored] == [a]
+    assert watching.ended == []
+
+
+async def test_poll_that_cannot_be_compared_is_logged_once_and_does_not_end_the_watcher(
+    cleaner: Cleaner, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Watching(completed())
+    state = watching.states["newsletters"].values
+    position = {"v": 1, "floor": "0001-01-01T00:30:00+00:00", "recent": {}, "open": {"a": 1}}
+    state["position"] = json.dumps(position)  # the hour before cannot be represented
+    async with watching:
+        await polls(5)
+        assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+        state["position"] = json.dumps({**position, "floor": "2026-01-01T00:00:00+00:00"})
+        cleaner.add("a", "completed")
+        await polls(2)
+    assert watching.event_ids == ["a:1"]
     assert watching.ended == []
 
 

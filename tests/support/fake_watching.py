@@ -93,7 +93,7 @@ class Watching:
         self._manager.confirm_persisted([seq for _, seq in fired if seq is not None])
 
     async def replace(self, asset: Asset) -> None:
-        """Replace the newest watcher as Airflow does after an edit: the new one starts, then the old one ends."""
+        """Replace the newest watcher as Airflow does after an edit: start the new one, then end the old."""
         old = self._tasks[-1]
         self._tasks.append(asyncio.create_task(self._run(len(self._tasks), asset)))
         await asyncio.sleep(0)
