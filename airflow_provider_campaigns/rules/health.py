@@ -80,7 +80,8 @@ class Known:
     """The health of a campaign as it was last reported; a code of None is not known yet.
 
     :param since: when it was seen first, in ISO 8601.
-    :param number: how many changes have been reported.
+    :param number: that of its last change. It begins with the time of a first poll, so that no number is used
+        again after the position is lost.
     """
 
     code: str | None
@@ -151,11 +152,11 @@ class Health:
         changes = []
         for campaign_id, campaign in found.campaigns.items():
             known = self.known.get(campaign_id)
-            latest = known or self._new(now)
+            before = latest = known or self._new(now)
             reading = read_health(campaign, found.statuses.get(campaign_id), self._policy, now)
             if reading is not None:
                 latest = self._after(campaign_id, latest, reading, now)
-                if latest.number > (known.number if known else 0):
+                if latest.number > before.number:
                     changes.append(self._change(campaign, known, latest, reading))
             self.known[campaign_id] = latest
         self.is_first = False
@@ -163,8 +164,10 @@ class Health:
         return changes
 
     def _new(self, now: datetime) -> Known:
-        code = None if self.is_first else SendingCode.CAMPAIGN_DRAFT.value
-        return Known(code, None, now.isoformat(timespec="seconds"))
+        since = now.isoformat(timespec="seconds")
+        if self.is_first:
+            return Known(None, None, since, int(now.timestamp()))
+        return Known(SendingCode.CAMPAIGN_DRAFT.value, None, since)
 
     def _after(self, campaign_id: str, known: Known, reading: Reading, now: datetime) -> Known:
         """Return what is known after a reading; a higher number makes it a change."""
@@ -186,13 +189,14 @@ class Health:
         self, campaign: Mapping[str, Any], before: Known | None, latest: Known, reading: Reading
     ) -> Change:
         name = shown_name(campaign.get("name"))
-        campaign_id = str(campaign["id"]).lower()
+        campaign_id, after = str(campaign["id"]).lower(), getattr(latest, self._on)
         return Change(
-            event_id=f"{campaign_id}:{latest.number}",
+            # Without the state, another change that follows a lost one would have its id.
+            event_id=f"{campaign_id}:{latest.number}:{after}",
             campaign_id=campaign_id,
             name=name,
             before=getattr(before, self._on) if before else None,
-            after=getattr(latest, self._on),
+            after=after,
             at=latest.since,
             message=f"{title_of(campaign_id, name)}: {reading.code}. {reading.message}",
             details={

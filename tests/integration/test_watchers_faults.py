@@ -76,10 +76,38 @@ async def test_clock_that_jumps_loses_and_repeats_no_change(
         await polls(3)
         instantly.codes[b] = ILL
         await polls(3)
-    assert [(event["event_id"], event["to"]) for event in watching.stored] == [
-        (f"{a}:1", ILL),
-        (f"{b}:1", ILL),
-    ]
+    assert [(event["campaign_id"], event["to"]) for event in watching.stored] == [(a, ILL), (b, ILL)]
+
+
+async def test_change_after_a_death_has_another_id_than_the_change_before(instantly: Instantly) -> None:
+    a = instantly.add(1)
+    watching = Watching(health(on="code"), stores=False)
+    async with watching:
+        await polls(3)
+        instantly.codes[a] = "waiting_for_leads"
+        await polls(3)
+    (before,) = json.loads(watching.states["health"].values["pending"])
+    instantly.codes[a] = ILL
+    watching.stores = True
+    async with watching:
+        await polls(3)
+    ((event_id, may_repeat),) = [(event["event_id"], event["may_repeat"]) for event in watching.stored]
+    assert event_id != before
+    assert not may_repeat
+
+
+async def test_ids_are_not_used_again_after_the_state_is_lost(instantly: Instantly) -> None:
+    a = instantly.add(1)
+    watching = Watching(health(on="code"))
+    for _ in range(3):
+        instantly.codes[a] = "healthy"
+        async with watching:
+            await polls(2)
+            instantly.codes[a] = ILL
+            await polls(2)
+        watching.states["health"].values.clear()
+    assert [event["to"] for event in watching.stored] == [ILL] * 3
+    assert len(set(watching.event_ids)) == 3
 
 
 @pytest.mark.parametrize(

@@ -171,10 +171,10 @@ def test_two_triggerers_fire_each_event_once(scenario: Scenario) -> None:
 
 
 def test_change_while_its_dag_is_paused_fires_after_unpausing(scenario: Scenario) -> None:
-    changes = [(each["event_id"], each["from"], each["to"]) for each in scenario.changed]
+    changes = [(each["campaign_id"], each["from"], each["to"]) for each in scenario.changed]
     ill = "all_accounts_unhealthy"
     assert changes == [
-        (f"{HEALTHY_CAMPAIGN_ID}:1", "healthy", ill),
-        (f"{HEALTHY_CAMPAIGN_ID}:2", ill, "healthy"),
+        (HEALTHY_CAMPAIGN_ID, "healthy", ill),
+        (HEALTHY_CAMPAIGN_ID, ill, "healthy"),
     ]
-    assert scenario.handled["on_ill"] == [event_id for event_id, _, _ in changes]
+    assert scenario.handled["on_ill"] == [each["event_id"] for each in scenario.changed]
