@@ -45,9 +45,10 @@ async def workspaces(
     :param campaign_ids: the campaigns, in lower case; None for all of the workspace.
     :raises ApiError: a final failure that is not about a single campaign.
     """
-    statuses = _Statuses(poller, interval)
+    statuses, loop = _Statuses(poller, interval), asyncio.get_running_loop()
     try:
         while True:
+            end = loop.time() + interval
             try:
                 listed = await _listed.get(
                     account.identity, partial(_list_campaigns, account), max_age=interval / 2
@@ -66,7 +67,7 @@ async def workspaces(
             statuses.follow({each for each, campaign in chosen.items() if has_sending_status(campaign)})
             await statuses.wait_for_all(interval)
             yield Workspace(chosen, statuses.take())
-            await asyncio.sleep(interval)
+            await asyncio.sleep(max(0.0, end - loop.time()))
     finally:
         statuses.follow(set())
 
@@ -91,7 +92,7 @@ class _Statuses:
             subscription = Subscription(each, self._polling, partial(self._judge, each))
             self._followed[each] = subscription
             self._poller.add(subscription, partial(self._ended, each))
-        self._missing = set(campaign_ids)
+        self._missing = campaign_ids - self._latest.keys()
 
     async def wait_for_all(self, seconds: float) -> None:
         """Wait until each campaign has responded, but not longer than this."""

@@ -466,6 +466,17 @@ class TestHealth:
         assert watching.stored == []
         assert len(json.loads(watching.states["health"].values["position"])["campaigns"]) == 120
 
+    async def test_workspace_is_polled_once_an_interval(self, instantly: Instantly) -> None:
+        for number in range(60):  # two pages, and more than are requested at the same moment
+            instantly.add(number)
+        async with Watching(health()):
+            await polls(2)
+            before = instantly.requests()
+            await asyncio.sleep(10 * INTERVAL)
+            requests = instantly.requests() - before
+        assert 9 * 2 <= requests["list"] <= 11 * 2
+        assert 9 * 60 <= requests["status"] <= 11 * 60
+
     async def test_watchers_of_a_workspace_share_their_requests(self, instantly: Instantly) -> None:
         for number in range(60):
             instantly.add(number, status=1 if number < 10 else 3)
