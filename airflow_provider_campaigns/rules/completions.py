@@ -33,13 +33,15 @@ class Completions:
 
     :param name_pattern: only report campaigns with such a name; upper and lower case are the same.
     :param fire_existing: report what is completed in the first list.
+    :param of: the connection; a position of another one is not used.
 
     :ivar floor: new campaigns have a later date, or the same.
     :ivar recent: the campaigns since then, with their dates.
     :ivar open: the campaigns that have not completed, each with the number of its next event.
     """
 
-    def __init__(self, *, name_pattern: str | None = None, fire_existing: bool = False) -> None:
+    def __init__(self, *, name_pattern: str | None = None, fire_existing: bool = False, of: str) -> None:
+        self._of = [of]
         self._name_pattern = name_pattern
         self._fires = fire_existing
         self._listed: CampaignStates | None = None
@@ -54,20 +56,24 @@ class Completions:
         """
         if stored is None:
             return
-        self.floor, self.recent, self.open = read_position(
+        of, floor, recent, opened = read_position(
             stored,
             lambda position: (
+                position.get("of"),
                 _instant(position["floor"]),
                 {each: _instant(added) for each, added in position["recent"].items()},
                 {each: int(number) for each, number in position["open"].items()},
             ),
         )
-        self._fires = True
+        if of == self._of:
+            self.floor, self.recent, self.open = floor, recent, opened
+            self._fires = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the position as plain JSON."""
         return {
             "v": POSITION_VERSION,
+            "of": self._of,
             "floor": self.floor.isoformat() if self.floor else None,
             "recent": {each: added.isoformat() for each, added in self.recent.items()},
             "open": dict(self.open),

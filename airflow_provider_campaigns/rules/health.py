@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -114,9 +114,16 @@ class Health:
     :param policy: what each code means.
     :param on: what has to change: the ``"disposition"`` or the ``"code"``.
     :param stable_for: how many polls in a row a change has to last.
+    :param of: the connection, and the ids of the campaigns; None for all.
+
+    :ivar is_first: whether an unknown campaign is only recorded: the first list that has campaigns, or the
+        first one of another connection or selection.
     """
 
-    def __init__(self, policy: Policy, *, on: str, stable_for: int) -> None:
+    def __init__(
+        self, policy: Policy, *, on: str, stable_for: int, of: tuple[str, Sequence[str] | None]
+    ) -> None:
+        self._of = [of[0], None if of[1] is None else sorted(of[1])]
         self._policy = policy
         self._on = on
         self._stable_for = stable_for
@@ -131,19 +138,21 @@ class Health:
         """
         if stored is None:
             return
-        self.known = read_position(
+        of, self.known = read_position(
             stored,
-            lambda position: {
-                each: Known.from_json(*fields) for each, fields in position["campaigns"].items()
-            },
+            lambda position: (
+                position.get("of"),
+                {each: Known.from_json(*fields) for each, fields in position["campaigns"].items()},
+            ),
         )
-        self.is_first = False
+        self.is_first = of != self._of or not self.known
 
     def as_json(self) -> dict[str, Any]:
         """Return the position as plain JSON."""
         known = self.known.items()
         return {
             "v": POSITION_VERSION,
+            "of": self._of,
             "campaigns": {each: [it.code, it.disposition, it.since, it.number] for each, it in known},
         }
 
@@ -159,7 +168,7 @@ class Health:
                 if latest.number > before.number:
                     changes.append(self._change(campaign, known, latest, reading))
             self.known[campaign_id] = latest
-        self.is_first = False
+        self.is_first = self.is_first and not found.campaigns
         forget_missing(self.known, found.campaigns)
         return changes
 

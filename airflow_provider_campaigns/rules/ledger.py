@@ -65,6 +65,11 @@ class Ledger:
         """Record what the Dag run added: its task has succeeded, so its events are stored."""
         self._states |= self._added
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no campaign is recorded."""
+        return not self._states
+
     def is_new(self, added_at: datetime | None) -> bool:
         """Return whether a campaign without a recorded state was added after the ledger began."""
         return self.since is None or added_at is None or added_at >= self.since

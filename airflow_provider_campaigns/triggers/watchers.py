@@ -196,7 +196,7 @@ class CampaignCleanerCompletedTrigger(_WatcherTrigger):
 
     def position(self) -> Completions:
         """Return a position that knows nothing yet."""
-        return Completions(name_pattern=self.name_pattern, fire_existing=self.fire_existing)
+        return Completions(name_pattern=self.name_pattern, fire_existing=self.fire_existing, of=self.conn_id)
 
     async def follow(self, account: Account) -> AsyncIterator[Mapping[str, CampaignStatus]]:
         """Yield the list of campaigns once an interval."""
@@ -251,7 +251,12 @@ class InstantlyHealthChangedTrigger(_WatcherTrigger):
 
     def position(self) -> Health:
         """Return a position that knows nothing yet."""
-        return Health(Policy.of(self.policy), on=self.on, stable_for=self.stable_for)
+        return Health(
+            Policy.of(self.policy),
+            on=self.on,
+            stable_for=self.stable_for,
+            of=(self.conn_id, self.campaign_ids),
+        )
 
     async def follow(self, account: Account) -> AsyncIterator[Workspace]:
         """Yield the campaigns and their statuses once an interval."""

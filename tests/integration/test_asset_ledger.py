@@ -241,6 +241,31 @@ class TestHealth:
         instantly.set(uuid(2), "healthy")
         assert len(emitter.run() or []) == 2
 
+    @pytest.mark.parametrize("code", ["healthy", None], ids=["outside the pattern", "uncertain"])
+    def test_campaign_that_was_not_read_in_the_first_run_is_not_new(
+        self, instantly: Instantly, connections: FakeServer, code: str | None
+    ) -> None:
+        emitter = health(f"unread-{code}", on="code", name_pattern="zzz*" if code else None)
+        instantly.set(uuid(1), code)
+        connections.requests.clear()
+        emitter.run("skipped")
+        assert len(connections.requests) == (1 if code else 2)
+        emitter.task.name_pattern = None
+        instantly.set(uuid(1), "all_accounts_unhealthy")
+        emitter.run("skipped")
+        instantly.set(uuid(1), "healthy")
+        instantly.set(uuid(2), "healthy")
+        assert len(emitter.run() or []) == 2
+
+    def test_first_list_without_campaigns_is_not_the_first_run(self, instantly: Instantly) -> None:
+        emitter = health("empty", on="code")
+        emitter.run("skipped")
+        for number in range(5):
+            instantly.set(uuid(number), "healthy")
+        emitter.run("skipped")
+        instantly.set(uuid(1), "all_accounts_unhealthy")
+        assert len(emitter.run() or []) == 1
+
     def test_lost_state_is_made_again_from_the_events(self, instantly: Instantly) -> None:
         emitter = health("health-lost")
         instantly.set(uuid(1), "healthy")

@@ -69,3 +69,50 @@ class TestRunningTriggerer:
             instantly.codes |= {a: ILL, b: ILL}
             await asyncio.sleep(INTERVAL / 2)
         assert {event["campaign_id"] for event in watching.stored} == {b}
+
+
+class TestFirstPoll:
+    """The first poll of a selection only takes the position, also of one that an edit makes larger."""
+
+    async def test_campaigns_of_a_larger_selection_fire_from_then_on(self, instantly: Instantly) -> None:
+        a, b = instantly.add(1), instantly.add(2, ILL)
+        async with Watching(health(on="code", campaign_ids=[a])) as watching:
+            await polls(2)
+        watching.assets = (edited(health, on="code"),)
+        instantly.codes[a] = ILL
+        async with watching:
+            await polls(3)
+            assert [event["campaign_id"] for event in watching.stored] == [a]
+            c = instantly.add(3)  # a new one counts as a draft before
+            instantly.codes[b] = "healthy"
+            await polls(3)
+        assert {event["campaign_id"] for event in watching.stored[1:]} == {b, c}
+
+    async def test_first_list_without_campaigns_is_not_the_first_poll(self, instantly: Instantly) -> None:
+        watching = Watching(health(on="code"))
+        async with watching:
+            await polls(2)
+        ids = [instantly.add(number) for number in range(5)]
+        async with watching:
+            await polls(2)
+            assert watching.stored == []
+            instantly.codes[ids[0]] = ILL
+            await polls(2)
+        assert [event["campaign_id"] for event in watching.stored] == ids[:1]
+
+    async def test_other_account_begins_with_its_own_position(self, cleaner: Cleaner, other: str) -> None:
+        cleaner.add("old", age=900_000)
+        async with Watching(completed()) as watching:
+            await polls(2)
+        cleaner.campaigns.clear()
+        for number in range(5):
+            cleaner.add(f"c{number}", "completed", age=number * 90_000)
+        cleaner.add("a")
+        watching.assets = (edited(completed, campaign_cleaner_conn_id=other),)
+        async with watching:
+            await polls(2)
+            cleaner.complete("a")
+            await polls(2)
+        async with watching:
+            await polls(2)
+        assert watching.event_ids == ["a:1"]

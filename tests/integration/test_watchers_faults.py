@@ -214,8 +214,14 @@ async def test_poll_that_cannot_be_compared_is_logged_once_and_does_not_end_the_
 ) -> None:
     watching = Watching(completed())
     state = watching.states["newsletters"].values
-    position = {"v": 1, "floor": "0001-01-01T00:30:00+00:00", "recent": {}, "open": {"a": 1}}
-    state["position"] = json.dumps(position)  # the hour before cannot be represented
+    position = {
+        "v": 1,
+        "of": ["campaign_cleaner_default"],
+        "floor": "0001-01-01T00:30:00+00:00",  # the hour before cannot be represented
+        "recent": {},
+        "open": {"a": 1},
+    }
+    state["position"] = json.dumps(position)
     async with watching:
         await polls(5)
         assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1

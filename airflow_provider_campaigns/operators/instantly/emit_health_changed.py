@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
 
+# What a ledger records of a campaign that is there at first, but whose health was not read.
+_UNREAD = "unread"
+
+
 class InstantlyEmitHealthChangedOperator(RenderedTask):
     """Adds one event to an asset for each campaign whose health has changed, exactly once.
 
@@ -108,59 +112,67 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         save_instantly_link(context, None)
         asset = AssetLedger(context, self.asset, self.instantly_conn_id, health_in_key)
         # Every campaign begins as a draft; what was before an earlier state is not known.
-        self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state else None
+        is_first = asset.ledger.is_empty
+        self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state and not is_first else None
         found = {campaign_id: (code, started) for campaign_id, code, started in self._health()}
-        reported = asset.reported if asset.is_first else frozenset[str]()
+        reported = asset.reported if is_first else frozenset[str]()
         changed = asset.find_new(lambda ledger: self._changed(found, ledger, reported))
         newest, now = asset.newest_event_at, datetime.now(timezone.utc)
         return asset.add(
-            [
-                health_key(each, found[each][0].value, began_at(found[each][1], newest, now))
-                for each in changed
-            ],
+            [health_key(each, code, began_at(found[each][1], newest, now)) for each, code in changed],
             found,
         )
 
     def _changed(
         self,
-        found: Mapping[str, tuple[SendingCode, datetime | None]],
+        found: Mapping[str, tuple[SendingCode | None, datetime | None]],
         ledger: Ledger,
         reported: Collection[str],
-    ) -> list[str]:
-        """Return the campaigns whose health differs from the recorded one; record the unknown ones.
+    ) -> list[tuple[str, str]]:
+        """Return the campaigns whose health has changed, with their codes; record the unknown ones.
 
         :param reported: unknown campaigns whose health has changed.
         """
         changed = []
         for campaign_id, (code, _) in found.items():
             recorded = ledger.state(campaign_id)
-            if recorded is None and campaign_id in reported:
-                changed.append(campaign_id)
-                continue
-            if recorded is None:
-                recorded = (self._begins_as or code).value
-                ledger.record(campaign_id, recorded)
-            if self._health_of(SendingCode(recorded)) != self._health_of(code):
-                changed.append(campaign_id)
+            if code is None:
+                if recorded is None and campaign_id not in reported:
+                    ledger.record(campaign_id, _UNREAD)
+            elif recorded is None and campaign_id in reported:
+                changed.append((campaign_id, code.value))
+            else:
+                if recorded is None or recorded == _UNREAD:
+                    begins_as = self._begins_as if recorded is None else None
+                    recorded = (begins_as or code).value
+                    ledger.record(campaign_id, recorded)
+                if self._health_of(SendingCode(recorded)) != self._health_of(code):
+                    changed.append((campaign_id, code.value))
         return changed
 
     def _health_of(self, code: SendingCode) -> str:
         return code.value if self.on == "code" else self._policy.dispositions[code].value
 
-    def _health(self) -> Iterator[tuple[str, SendingCode, datetime | None]]:
-        """Yield the id of each campaign, its code, and when its issue began, if Instantly reports that."""
+    def _health(self) -> Iterator[tuple[str, SendingCode | None, datetime | None]]:
+        """Yield the id of each campaign, its code, and when its issue began, if Instantly reports that.
+
+        A code of None: the name does not match, or in the first list, the health is not known.
+        """
         for campaign in self._hook.list_campaigns():
-            if not matches(campaign.get("name"), self.name_pattern):
-                continue
             try:
                 campaign_id = check_uuid(campaign.get("id"), "id").lower()
             except ValueError:
                 self.log.warning("The list contains a campaign without a valid id; it is ignored.")
                 continue
+            if not matches(campaign.get("name"), self.name_pattern):
+                yield campaign_id, None, None
+                continue
             response = self._sending_status(campaign_id) if has_sending_status(campaign) else None
             reading = read_health(campaign, response, self._policy, datetime.now(timezone.utc))
             if reading is None:
                 self.log.info("The health of campaign %s is not known for certain.", campaign_id)
+                if self._begins_as is None:
+                    yield campaign_id, None, None
                 continue
             started = response.issue_started_at if isinstance(response, SendingStatus) else None
             yield campaign_id, SendingCode(reading.code), started
