@@ -104,9 +104,9 @@ def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
     parts = [ti.dag_id, ti.task_id, *([str(ti.map_index)] if ti.map_index not in (None, -1) else [])]
     key = " ".join(["handled", *parts])
     handled: dict[str, list[str]] = state.get(key) or {}
-    own = handled.pop(run_id, [])
+    own = frozenset(handled.pop(run_id, []))
     of_others = {each for ids in handled.values() for each in ids}
-    found = list(_read(_asset_events(context, asset)))
+    found = list(_read(_asset_events(context, asset, own)))
     events = {each.event_id: each for each in found if each.event_id not in of_others}
     log.info("%d of %d events are new.", len(events), len(found))
     skipped = None
@@ -120,8 +120,10 @@ def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
         raise skipped
 
 
-def _asset_events(context: Context, asset: Asset) -> list[Any]:
+def _asset_events(context: Context, asset: Asset, own: frozenset[str]) -> list[Any]:
     """Return the events that started the run, and later ones that no run of this Dag has.
+
+    :param own: the ids of the events that this run has handled; they are returned, whatever run has them now.
 
     Airflow 3.3 queues a Dag once, however many events there are. Those that it stores after the first, and
     before it starts the run, would wait for the run of the next event.
@@ -135,8 +137,19 @@ def _asset_events(context: Context, asset: Asset) -> list[Any]:
     except Exception as error:  # noqa: BLE001 - Airflow 3.3 fails while a run of another Dag is queued
         log.warning("Airflow cannot show the later events; they are in the next run. %s", error)
         stored = []
-    of_no_run = [each for each in stored if all(run.dag_id != dag_id for run in each.created_dagruns)]
-    return started_by + of_no_run
+    late_and_own = own - set(map(_event_id, started_by))
+    late = [
+        each
+        for each in stored
+        if _event_id(each) in late_and_own or all(run.dag_id != dag_id for run in each.created_dagruns)
+    ]
+    return started_by + late
+
+
+def _event_id(asset_event: Any) -> str | None:
+    payload = (asset_event.extra or {}).get("payload")
+    event_id = payload.get("event_id") if isinstance(payload, Mapping) else None
+    return event_id if isinstance(event_id, str) else None
 
 
 def _state_of(context: Context, asset: Asset) -> Any:

@@ -135,6 +135,7 @@ def test_event_without_a_run_is_given_to_the_run_before_it(airflow: Airflow) -> 
     assert airflow.handle() == ["c1:1", "c2:1"]
     late.created_dagruns.append(SimpleNamespace(dag_id="dag", run_id="second"))
     assert airflow.handle("second") == ["c3:1"]
+    assert airflow.handle() == ["c1:1", "c2:1"]
 
 
 def test_events_that_airflow_cannot_show_wait_for_the_next_run(airflow: Airflow) -> None:
