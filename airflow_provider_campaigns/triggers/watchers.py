@@ -47,8 +47,9 @@ __all__ = ["CampaignCleanerCompletedTrigger", "InstantlyHealthChangedTrigger"]
 
 log = logging.getLogger(__name__)
 
-# Keys of the asset's state: the position, and the ids of events that may not be stored yet.
-POSITION, PENDING = "position", "pending"
+# Keys of the asset's state: the position, and the ids of events that may not be stored yet. The name of the
+# trigger follows: two files may give one name to watchers of two kinds.
+POSITION, PENDING = "position:", "pending:"
 # How long after a failure of Airflow's store it is read again.
 STORE_RETRY_SECONDS = 10.0
 # Airflow stores one event after another, and gives a watcher up whose events of a poll take 300 s.
@@ -120,7 +121,7 @@ class _WatcherTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[_Poll]) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each change, and say what to store once Airflow has stored the events."""
-        state, position = _State(AssetState(self.asset_state_store), self.asset), self.position()
+        state, position = _State(AssetState(self.asset_state_store), self), self.position()
         await state.load(position)
         left: list[Change] = []
         fired: list[Change] = []
@@ -306,9 +307,10 @@ class _State:
     :ivar unconfirmed: ids of events that an earlier process fired, and that may not have been stored.
     """
 
-    def __init__(self, store: AssetState, asset: str) -> None:
+    def __init__(self, store: AssetState, trigger: _WatcherTrigger) -> None:
         self._store = store
-        self._asset = asset
+        self._asset = trigger.asset
+        self._kind = trigger.class_path.rpartition(".")[2]
         self._stored: Any = None
         self._pending: set[str] = set()
         self.unconfirmed: frozenset[str] = frozenset()
@@ -317,8 +319,8 @@ class _State:
         """Load the position, however long Airflow's store takes to respond."""
         while True:
             try:
-                self._stored = await self._store.get(POSITION)
-                pending = await self._store.get(PENDING)
+                self._stored = await self._store.get(POSITION + self._kind)
+                pending = await self._store.get(PENDING + self._kind)
                 break
             except Exception:
                 log.exception("Asset %r: its state cannot be read; trying again.", self._asset)
@@ -335,15 +337,15 @@ class _State:
         """Store the ids of events before they are fired."""
         if changes:
             self._pending |= {change.event_id for change in changes}
-            await self._set(PENDING, sorted(self._pending))
+            await self._set(PENDING + self._kind, sorted(self._pending))
 
     async def confirm(self, position: Any, changes: Sequence[Change]) -> None:
         """Store a position whose events Airflow has stored. A failure is made good by the next poll."""
-        if position != self._stored and await self._set(POSITION, position):
+        if position != self._stored and await self._set(POSITION + self._kind, position):
             self._stored = position
         if changes and position == self._stored:
             self._pending -= {change.event_id for change in changes}
-            await self._set(PENDING, sorted(self._pending))
+            await self._set(PENDING + self._kind, sorted(self._pending))
 
     async def _set(self, key: str, value: Any) -> bool:
         try:

@@ -17,6 +17,8 @@ from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import UUID
 from tests.support.watched_services import (
+    COMPLETIONS,
+    HEALTH,
     INTERVAL,
     LIST,
     Cleaner,
@@ -83,10 +85,10 @@ class TestCompletions:
         async with Watching(completed(fire_existing=True)) as watching:
             await asyncio.sleep(INTERVAL / 2)
             assert len(watching.stored) == 1000
-            assert "position" not in watching.states["newsletters"].values
+            assert f"position:{COMPLETIONS}" not in watching.states["newsletters"].values
             await polls(3)
         assert len(watching.stored) == len(set(watching.event_ids)) == 2500
-        assert json.loads(watching.states["newsletters"].values["pending"]) == []
+        assert json.loads(watching.states["newsletters"].values[f"pending:{COMPLETIONS}"]) == []
 
     async def test_only_campaigns_with_a_fitting_name_fire(self, cleaner: Cleaner) -> None:
         async with Watching(completed(name_pattern="newsletter-*")) as watching:
@@ -337,7 +339,7 @@ class TestStore:
     async def test_state_that_cannot_be_read_begins_anew(self, cleaner: Cleaner) -> None:
         cleaner.add("a", "completed")
         watching = Watching(completed())
-        watching.states["newsletters"].values["position"] = '{"v": 99}'
+        watching.states["newsletters"].values[f"position:{COMPLETIONS}"] = '{"v": 99}'
         async with watching:
             await polls()
             cleaner.add("b", "completed")
@@ -363,7 +365,7 @@ class TestHealth:
         assert (event["from"], event["to"], event["code"]) == ("healthy",) + ("all_accounts_unhealthy",) * 2
         assert (event["name"], event["needs_person"]) == ("Campaign 1", True)
         assert "Every sending account is in error" in event["message"]
-        assert b in json.loads(watching.states["health"].values["position"])["campaigns"]
+        assert b in json.loads(watching.states["health"].values[f"position:{HEALTH}"])["campaigns"]
 
     async def test_code_change_within_a_disposition_fires_only_for_codes(self, instantly: Instantly) -> None:
         a = instantly.add(1, "out_of_schedule")
@@ -464,7 +466,7 @@ class TestHealth:
             instantly.campaigns = everything
             await polls(3)
         assert watching.stored == []
-        assert len(json.loads(watching.states["health"].values["position"])["campaigns"]) == 120
+        assert len(json.loads(watching.states["health"].values[f"position:{HEALTH}"])["campaigns"]) == 120
 
     async def test_workspace_is_polled_once_an_interval(self, instantly: Instantly) -> None:
         for number in range(60):  # two pages, and more than are requested at the same moment
@@ -519,13 +521,13 @@ class TestUpgrade:
         watcher = AssetWatcher(name="stored", trigger=trigger(**arguments))
         watching = Watching(Asset(arguments["asset"], watchers=[watcher]))
         state = watching.states[arguments["asset"]].values
-        state |= {name: json.dumps(record[name]) for name in ("position", "pending")}
+        state |= {f"{key}:{trigger.__name__}": json.dumps(record[key]) for key in ("position", "pending")}
         async with watching:
             await asyncio.sleep(3 * arguments["poke_interval"])
         ((event_id, may_repeat),) = [(event["event_id"], event["may_repeat"]) for event in watching.stored]
         assert event_id in record["pending"]
         assert may_repeat
-        assert list(json.loads(state["position"])) == list(record["position"])
+        assert list(json.loads(state[f"position:{trigger.__name__}"])) == list(record["position"])
 
     @pytest.mark.parametrize("make", [completed, health])
     def test_arguments_of_this_version_are_recorded(self, make: Any) -> None:

@@ -116,3 +116,21 @@ class TestFirstPoll:
         async with watching:
             await polls(2)
         assert watching.event_ids == ["a:1"]
+
+
+async def test_watchers_of_two_files_with_one_name_keep_their_positions(
+    cleaner: Cleaner, instantly: Instantly
+) -> None:
+    """Each file is parsed in its own process; Airflow runs the watcher of the file that it parsed last."""
+    a = instantly.add(1)
+    cleaner.add("c")
+    files = edited(completed, name="shared"), edited(health, name="shared")
+    watching = Watching(files[0])
+    for _ in range(2):
+        for asset in files:
+            watching.assets = (asset,)
+            async with watching:
+                await polls(2)
+        cleaner.complete("c")
+        instantly.codes[a] = ILL
+    assert [event["campaign_id"] for event in watching.stored] == ["c", a]

@@ -13,7 +13,15 @@ from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
 from tests.support.responses import OTHER_UUID
-from tests.support.watched_services import Cleaner, Instantly, completed, health, polls
+from tests.support.watched_services import (
+    COMPLETIONS,
+    HEALTH,
+    Cleaner,
+    Instantly,
+    completed,
+    health,
+    polls,
+)
 
 if not HAS_WATCHERS:
     pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
@@ -38,7 +46,7 @@ def cleaner(connections: FakeServer) -> Cleaner:
 
 def known(watching: Watching) -> dict[str, Any]:
     """Return the position of the watcher."""
-    return json.loads(watching.states["health"].values["position"])["campaigns"]
+    return json.loads(watching.states["health"].values[f"position:{HEALTH}"])["campaigns"]
 
 
 async def test_service_that_is_away_for_an_hour_loses_no_change(instantly: Instantly) -> None:
@@ -86,7 +94,7 @@ async def test_change_after_a_death_has_another_id_than_the_change_before(instan
         await polls(3)
         instantly.codes[a] = "waiting_for_leads"
         await polls(3)
-    (before,) = json.loads(watching.states["health"].values["pending"])
+    (before,) = json.loads(watching.states["health"].values[f"pending:{HEALTH}"])
     instantly.codes[a] = ILL
     watching.stores = True
     async with watching:
@@ -200,7 +208,7 @@ async def test_state_that_is_not_valid_does_not_end_the_watcher(
 ) -> None:
     a = instantly.add(1)
     watching = Watching(health(on="code"))
-    watching.states["health"].values[key] = value
+    watching.states["health"].values[f"{key}:{HEALTH}"] = value
     async with watching:
         await polls(2)
         instantly.codes[a] = ILL
@@ -221,11 +229,11 @@ async def test_poll_that_cannot_be_compared_is_logged_once_and_does_not_end_the_
         "recent": {},
         "open": {"a": 1},
     }
-    state["position"] = json.dumps(position)
+    state[f"position:{COMPLETIONS}"] = json.dumps(position)
     async with watching:
         await polls(5)
         assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
-        state["position"] = json.dumps({**position, "floor": "2026-01-01T00:00:00+00:00"})
+        state[f"position:{COMPLETIONS}"] = json.dumps({**position, "floor": "2026-01-01T00:00:00+00:00"})
         cleaner.add("a", "completed")
         await polls(2)
     assert watching.event_ids == ["a:1"]

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from airflow_provider_campaigns.watchers import campaign_cleaner_completed, instantly_health_changed
 from tests.support.fake_server import FakeServer, Reply, Request
 
+# How the names of what each watcher stores end.
+COMPLETIONS, HEALTH = "CampaignCleanerCompletedTrigger", "InstantlyHealthChangedTrigger"
 INTERVAL = 60.0
 LIST = "/v1/get_campaign_list"
 

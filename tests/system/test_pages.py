@@ -486,12 +486,13 @@ class TestBoard:
         from airflow.models.trigger import Trigger
 
         position = f'{{"v": 1, "campaigns": {{"{uuid(5)}": ["campaign_paused", "closed", "2026-01-01", 1]}}}}'
+        key = "position:InstantlyHealthChangedTrigger"
         with create_session() as session:
             asset, trigger = AssetModel(name="health", uri="health"), Trigger("x", {})
             session.add_all([asset, trigger])
             session.flush()
             session.add(AssetWatcherModel(name="health", asset_id=asset.id, trigger_id=trigger.id))
-            session.add(store.AssetStateStoreModel(asset_id=asset.id, key="position", value=position))
+            session.add(store.AssetStateStoreModel(asset_id=asset.id, key=key, value=position))
             from airflow.models.asset import AssetActive
 
             session.add(AssetActive.for_asset(asset))

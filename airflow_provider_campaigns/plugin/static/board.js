@@ -121,7 +121,7 @@ async function readWatchers() {
     } catch (error) {
       if (error.status !== 404) throw error;
     }
-    const position = store?.asset_state_store.find((each) => each.key === "position");
+    const position = store?.asset_state_store.find((each) => each.key === "position:InstantlyHealthChangedTrigger");
     const campaigns = position?.value?.v === 1 ? position.value.campaigns : null;
     if (campaigns === null || typeof campaigns !== "object") return;
     const { entries: events } = await getAll(["assets", "events"], "asset_events", { asset_id: asset.id, order_by: "-timestamp" }, MAX_EVENT_PAGES);
