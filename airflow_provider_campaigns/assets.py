@@ -9,6 +9,8 @@ The host is that of the service's API. A URI never contains a key, a user or a q
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -97,7 +99,10 @@ def file_uri(path: str) -> str:
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    parts = urlsplit(str(ObjectStoragePath(path)))
+    url = str(ObjectStoragePath(path))
+    if "://" not in url:
+        return Path(os.path.abspath(url)).as_uri()  # noqa: PTH100 - resolve() would follow links
+    parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     netloc = host if ":" in user else parts.netloc
-    return parts._replace(scheme=parts.scheme or "file", netloc=netloc, query="", fragment="").geturl()
+    return parts._replace(netloc=netloc, query="", fragment="").geturl()

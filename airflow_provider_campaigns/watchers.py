@@ -141,7 +141,7 @@ def _asset(trigger: type[Any], name: str, *, poke_interval: Any, **arguments: An
         raise ValueError(needs_airflow("A watcher", "3.3"))
     from airflow.sdk import Asset, AssetWatcher
 
-    name, interval = text(name, "name"), duration(poke_interval, "poke_interval")
+    name, interval = _plain_text(name, "name"), duration(poke_interval, "poke_interval")
     if interval < MIN_INTERVAL:
         raise ValueError(f"poke_interval must be at least {MIN_INTERVAL:g} seconds, got {interval:g}.")
     watching = trigger(asset=name, poke_interval=interval, **arguments)

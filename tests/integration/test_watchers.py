@@ -547,6 +547,7 @@ class TestArguments:
             (completed, {"poke_interval": None}, "poke_interval"),
             (completed, {"campaign_cleaner_conn_id": None}, "campaign_cleaner_conn_id"),
             (completed, {"name": ""}, "name"),
+            (completed, {"name": "{{ var.value.x }}"}, "name: Airflow does not render"),
             (health, {"on": "status"}, "on"),
             (health, {"instantly_conn_id": "{{ params.conn }}"}, "instantly_conn_id"),
             (health, {"policy": "{{ params.policy }}"}, "policy"),

@@ -74,6 +74,12 @@ def test_uri_of_a_file_has_no_secret(tmp_path: Path) -> None:
     assert file_uri(f"file:///leads.csv?signature={KEY}") == "file:///leads.csv"
 
 
+def test_uri_of_a_local_file_names_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert file_uri("out.csv") == file_uri("x/../out.csv") == f"file://{tmp_path}/out.csv"
+    assert file_uri("/srv/a?b#c.csv") == "file:///srv/a%3Fb%23c.csv"
+
+
 class Lineage:
     """What a real collector of Airflow got."""
 
