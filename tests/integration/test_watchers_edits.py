@@ -118,9 +118,7 @@ class TestFirstPoll:
         assert watching.event_ids == ["a:1"]
 
 
-async def test_watchers_of_two_files_with_one_name_keep_their_positions(
-    cleaner: Cleaner, instantly: Instantly
-) -> None:
+async def test_two_files_with_one_name_keep_their_positions(cleaner: Cleaner, instantly: Instantly) -> None:
     """Each file is parsed in its own process; Airflow runs the watcher of the file that it parsed last."""
     a = instantly.add(1)
     cleaner.add("c")

@@ -87,7 +87,7 @@ async def test_clock_that_jumps_loses_and_repeats_no_change(
     assert [(event["campaign_id"], event["to"]) for event in watching.stored] == [(a, ILL), (b, ILL)]
 
 
-async def test_change_after_a_death_has_another_id_than_the_change_before(instantly: Instantly) -> None:
+async def test_change_after_a_kill_has_an_id_of_its_own(instantly: Instantly) -> None:
     a = instantly.add(1)
     watching = Watching(health(on="code"), stores=False)
     async with watching:
@@ -160,9 +160,7 @@ async def test_hostile_status_changes_no_position(body: Any, instantly: Instantl
 
 
 @pytest.mark.parametrize("status", [[1], {}, "1", None, 10**30], ids=str)
-async def test_campaign_with_a_hostile_own_status_does_not_hide_others(
-    status: Any, instantly: Instantly
-) -> None:
+async def test_hostile_own_status_does_not_hide_other_campaigns(status: Any, instantly: Instantly) -> None:
     a, b = instantly.add(1), instantly.add(2)
     async with Watching(health(on="code")) as watching:
         await polls(2)
@@ -175,9 +173,7 @@ async def test_campaign_with_a_hostile_own_status_does_not_hide_others(
 
 
 @pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-async def test_hostile_dates_of_the_first_list_do_not_hide_what_completes(
-    date: str, cleaner: Cleaner
-) -> None:
+async def test_hostile_dates_of_the_first_list_hide_nothing(date: str, cleaner: Cleaner) -> None:
     cleaner.add("a")
     cleaner.add("old", "completed")
     for campaign in cleaner.campaigns.values():
@@ -217,7 +213,7 @@ async def test_state_that_is_not_valid_does_not_end_the_watcher(
     assert watching.ended == []
 
 
-async def test_poll_that_cannot_be_compared_is_logged_once_and_does_not_end_the_watcher(
+async def test_poll_that_cannot_be_compared_is_logged_once(
     cleaner: Cleaner, caplog: pytest.LogCaptureFixture
 ) -> None:
     watching = Watching(completed())

@@ -76,7 +76,8 @@ def test_uri_of_a_file_has_no_secret(tmp_path: Path) -> None:
 
 def test_uri_of_a_local_file_names_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert file_uri("out.csv") == file_uri("x/../out.csv") == f"file://{tmp_path}/out.csv"
+    root = tmp_path if str(sdk.ObjectStoragePath("out.csv")) == "out.csv" else ""  # Airflow 3.1 writes there
+    assert file_uri("out.csv") == file_uri("x/../out.csv") == f"file://{root}/out.csv"
     assert file_uri("/srv/a?b#c.csv") == "file:///srv/a%3Fb%23c.csv"
 
 
