@@ -364,7 +364,9 @@ class TestHealth:
         assert (len(watching.stored), event["campaign_id"]) == (1, a)
         assert (event["from"], event["to"], event["code"]) == ("healthy",) + ("all_accounts_unhealthy",) * 2
         assert (event["name"], event["needs_person"]) == ("Campaign 1", True)
-        assert "Every sending account is in error" in event["message"]
+        named = f"Campaign {a} (Campaign 1): all_accounts_unhealthy. Every sending account is in error"
+        assert event["message"].startswith(named)
+        assert abs(datetime.fromisoformat(event["at"]) - now()) < timedelta(hours=1)
         assert b in json.loads(watching.states["health"].values[f"position:{HEALTH}"])["campaigns"]
 
     async def test_code_change_within_a_disposition_fires_only_for_codes(self, instantly: Instantly) -> None:
