@@ -73,7 +73,8 @@ def test_verdicts_that_nobody_reads_send_nothing_more(connections: FakeServer) -
     results.close()
     sent = len(connections.requests)
     time.sleep(0.3)
-    assert len(connections.requests) == sent < 100
+    # Those that were on their way then have arrived since.
+    assert len(connections.requests) <= sent + 20 < 100
 
 
 def test_invalid_id_of_many_sends_nothing(connections: FakeServer) -> None:
