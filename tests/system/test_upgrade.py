@@ -193,4 +193,6 @@ def test_completions_around_the_upgrade_are_handled_once(scenario: Scenario, dag
 
 
 def test_change_of_health_after_the_upgrade_is_handled_once(scenario: Scenario) -> None:
-    assert scenario.handled["on_ill"] == [(f"{WATCHED}:1", scenario.version)]
+    ((event_id, version),) = scenario.handled["on_ill"]
+    assert (event_id.split(":")[0], event_id.split(":")[-1]) == (WATCHED, "open")
+    assert version == scenario.version

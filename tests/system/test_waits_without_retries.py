@@ -12,7 +12,7 @@ from tests.system.conftest import SharedAirflow
 
 # 200 by hand, to repeat the public report; fewer are enough to see the race where it exists. Airflow 2 runs
 # one task at a time on SQLite.
-WAITS = int(os.environ.get("WAITS", "10" if Version("3") > AIRFLOW else "60"))
+WAITS = int(os.environ.get("WAITS", "10" if Version("3") > AIRFLOW else "20"))
 
 
 @pytest.mark.airflow_processes
