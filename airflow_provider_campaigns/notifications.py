@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from airflow_provider_campaigns.exceptions import ApiError, NotPausedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.tasks.arguments import text, uuid
-from airflow_provider_campaigns.tasks.campaign_change import pause_and_verify
+from airflow_provider_campaigns.tasks.campaign_change import campaign_state, pause_and_verify
 from airflow_provider_campaigns.tasks.templates import is_templated
 
 if TYPE_CHECKING:
@@ -88,11 +88,13 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
     def _pause(self, hook: InstantlyHook) -> None:
         campaign_id = uuid(self.campaign_id, "campaign_id")
         for attempt in range(1, ATTEMPTS + 1):
+            before = None
             try:
-                before, after = pause_and_verify(hook, campaign_id)
+                before = campaign_state(hook, campaign_id)
+                after = pause_and_verify(hook, campaign_id, before)
                 break
             except (ApiError, NotPausedError) as error:
-                if error.final or (attempt == ATTEMPTS and isinstance(error, NotPausedError)):
+                if error.final or (attempt == ATTEMPTS and before):
                     raise
                 if attempt == ATTEMPTS:
                     hook.pause_campaign(campaign_id)

@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipExc
 
 from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.rules.ledger import Ledger
+from airflow_provider_campaigns.tasks.new_events import text_in_payload
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -181,7 +182,5 @@ class AssetLedger:
 def _reported(started_by: Mapping[Any, Sequence[Any]]) -> Iterator[str]:
     for events in started_by.values():
         for event in events:
-            payload = (event.extra or {}).get("payload")
-            campaign_id = payload.get("campaign_id") if isinstance(payload, Mapping) else None
-            if isinstance(campaign_id, str):
+            if (campaign_id := text_in_payload(event, "campaign_id")) is not None:
                 yield campaign_id.lower()

@@ -64,14 +64,14 @@ class CampaignState(NamedTuple):
         return LifecycleStatus.name_of(self.status)
 
 
-def pause_and_verify(hook: InstantlyHook, campaign_id: str) -> tuple[CampaignState, CampaignState]:
-    """Pause a campaign that is sending; return it before and after.
+def pause_and_verify(hook: InstantlyHook, campaign_id: str, before: CampaignState) -> CampaignState:
+    """Pause a campaign that is sending; return it as it is then.
 
+    :param before: the campaign as it was read.
     :raises NotPausedError: it still sends.
     """
-    before = campaign_state(hook, campaign_id)
     if before.status not in SENDING:
-        return before, before
+        return before
     after = send_and_verify(
         lambda: hook.pause_campaign(campaign_id),
         lambda: campaign_state(hook, campaign_id),
@@ -81,7 +81,7 @@ def pause_and_verify(hook: InstantlyHook, campaign_id: str) -> tuple[CampaignSta
         raise NotPausedError(
             f"{after.subject} is still {after}, although Instantly accepted the pause. Pause it in Instantly."
         )
-    return before, after
+    return after
 
 
 def campaign_state(hook: InstantlyHook, campaign_id: str) -> CampaignState:

@@ -82,7 +82,7 @@ class CampaignEvent:
 
 @contextmanager
 def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
-    """Give the events that started this Dag run, without those that an earlier run has handled.
+    """Give the events that started this Dag run, oldest first, without those that an earlier run has handled.
 
     They count as handled when the block ends without an error, or with ``AirflowSkipException``::
 
@@ -106,7 +106,8 @@ def new_events(context: Context, asset: Asset) -> Iterator[list[CampaignEvent]]:
     handled: dict[str, list[str]] = state.get(key) or {}
     own = frozenset(handled.pop(run_id, []))
     of_others = {each for ids in handled.values() for each in ids}
-    found = list(_read(_asset_events(context, asset, own)))
+    # Airflow passes the events of a run in any order.
+    found = list(_read(sorted(_asset_events(context, asset, own), key=lambda each: each.timestamp)))
     events = {each.event_id: each for each in found if each.event_id not in of_others}
     log.info("%d of %d events are new.", len(events), len(found))
     skipped = None
@@ -137,19 +138,21 @@ def _asset_events(context: Context, asset: Asset, own: frozenset[str]) -> list[A
     except Exception as error:  # noqa: BLE001 - Airflow 3.3 fails while a run of another Dag is queued
         log.warning("Airflow cannot show the later events; they are in the next run. %s", error)
         stored = []
-    late_and_own = own - set(map(_event_id, started_by))
+    late_and_own = own - {text_in_payload(each, "event_id") for each in started_by}
     late = [
         each
         for each in stored
-        if _event_id(each) in late_and_own or all(run.dag_id != dag_id for run in each.created_dagruns)
+        if text_in_payload(each, "event_id") in late_and_own
+        or all(run.dag_id != dag_id for run in each.created_dagruns)
     ]
     return started_by + late
 
 
-def _event_id(asset_event: Any) -> str | None:
+def text_in_payload(asset_event: Any, name: str) -> str | None:
+    """Return a text of a watcher's event; None where another wrote the event, or it is no text."""
     payload = (asset_event.extra or {}).get("payload")
-    event_id = payload.get("event_id") if isinstance(payload, Mapping) else None
-    return event_id if isinstance(event_id, str) else None
+    value = payload.get(name) if isinstance(payload, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _state_of(context: Context, asset: Asset) -> Any:

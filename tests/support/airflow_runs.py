@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,14 @@ def started_by(asset: str, *payloads: dict[str, Any]) -> Iterator[None]:
     def create_with_events(*, session: Any, **arguments: Any) -> Any:
         created = create(session=session, **arguments)
         asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset))
+        begun = datetime.now(timezone.utc)
         created.consumed_asset_events.extend(
-            AssetEvent(asset_id=asset_id, extra={"from_trigger": True, "payload": payload})
-            for payload in payloads
+            AssetEvent(
+                asset_id=asset_id,
+                extra={"from_trigger": True, "payload": payload},
+                timestamp=begun + timedelta(milliseconds=number),
+            )
+            for number, payload in enumerate(payloads)
         )
         session.commit()
         return created

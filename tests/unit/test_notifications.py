@@ -135,6 +135,16 @@ def test_campaign_that_cannot_be_read_is_paused(
     assert "is paused; its state cannot be read" in caplog.text
 
 
+def test_failed_pauses_are_not_logged_as_a_pause(
+    notify: Any, connections: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    campaign(connections, 1, pause=[*[Reply({}, status=503)] * notifications.ATTEMPTS, {}])
+    notify()
+    assert requests_below(CAMPAIGN, connections).count(PAUSE) == notifications.ATTEMPTS
+    assert "is paused" not in caplog.text
+    assert "may still send, because it could not be paused" in caplog.text
+
+
 def test_id_is_rendered(notify: Any, connections: FakeServer) -> None:
     campaign(connections, 1, 2)
     notify(campaign_id="{{ run_id }}")

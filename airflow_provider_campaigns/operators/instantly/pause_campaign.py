@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
-from airflow_provider_campaigns.tasks.campaign_change import pause_and_verify
+from airflow_provider_campaigns.tasks.campaign_change import campaign_state, pause_and_verify
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class InstantlyPauseCampaignOperator(RenderedTask):
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
         hook = InstantlyHook(self.instantly_conn_id)
-        before, after = pause_and_verify(hook, self.campaign_id)
+        before = campaign_state(hook, self.campaign_id)
+        after = pause_and_verify(hook, self.campaign_id, before)
         if before == after:
             self.log.info("%s is already %s.", after.subject, after)
         return {"campaign_id": self.campaign_id, "status": after.status}

@@ -48,7 +48,9 @@ class Airflow:
         return [each for each in self.stored if each.timestamp >= datetime.fromisoformat(instant)]
 
     def context(self, run_id: str = "run", **ti: Any) -> Any:
-        events = [each for each in self.stored if any(run.run_id == run_id for run in each.created_dagruns)]
+        # In an order of its own, as Airflow 3.3 passes them.
+        newest_first = reversed(self.stored)
+        events = [each for each in newest_first if any(run.run_id == run_id for run in each.created_dagruns)]
         return {
             "ti": TaskInstance(**ti),
             "run_id": run_id,
@@ -95,6 +97,12 @@ def test_all_events_of_a_run_are_given_once(airflow: Airflow) -> None:
     for number in (1, 2, 1):
         airflow.fire(number, "run")
     assert airflow.handle() == ["c1:1", "c2:1"]
+
+
+def test_oldest_event_is_first(airflow: Airflow) -> None:
+    for number in (1, 2, 3):
+        airflow.fire(number, "run")
+    assert airflow.handle() == ["c1:1", "c2:1", "c3:1"]
 
 
 def test_repeated_event_in_a_later_run_is_dropped(airflow: Airflow) -> None:
