@@ -7,7 +7,6 @@ time with an empty cache.
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import RunningSandbox, running, seed
 from benchmarks.contenders import REQUESTS_PER_SECOND
+from scripts.browser import launch
 from scripts.local_airflow import local_airflow
 
 CAMPAIGNS = 2000
@@ -77,10 +77,7 @@ def run(*, quick: bool) -> list[Opening]:
             sync_playwright() as playwright,
         ):
             airflow.wait_for_dag("report")
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
-                args=["--no-sandbox"],
-            )
+            browser = launch(playwright)
             found = []
             for number in range(1, REPORTS + 1):
                 run = airflow.run_dag("report", {})

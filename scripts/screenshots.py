@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from scripts.browser import launch
 from scripts.demo import CHECKOUT, relative, say
 from scripts.showcase import fill, showcase
 
@@ -24,12 +25,11 @@ _COLOURS = 256
 
 def main() -> int:
     """Make the pictures, and return the exit code."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
     shutil.rmtree(HOME, ignore_errors=True)
     with showcase(HOME) as (airflow, _), sync_playwright() as playwright:
         say("Airflow runs. Filling it with campaigns ...")
         filled = fill(airflow)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": _WIDTH, "height": 900}, device_scale_factor=1.5)
         page.goto(f"{airflow.url}/auth/token/login")  # signs in: every user is an administrator here
         page.goto(f"{airflow.url}/campaigns/")

@@ -255,13 +255,19 @@ def printable(text: str) -> str:
     return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}…"
 
 
+def name_or_none(name: Any) -> str | None:
+    """Return a name that a service returned, on one line; None for an empty one and for anything else."""
+    known = text_or_none(name)
+    return printable(known) if known else None
+
+
 def subject_of(kind: str, object_id: Any, name: Any) -> str:
     """Return how messages name a campaign or subsequence: ``Campaign 'Spring' (<id>)``.
 
     :param name: its name, as a service returned it; anything but a string counts as not known.
     """
-    known = text_or_none(name)
-    return f"{kind} {printable(known)!r} ({object_id})" if known else f"{kind} {object_id}"
+    known = name_or_none(name)
+    return f"{kind} {known!r} ({object_id})" if known else f"{kind} {object_id}"
 
 
 def _json_type(payload: Any) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
-from airflow_provider_campaigns.api.response import printable, text_or_none
+from airflow_provider_campaigns.api.response import name_or_none, printable
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError
 from airflow_provider_campaigns.rules.gate_details import (
     contradiction,
@@ -230,18 +230,13 @@ def _verdict(
         next_poll_at=_next_poll_at(status, now) if disposition is Disposition.WAIT else None,
         issue_seconds=_issue_seconds(status, now),
         campaign_status=None if campaign is None else _number(campaign.get("status")),
-        campaign_name=None if campaign is None else _name(campaign.get("name")),
+        campaign_name=None if campaign is None else name_or_none(campaign.get("name")),
         campaign_may=decision.campaign_may,
     )
 
 
 def _number(status: Any) -> int | None:
     return status if isinstance(status, int) and not isinstance(status, bool) else None
-
-
-def _name(name: Any) -> str | None:
-    known = text_or_none(name)
-    return printable(known) if known else None
 
 
 def staleness(last_updated: datetime | None, policy: Policy, now: datetime) -> str | None:

@@ -148,9 +148,8 @@ class AskingGate(RenderedTask, SkipMixin):
             note = str(error)
             log.warning("The answer does not count: %s", note)
             answer = Answer(Choice.RECHECK)
-        else:
-            if answer.choice is not None:
-                log.info("Answer: %s by %s.", answer.choice.value, answer.user)
+        if answer.choice is not None and note is None:
+            log.info("Answer: %s by %s.", answer.choice.value, answer.user)
         if answer.choice is None and last.recheck_at is None:
             log.info("No answer in time.")
             self._end_asking(context, last.outcome, last.message)

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerEmitCompletedOperator
 from airflow_provider_campaigns.operators.instantly import InstantlyEmitHealthChangedOperator
+from tests.support import watched_services
 from tests.support.airflow_runs import run
 from tests.support.airflow_versions import first_of
 from tests.support.fake_server import FakeServer, Reply, Request
@@ -21,7 +22,7 @@ AssetModel: Any = first_of("airflow.models.asset.AssetModel")
 DagRun: Any = first_of("airflow.models.dagrun.DagRun")
 DagBundlesManager: Any = first_of("airflow.dag_processing.bundles.manager.DagBundlesManager")
 
-LIST, CAMPAIGNS = "/v1/get_campaign_list", "/api/v2/campaigns"
+LIST, CAMPAIGNS = watched_services.LIST, "/api/v2/campaigns"
 NOW = datetime.now(timezone.utc)
 PAUSED, ACTIVE = 2, 1
 
@@ -96,22 +97,12 @@ class Emitter:
             session.execute(delete(table).where(table.asset_id == asset_id))
 
 
-class Cleaner:
+class Cleaner(watched_services.Cleaner):
     """The list of an account of Campaign Cleaner."""
-
-    def __init__(self, server: FakeServer) -> None:
-        self.campaigns: dict[str, dict[str, Any]] = {}
-        server.respond(Reply(lambda _: {"campaign_list": list(self.campaigns.values())}), path=LIST)
 
     def add(self, campaign_id: str, status: str = "completed", age: float = 0, name: str = "Spring") -> None:
         """Add a campaign; ``age`` is in days."""
-        added = NOW - timedelta(days=age)
-        self.campaigns[campaign_id] = {
-            "id": campaign_id,
-            "status": status,
-            "campaign_name": name,
-            "date_added": added.isoformat(),
-        }
+        super().add(campaign_id, status, age=timedelta(days=age).total_seconds(), name=name)
 
 
 class Instantly:

@@ -112,10 +112,10 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         save_instantly_link(context, None)
         asset = AssetLedger(context, self.asset, self.instantly_conn_id, health_in_key)
         # Every campaign begins as a draft; what was before an earlier state is not known.
-        is_first = asset.ledger.is_empty
-        self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state and not is_first else None
+        knows_none = asset.ledger.is_empty
+        self._begins_as = SendingCode.CAMPAIGN_DRAFT if asset.has_state and not knows_none else None
         found = {campaign_id: (code, started) for campaign_id, code, started in self._health()}
-        reported = asset.reported if is_first else frozenset[str]()
+        reported = asset.reported if knows_none else frozenset[str]()
         changed = asset.find_new(lambda ledger: self._changed(found, ledger, reported))
         newest, now = asset.newest_event_at, datetime.now(timezone.utc)
         return asset.add(
