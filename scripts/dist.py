@@ -1,9 +1,9 @@
 """Builds the sdist and the wheel, checks them, and tests the wheel as a user installs it.
 
 Both are built twice from the committed files, the wheel from the sdist; the two builds have to be the same.
-The wheel is then installed over the newest Airflow, and over the oldest one if ``make matrix`` has installed
-it; if not, the output says so. Tests of the sdist run there without the package of the checkout. The result
-is in ``dist/``.
+The wheel is then installed into a new environment with the newest Airflow, and into one with the oldest
+Airflow if its Python is installed; if not, the output says so. Tests of the sdist run there without the
+package of the checkout. The result is in ``dist/``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import matrix
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = "airflow_provider_campaigns"
 MAX_WHEEL = 400 * 1024
@@ -28,6 +30,11 @@ TESTS = (
     "tests/unit/test_example_dags.py",
     "tests/unit/sandbox/test_command_line.py",
 )
+# The newest and the oldest Airflow.
+CELLS = (
+    matrix.Cell("newest", "airflow-3.3.txt", ("3.13", "3.12", "3.11", "3.10")),
+    matrix.Cell("oldest", "matrix/lowest.txt", matrix.FLOOR),
+)
 
 
 def main() -> int:
@@ -35,9 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--no-install", action="store_true", help="do not install and test the wheel")
     options = parser.parse_args()
-    pythons = {} if options.no_install else airflows()
-    if not options.no_install and "newest" not in pythons:
-        return fail("The newest Airflow is not installed: run `make .venv/dev`.")
+    pythons = {} if options.no_install else {cell: matrix.python_of(cell) for cell in CELLS}
     os.environ["SOURCE_DATE_EPOCH"] = output("git", "log", "-1", "--format=%ct").strip()
     with tempfile.TemporaryDirectory(prefix="dist-") as folder:
         first, second = (build(Path(folder) / name) for name in ("first", "second"))
@@ -55,12 +60,14 @@ def main() -> int:
             shutil.unpack_archive(sdist, folder)
             unpacked = Path(folder) / sdist.name.removesuffix(".tar.gz")
             (unpacked / PACKAGE).rename(unpacked / "not_imported")
-            for name, python in pythons.items():
-                test(wheel, name, python, unpacked, Path(folder))
+            for cell, python in pythons.items():
+                if python:
+                    test(wheel, cell, python, unpacked, Path(folder))
     for path in (sdist, wheel):
         print(f"{path.name}  {path.stat().st_size:,} bytes  sha256 {digest(path)}")
-    if missing := [name for name in ("newest", "oldest") if name not in pythons]:
-        print(f"not tested: {', '.join(missing)}")
+    for cell in CELLS:
+        if not pythons.get(cell):
+            print(f"not tested: Airflow {matrix.airflow_of(cell)}")
     print("Passed: two builds are the same, the checks pass, and the installed wheel passes its tests.")
     return 0
 
@@ -86,29 +93,14 @@ def problem_of(wheel: Path) -> str | None:
     return None
 
 
-def airflows() -> dict[str, Path]:
-    """Return the Pythons that have the newest Airflow, and the oldest one where the matrix has run it."""
-    pythons = {"newest": CHECKOUT / ".venv", "oldest": CHECKOUT / ".matrix" / "lowest"}
-    return {name: path / "bin" / "python" for name, path in pythons.items() if path.exists()}
-
-
-def test(wheel: Path, name: str, base: Path, tests: Path, folder: Path) -> None:
-    """Install the wheel in a new environment over another one, and run the tests of the sdist there."""
-    environment = folder / f"environment-{name}"
-    run(str(base), "-m", "venv", "--without-pip", str(environment))
+def test(wheel: Path, cell: matrix.Cell, python: str, tests: Path, folder: Path) -> None:
+    """Install the wheel into a new environment, and run the tests of the sdist there."""
+    environment = folder / f"environment-{cell.name}"
+    print(f"-- installing the wheel, Airflow {matrix.airflow_of(cell)}", flush=True)
+    matrix.install(environment, python, cell.constraints, f"{wheel}[{cell.extras}]")
     python = str(environment / "bin" / "python")
-    base_packages, packages = (
-        output(each, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-        for each in (str(base), python)
-    )
-    with zipfile.ZipFile(wheel) as archive:  # a wheel of Python files alone is installed by unpacking it
-        archive.extractall(packages)
-    Path(packages, "base.pth").write_text(f"import site; site.addsitedir({base_packages!r})\n")
-    where = output(python, "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)", cwd=tests).strip()
-    if not where.startswith(packages):
-        raise RuntimeError(f"{PACKAGE} was imported from {where}.")
-    print(f"-- tests of the installed wheel, Airflow: {name}", flush=True)
-    home = {"AIRFLOW_HOME": str(folder / f"home-{name}")}
+    print("-- tests of the installed wheel", flush=True)
+    home = {"AIRFLOW_HOME": str(folder / f"home-{cell.name}")}
     command = [
         python,
         "-m",

@@ -30,7 +30,7 @@ CONSTRAINTS = CHECKOUT / "constraints"
 # Has __version__.
 VERSION = CHECKOUT / "airflow_provider_campaigns" / "__init__.py"
 # Python 3.10, or another one that Airflow 2.11 supports.
-_FLOOR = ("3.10", "3.11", "3.12")
+FLOOR = ("3.10", "3.11", "3.12")
 _TESTS = ("tests/unit", "tests/integration")
 # On the oldest Airflow, also those with real processes that need no second task at the same time.
 _OLDEST = (*_TESTS, "tests/system/test_real_airflow.py", "tests/system/test_ends_from_trigger.py")
@@ -40,6 +40,8 @@ _LOWEST = ("tests/unit", "tests/integration/faults")
 _WITH_PAGES = (*_TESTS, "tests/system/test_pages.py")
 # The share of generated examples; the newest Airflow tries all of them.
 _EXAMPLES_SHARE = "0.25"
+# How many lines of a failed test's traceback are printed.
+_TRACEBACK_LINES = 40
 # The processes of pytest.
 _running: list[subprocess.Popen[bytes]] = []
 
@@ -63,8 +65,8 @@ class Cell:
 
 
 CELLS = (
-    Cell("2.11", "matrix/airflow-2.11.txt", _FLOOR, _OLDEST),
-    Cell("lowest", "matrix/lowest.txt", _FLOOR, _LOWEST),
+    Cell("2.11", "matrix/airflow-2.11.txt", FLOOR, _OLDEST),
+    Cell("lowest", "matrix/lowest.txt", FLOOR, _LOWEST),
     Cell("3.0", "matrix/airflow-3.0.txt", ("3.12",)),
     Cell("3.1", "matrix/airflow-3.1.txt", ("3.12",), _WITH_PAGES, "dev,browser"),
     Cell("3.2", "matrix/airflow-3.2.txt", ("3.12",)),
@@ -140,27 +142,21 @@ def arguments() -> tuple[list[Cell], list[str], int]:
 
 def run(cell: Cell, pytest_options: Sequence[str]) -> Outcome:
     """Create a cell's environment if necessary, and run its tests there."""
-    found = next(((version, path) for version in cell.pythons if (path := find_python(version))), None)
-    if found is None:
+    path = python_of(cell)
+    if path is None:
         return Outcome(cell, problem=f"Python {' or '.join(cell.pythons)} is not installed", ran=False)
-    version, path = found
+    exact = output_of(path, "import platform; print(platform.python_version())")
+    instead = "" if exact.startswith(f"{cell.pythons[0]}.") else f" ({cell.pythons[0]} is not installed)"
     begun = time.monotonic()
     try:
         python = environment(cell, path)
     except subprocess.CalledProcessError as error:
-        return Outcome(
-            cell, version, seconds=time.monotonic() - begun, problem=f"cannot be installed: {error}"
-        )
-    exact = output_of(python, "import platform; print(platform.python_version())")
-    instead = f" ({cell.pythons[0]} is not installed)" if version != cell.pythons[0] else ""
+        return Outcome(cell, exact, seconds=time.monotonic() - begun, problem=f"cannot be installed: {error}")
     say(f"{cell.name}: Airflow {airflow_of(cell)} on Python {exact}{instead} ...")
     report(cell).unlink(missing_ok=True)
     code = run_tests(cell, python, pytest_options)
     seconds = time.monotonic() - begun
     lines = log(cell).read_text(errors="replace").splitlines()
-    for line in lines:
-        if re.match(r"(FAILED|ERROR) tests", line):
-            say(f"{cell.name}: {line}")
     counted = counts(cell)
     problem = ""
     if code and not counted[2]:
@@ -213,16 +209,26 @@ def environment(cell: Cell, python: str) -> str:
         return inside
     say(f"{cell.name}: installing ...")
     shutil.rmtree(folder, ignore_errors=True)
-    package = f"{CHECKOUT}[{cell.extras}]"
-    packages = ["--constraint", str(CONSTRAINTS / cell.constraints), "--editable", package]
+    install(folder, python, cell.constraints, "--editable", f"{CHECKOUT}[{cell.extras}]")
+    mark.write_text(digest)
+    return inside
+
+
+def install(folder: Path, python: str, constraints: str, *packages: str) -> None:
+    """Create an environment with pinned packages."""
+    inside = str(folder / "bin" / "python")
+    packages = ("--constraint", str(CONSTRAINTS / constraints), *packages)
     if uv := find_uv():
         call(uv, "venv", "--quiet", "--python", python, str(folder))
         call(uv, "pip", "install", "--quiet", "--python", inside, *packages)
     else:
         call(python, "-m", "venv", str(folder))
         call(inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *packages)
-    mark.write_text(digest)
-    return inside
+
+
+def python_of(cell: Cell) -> str | None:
+    """Return the path of the first of a cell's Pythons that is installed."""
+    return next((path for version in cell.pythons if (path := find_python(version))), None)
 
 
 def find_python(version: str) -> str | None:
@@ -307,8 +313,17 @@ def reasons(cell: Cell) -> Iterator[str]:
             yield f"{cell.name}: {found[1] if found else skip.attrib.get('message', '')}"
 
 
+def failures(cell: Cell) -> Iterator[str]:
+    """Return the name of each failed test, with the end of its traceback."""
+    if report(cell).is_file():
+        for test in ET.parse(report(cell)).iter("testcase"):  # noqa: S314, written by pytest
+            for failure in (*test.iterfind("failure"), *test.iterfind("error")):
+                end = "\n".join((failure.text or "").splitlines()[-_TRACEBACK_LINES:])
+                yield f"{test.attrib['classname']}::{test.attrib['name']}\n{end}"
+
+
 def print_table(outcomes: Sequence[Outcome], skips: Counter[str]) -> None:
-    """Print the table, the reasons of skipped tests, and a summary line."""
+    """Print the table, the reasons of skipped tests, the failed tests, and a summary line."""
     row = "{:<11} {:<8} {:<8} {:>7} {:>8} {:>7} {:>8}"
     say(row.format("cell", "Airflow", "Python", "passed", "skipped", "failed", "seconds"))
     for outcome in outcomes:
@@ -319,6 +334,9 @@ def print_table(outcomes: Sequence[Outcome], skips: Counter[str]) -> None:
         say("\nSkipped tests:")
         for reason, number in sorted(skips.items()):
             say(f"  {number:>4}  {reason}")
+    for outcome in outcomes:
+        for line in failures(outcome.cell) if outcome.failed else ():
+            say(f"\n{outcome.cell.name}: {line}")
     failed = [outcome.cell.name for outcome in outcomes if outcome.failed]
     missing = [f"{outcome.cell.name} ({outcome.problem})" for outcome in outcomes if not outcome.ran]
     passed = len(outcomes) - len(failed) - len(missing)
