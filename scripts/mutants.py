@@ -42,7 +42,7 @@ PACKAGE = "airflow_provider_campaigns"
 OUT = ROOT / ".airflow" / "mutants"
 SEED = 20261130
 # What the tests need beside the package.
-BESIDE = ("pyproject.toml", "tests", "scripts", "example_dags")
+BESIDE = ("pyproject.toml", "tests", "scripts", "example_dags", "docs")
 
 
 @dataclass(frozen=True)
