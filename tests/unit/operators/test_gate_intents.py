@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.exceptions import BadRequestError, PermissionDeniedError
+from airflow_provider_campaigns.exceptions import (
+    BadRequestError,
+    PermissionDeniedError,
+    ServiceUnavailableError,
+)
 from airflow_provider_campaigns.operators.instantly import (
     InstantlySendGateOperator,
     SendGateClosedError,
@@ -119,7 +123,7 @@ class TestConfirmation:
         answers(DRAFT)
         connections.respond(Reply({"message": "no"}, status=404), path=CAMPAIGN)
         runner = TaskRunner()
-        with pytest.raises(SendGateClosedError, match="The campaign does not exist"):
+        with pytest.raises(SendGateClosedError, match=r"The campaign does not exist.* 404 Not Found: no"):
             runner.run(gate(intent="activate", wait_timeout=600))
         assert paths(connections) == [STATUS, CAMPAIGN]
         assert runner.ti.xcoms["return_value"]["disposition"] == "closed"
@@ -266,6 +270,16 @@ class TestSenders:
         with pytest.raises(PermissionDeniedError, match="accounts:read"):
             TaskRunner().run(self.check())
 
+    @pytest.mark.parametrize("senders", [{"email_list": SENDERS}, {"email_tag_list": [UUID]}])
+    def test_failed_read_of_the_senders_is_one_request(
+        self, answers: Answers, connections: FakeServer, senders: dict[str, Any]
+    ) -> None:
+        answers(DRAFT, status=0, **senders)
+        connections.respond(Reply({}, status=503), path=ACCOUNTS)
+        with pytest.raises(ServiceUnavailableError):
+            TaskRunner().run(self.check(wait_timeout=600, max_failures=1))
+        assert len(connections.requests) == 3
+
     def test_closed_gate_reads_no_senders(self, answers: Answers, connections: FakeServer) -> None:
         answers(sending_status("campaign_bounce_protect"))
         with pytest.raises(SendGateClosedError):
@@ -295,9 +309,13 @@ class TestArguments:
 
     def test_subsequence_confirms_its_own_state(self, connections: FakeServer) -> None:
         subsequence = f"/api/v2/subsequences/{UUID}"
+        asked = gate(campaign_id=None, subsequence_id=UUID, intent="edit")
         connections.respond(
             {"diagnostics": None, "summary": {"status": "campaign_paused"}},
             path=f"{subsequence}/sending-status",
         )
         connections.respond({"id": UUID, "status": 2}, path=subsequence)
-        assert TaskRunner().run(gate(campaign_id=None, subsequence_id=UUID, intent="edit"))["open"]
+        assert TaskRunner().run(asked)["open"]
+        connections.respond({"id": UUID, "status": 1, "name": "Later"}, path=subsequence)
+        with pytest.raises(SendGateTimeoutError, match=rf"^Subsequence 'Later' \({UUID}\): gate not open"):
+            TaskRunner().run(asked)

@@ -152,6 +152,14 @@ class TestWaiting:
             runner.run(gate(True, wait_timeout=HOUR))
         assert runner.events[0]["status"]["open"] is True
 
+    def test_trigger_does_not_end_the_wait_with_data_too_old_for_the_gate(
+        self, runner: TaskRunner, connections: FakeServer
+    ) -> None:
+        connections.respond(sending_status("daily_limit_met"), sending_status("healthy", age=100))
+        with pytest.raises(SendGateTimeoutError):
+            runner.run(gate(True, wait_timeout=600, max_status_age=60))
+        assert len(runner.deferrals) == 1
+
     def test_second_deferral_keeps_the_deadline(self, runner: TaskRunner, connections: FakeServer) -> None:
         codes = ("daily_limit_met", "healthy", "daily_limit_met", "healthy", "healthy")
         connections.respond(*map(sending_status, codes))
@@ -326,6 +334,15 @@ class TestBoard:
         runner.run(gate(True, wait_timeout=HOUR))
         assert [each[UUID][:2] for each in waiting] == [["daily_limit_met", "wait"]]
         assert runner.ti.xcoms["campaigns_verdict"]["campaigns"][UUID][:2] == ["healthy", "open"]
+
+    def test_wait_writes_to_the_board_once_before_its_end(
+        self, runner: TaskRunner, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pushed: list[str] = []
+        monkeypatch.setattr(runner.ti, "xcom_push", lambda key, value: pushed.append(key))
+        connections.respond(*[sending_status("daily_limit_met")] * 4, sending_status("healthy"))
+        runner.run(gate(wait_timeout=HOUR))
+        assert pushed.count("campaigns_verdict") == 2
 
     def test_open_gate_of_a_subsequence_is_on_the_board(
         self, deferrable: bool, runner: TaskRunner, connections: FakeServer

@@ -203,6 +203,18 @@ class TestSendGate:
         report(service, "healthy")
         assert asked.answer("Look again")["open"] is True
 
+    def test_outage_until_the_end_of_the_question_is_a_timeout(
+        self, asked: AskedGate, service: FakeServer, counted: list[str]
+    ) -> None:
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate())
+        service.respond(Reply({}, status=503), path=f"/api/v2/campaigns/{UUID}/sending-status")
+        asked.answer("Look again")
+        assert asked.asked.question["subject"] == f"Send gate closed: Campaign {UUID}"
+        with pytest.raises(SendGateTimeoutError, match="503"):
+            asked.answer(None)
+        assert counted == ["asked", "asked", "timed_out"]
+
     def test_outage_after_an_override_says_that_nothing_was_sent(
         self, asked: AskedGate, service: FakeServer
     ) -> None:
