@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_campaigns.rules.quality_gate import Check
 from airflow_provider_campaigns.rules.questions import (
     Answer,
     Choice,
     InvalidAnswerError,
     Topic,
+    about_breaches,
+    about_error,
     about_verdict,
     code,
     question,
     read_answer,
+    with_campaign,
 )
 from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
 
@@ -43,6 +47,58 @@ class TestQuestion:
         assert ask(allow_override=True).options[-1] == "Send anyway"
         assert "reason" in ask(allow_override=True).params
 
+    def test_question_has_all_that_a_person_needs(self) -> None:
+        asked = question(
+            Topic("Send gate", "Spring\nnews", ["a fact", "another"], source="the analysis"),
+            number=2,
+            asked_at=NOW,
+            ends_at=NOW + timedelta(hours=2),
+            end="skip",
+            allow_override=True,
+            note="it `lacks` a reason",
+            recheck_at=NOW + timedelta(hours=1),
+        )
+        assert asked.subject == "Send gate closed: Spring news"
+        assert asked.body.splitlines() == [
+            "**Question 2, written at 2026-11-30 10:00:00 UTC.** If the gate has asked again since, this "
+            "text may be old: the newest verdict is in the XComs and the log of this task.",
+            "",
+            "**The last answer did not count:** ``it `lacks` a reason``",
+            "",
+            "- a fact",
+            "- another",
+            "- **Decides again:** 2026-11-30 11:00:00 UTC",
+            "- **Asks until:** 2026-11-30 12:00:00 UTC, then the gate is skipped",
+            "",
+            "What you can choose:",
+            "",
+            "- **Look again:** the gate decides by the analysis. It asks again if it is still closed.",
+            "- **Wait and look again:** the same after `hours`. You can answer earlier.",
+            "- **Skip the send:** the gate and the tasks behind it are skipped.",
+            "- **Fail:** the gate fails.",
+            "- **Send anyway:** the tasks behind the gate run although it is closed. Needs a `reason`; both "
+            "it and your name are recorded.",
+        ]
+        assert asked.params == {
+            "hours": {
+                "value": 1,
+                "description": "For 'Wait and look again': how many hours.",
+                "schema": {"type": ["number", "null"]},
+            },
+            "reason": {
+                "value": None,
+                "description": "For 'Send anyway': why.",
+                "schema": {"type": ["string", "null"]},
+            },
+        }
+
+    def test_question_without_more_has_no_empty_items(self) -> None:
+        body = ask().body
+        assert "decides by fresh data" in body
+        assert "then the gate fails" in body
+        assert "Decides again" not in body
+        assert "did not count" not in body
+
     def test_subject_holds_nothing_that_changes(self) -> None:
         assert ask(number=1).subject == ask(number=2, note="x", end="skip").subject
 
@@ -64,6 +120,44 @@ class TestQuestion:
         facts = "\n".join(about_verdict(verdict, "Campaign 17", "Spring", "https://in.stantly/17").facts)
         for part in ("`Spring`", "`campaign_paused` (closed)", "at least 2.0 h", "3 min", "in.stantly/17"):
             assert part in facts
+
+    def test_verdict_without_name_code_and_times_is_shown(self) -> None:
+        verdict = Verdict(False, Disposition.WAIT, None, "No data.", checked_at=NOW)
+        topic = about_verdict(verdict, "Campaign 17", None, "https://in.stantly/17")
+        assert topic == Topic(
+            "Send gate",
+            "Campaign 17",
+            [
+                "**Name:** not known",
+                "**Campaign 17:** [open in Instantly](https://in.stantly/17)",
+                "**Code:** `no status` (wait)",
+                "**Meaning, and what to do:** `No data.`",
+                "**Age of the data:** unknown",
+            ],
+        )
+
+    def test_breaches_are_shown_with_the_report(self) -> None:
+        breaches = [Check("max_broken_links", 0, 1, ("https://x.test",)), Check("min_text", 5, None)]
+        topic = about_breaches(breaches, "Spring", "/report")
+        assert (topic.gate, topic.campaign) == ("Quality gate", "Spring")
+        assert topic.facts == [
+            "**Campaign:** `Spring`",
+            "**Threshold:** `max_broken_links=0: found 1 (https://x.test)`",
+            "**Threshold:** `min_text=5: the analysis does not hold this value`",
+            "**Report:** [cleaning report](/report)",
+            "**What to do:** repair the newsletter, clear the tasks that submit and get it, then look again",
+        ]
+        assert len(about_breaches(breaches, "Spring").facts) == 4
+
+    def test_error_is_shown_as_code(self) -> None:
+        topic = about_error("Send gate", "Campaign 17", ValueError("<b>"))
+        facts = ["**Campaign:** `Campaign 17`", "**No response:** `<b>`"]
+        assert topic == Topic("Send gate", "Campaign 17", facts)
+
+    def test_message_names_the_campaign_once(self) -> None:
+        topic = Topic("Send gate", "Spring\nnews", [])
+        assert with_campaign("Campaign 17: closed", topic) == "'Spring news': Campaign 17: closed"
+        assert with_campaign("Spring news: closed", topic) == "Spring news: closed"
 
 
 class TestCode:
@@ -93,7 +187,10 @@ class TestAnswer:
                 Answer(Choice.WAIT, "Jane (jane)", hours=3),
             ),
             (answered("Send anyway", reason=" ok\n"), Answer(Choice.OVERRIDE, "Jane (jane)", reason="ok")),
+            (answered("Wait and look again", hours=720), Answer(Choice.WAIT, "Jane (jane)", hours=720)),
+            (answered("Wait and look again", hours=0.01), Answer(Choice.WAIT, "Jane (jane)", hours=0.01)),
             ({"error": "too late", "error_type": "timeout"}, Answer(None)),
+            ({"timedout": True, "chosen_options": ["Send anyway"]}, Answer(None)),
         ],
     )
     def test_answer_is_read(self, event: dict[str, Any], answer: Answer) -> None:
@@ -110,10 +207,11 @@ class TestAnswer:
             (answered("Send it"), "one of the options"),
             ({"chosen_options": ["Fail", "Look again"]}, "one of the options"),
             ({"chosen_options": []}, "one of the options"),
+            ({}, "one of the options"),
             ({"error": "bad form", "error_type": "validation"}, "bad form"),
             *[
                 (answered("Wait and look again", hours=hours), "hours must be")
-                for hours in (0, -1, "soon", True, [1], float("nan"), 1e9)
+                for hours in (0, -1, 720.1, "soon", True, [1], float("nan"), 1e9)
             ],
         ],
     )

@@ -105,6 +105,13 @@ class TestPollUntil:
             poll_until(polls(waiting("a"), BUSY), polling(clock, seconds=25, max_failures=9), metrics)
         assert (raised.value.status, raised.value.error) == ("a", BUSY)
 
+    def test_deadline_before_any_response_names_no_status(
+        self, clock: FakeClock, metrics: CountedMetrics
+    ) -> None:
+        with pytest.raises(DeadlineExceededError) as raised:
+            poll_until(polls(BUSY), polling(clock, seconds=25, max_failures=9), metrics)
+        assert (raised.value.status, raised.value.error) == (None, BUSY)
+
     def test_failures_are_counted_in_a_row_only(self, clock: FakeClock, metrics: CountedMetrics) -> None:
         results = (BUSY, BUSY, waiting("a"), BUSY, BUSY, DONE)
         assert poll_until(polls(*results), polling(clock), metrics) == "done"
