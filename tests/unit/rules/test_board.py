@@ -59,6 +59,12 @@ def test_campaigns_that_need_a_person_come_first() -> None:
     assert board["campaigns"]["open"] == ["healthy", "open", None, SECONDS - 60, None, None]
 
 
+def test_only_the_first_campaign_has_its_message() -> None:
+    board = board_of([("a", CLOSED), ("b", CLOSED)])
+    assert board is not None
+    assert [row[5] is not None for row in board["campaigns"].values()] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("intent", "disposition", "code", "shown"),
     [

@@ -14,6 +14,7 @@ def test_preview_has_both_versions_and_what_they_hold() -> None:
     }  # fmt: skip
     assert (found["after"]["links"], found["after"]["images"]) == (0, 0)
     assert found["lost"] == ["link https://a.test/"]
+    assert (found["v"], found.keys()) == (1, {"v", "before", "after", "lost"})
     assert preview(None, "<p>Hi</p>", None)["before"] is None
 
 
