@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowFailException,
     AirflowSensorTimeout,
+    TaskDeferred,
     TriggerRule,
     task,
 )
@@ -227,6 +229,20 @@ class TestFailures:
         with pytest.raises(ServiceUnavailableError, match="instantly_default"):
             TaskRunner().run(gate(deferrable, wait_timeout=HOUR, on_closed="skip"))
         assert len(connections.requests) == 6
+
+    @pytest.mark.parametrize(
+        ("before", "error"), [({"failures": 4}, ServiceUnavailableError), ({}, TaskDeferred)]
+    )
+    def test_failures_in_a_row_count_across_the_trigger(
+        self, connections: FakeServer, before: dict[str, int], error: type[BaseException]
+    ) -> None:
+        connections.respond(UNAVAILABLE)
+        event = {"target": {"campaign_id": UUID}, "outcome": "done", "deadline": time.time() + HOUR, **before}
+        with pytest.raises(error) as raised:
+            gate(True, wait_timeout=HOUR).execute_complete({}, event)
+        assert len(connections.requests) == 1
+        if isinstance(raised.value, TaskDeferred):
+            assert raised.value.trigger.failures == 1
 
     @pytest.mark.parametrize("target", ["campaign_id", "subsequence_id"])
     def test_failed_poll_of_a_wait_is_one_request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, TriggerRule, task, task_group
 
 from airflow_provider_campaigns.api.instantly import SendingCode
-from airflow_provider_campaigns.rules.send_gate import Disposition
+from airflow_provider_campaigns.exceptions import SendsInterruptedError
+from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
 from airflow_provider_campaigns.tasks.gate import (
     SendGateClosedError,
     check_downstream_waits,
+    check_gate,
+    gate_policy,
     policy_argument,
     push_result,
     refuse_eager_downstream,
@@ -169,6 +173,23 @@ class TestEagerRules:
 
     def test_task_run_by_hand_is_not_checked(self) -> None:
         check_downstream_waits({})
+
+
+class TestCheckGate:
+    @pytest.mark.parametrize(
+        ("disposition", "error"),
+        [(Disposition.CLOSED, SendGateClosedError), (Disposition.WAIT, SendsInterruptedError)],
+    )
+    def test_gate_that_is_not_open_says_what_was_not_done(
+        self, disposition: Disposition, error: type[Exception]
+    ) -> None:
+        verdict = Verdict(
+            False, disposition, "a_code", "Why.", datetime.now(timezone.utc), campaign_name="May"
+        )
+        hook: Any = SimpleNamespace(get_verdict=lambda campaign_id, policy: verdict)
+        with pytest.raises(error) as raised:
+            check_gate(hook, "17", gate_policy("send"), "Nothing was added.")
+        assert str(raised.value) == f"Campaign 'May' (17): {verdict} Nothing was added."
 
 
 class TestPushResult:
