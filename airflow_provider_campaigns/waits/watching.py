@@ -1,7 +1,8 @@
 """Follow an account for ever: what it lists, once an interval, over the poller that its waits share.
 
 Nothing here ends or raises by itself. A single failure is polled again by the rules of every wait. After a
-final one, such as a wrong key, the next attempt comes ten minutes later, and the log says so once.
+final one, such as a wrong key, the next attempt comes ten minutes later; after one that is not the service's,
+such as a connection that Airflow cannot read, a minute later. The log says so once.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from airflow_provider_campaigns.waits.subscription import Subscription
 
 T = TypeVar("T")
 
-# How long after a final failure the account is polled again.
+# How long after a final failure the account is polled again, and after one that is not the service's.
 PAUSE_AFTER_FINAL_FAILURE = 600.0
+PAUSE_AFTER_OTHER_FAILURE = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ async def for_ever(subject: str, follow: Callable[[], AsyncIterator[T]]) -> Asyn
     """
     logged = ""
     while True:
+        pause = PAUSE_AFTER_OTHER_FAILURE
         try:
             async with aclosing(follow()) as items:  # type: ignore[type-var]
                 async for item in items:
@@ -46,10 +49,12 @@ async def for_ever(subject: str, follow: Callable[[], AsyncIterator[T]]) -> Asyn
             problem = "the poller ended"
         except Exception as error:  # noqa: BLE001 - a watcher that raised would begin again every second
             problem = f"{type(error).__name__}: {error}"
+            if isinstance(error, ApiError):
+                pause = PAUSE_AFTER_FINAL_FAILURE
         if problem != logged:
-            log.error("%s: trying again every %g s. %s", subject, PAUSE_AFTER_FINAL_FAILURE, problem)
+            log.error("%s: trying again every %g s. %s", subject, pause, problem)
             logged = problem
-        await asyncio.sleep(PAUSE_AFTER_FINAL_FAILURE)
+        await asyncio.sleep(pause)
 
 
 def endless(interval: float) -> Polling:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.hooks import base
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply
@@ -102,6 +103,25 @@ async def test_change_after_a_kill_has_an_id_of_its_own(instantly: Instantly) ->
     ((event_id, may_repeat),) = [(event["event_id"], event["may_repeat"]) for event in watching.stored]
     assert event_id != before
     assert not may_repeat
+
+
+async def test_connection_that_airflow_cannot_read_is_read_again_soon(
+    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a final answer of the service is worth a pause of ten minutes."""
+    real, failures = base.get_async_connection, iter([ConnectionError("no database")])
+
+    async def get_async_connection(*args: Any, **kwargs: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await real(*args, **kwargs)
+
+    monkeypatch.setattr(base, "get_async_connection", get_async_connection)
+    async with Watching(completed()) as watching:
+        await asyncio.sleep(90)
+        cleaner.add("a", "completed")
+        await polls(2)
+    assert watching.event_ids == ["a:1"]
 
 
 async def test_ids_are_not_used_again_after_the_state_is_lost(instantly: Instantly) -> None:
