@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -45,13 +45,15 @@ class Completions:
         self._name_pattern = name_pattern
         self._fires = fire_existing
         self._listed: CampaignStates | None = None
+        self._unconfirmed: set[str] = set()
         self.floor: datetime | None = None
         self.recent: dict[str, datetime] = {}
         self.open: dict[str, int] = {}
 
-    def load(self, stored: Any) -> None:
+    def load(self, stored: Any, unconfirmed: Collection[str] = ()) -> None:
         """Take over a stored position; None where there is none.
 
+        :param unconfirmed: ids of events after this position that may have been stored.
         :raises ValueError: it cannot be read.
         """
         if stored is None:
@@ -65,6 +67,7 @@ class Completions:
                 {each: int(number) for each, number in position["open"].items()},
             ),
         )
+        self._unconfirmed = {each.rpartition(":")[0] for each in unconfirmed}
         if of == self._of:
             self.floor, self.recent, self.open = floor, recent, opened
             self._fires = True
@@ -98,8 +101,9 @@ class Completions:
             number = self.open.get(campaign_id)
             if number is None and self._is_new(campaign_id, added):
                 number = 1
-            if number is None and not is_completed:
+            if not is_completed and (number is None or campaign_id in self._unconfirmed):
                 number = int(now.timestamp())  # processed again
+            self._unconfirmed.discard(campaign_id)
             if number is not None and is_completed:
                 changes.append(_completed(campaign, number, now))
                 self.open.pop(campaign_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -128,14 +128,21 @@ class Health:
         self._on = on
         self._stable_for = stable_for
         self._pending: dict[str, tuple[str, int]] = {}
+        self._unconfirmed: dict[str, dict[str, int]] = {}
         self.known: dict[str, Known] = {}
         self.is_first = True
 
-    def load(self, stored: Any) -> None:
+    def load(self, stored: Any, unconfirmed: Collection[str] = ()) -> None:
         """Take over a stored position; None where there is none.
 
+        :param unconfirmed: ids of events after this position that may have been stored.
         :raises ValueError: it cannot be read.
         """
+        for event_id in unconfirmed:
+            campaign_id, _, rest = event_id.partition(":")
+            number, _, state = rest.partition(":")
+            if number.isdecimal():
+                self._unconfirmed.setdefault(campaign_id, {})[state] = int(number)
         if stored is None:
             return
         of, self.known = read_position(
@@ -164,7 +171,8 @@ class Health:
             before = latest = known or self._new(now)
             reading = read_health(campaign, found.statuses.get(campaign_id), self._policy, now)
             if reading is not None:
-                latest = self._after(campaign_id, latest, reading, now)
+                before = self._numbered(campaign_id, before, reading)
+                latest = self._after(campaign_id, before, reading, now)
                 if latest.number > before.number:
                     changes.append(self._change(campaign, known, latest, reading))
             self.known[campaign_id] = latest
@@ -177,6 +185,19 @@ class Health:
         if self.is_first:
             return Known(None, None, since, int(now.timestamp()))
         return Known(SendingCode.CAMPAIGN_DRAFT.value, None, since)
+
+    def _numbered(self, campaign_id: str, known: Known, reading: Reading) -> Known:
+        """Return what is known with the number before that of the next event.
+
+        At the first reading after a start: an event that may have been stored is repeated while its state
+        lasts. Later, the same change is another one.
+        """
+        fired = self._unconfirmed.pop(campaign_id, None)
+        if not fired:
+            return known
+        state = getattr(reading, self._on)
+        number = fired[state] - 1 if state in fired else max(fired.values())
+        return replace(known, number=max(known.number, number))
 
     def _after(self, campaign_id: str, known: Known, reading: Reading, now: datetime) -> Known:
         """Return what is known after a reading; a higher number makes it a change."""

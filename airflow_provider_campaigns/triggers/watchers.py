@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 POSITION, PENDING = "position:", "pending:"
 # How long after a failure of Airflow's store it is read again.
 STORE_RETRY_SECONDS = 10.0
+# How many ids of events are kept that may not be stored: some of a dead triggerer are never fired again.
+MAX_PENDING = 10_000
 # Airflow stores one event after another, and gives a watcher up whose events of a poll take 300 s.
 MAX_EVENTS_A_POLL = 1_000
 
@@ -59,8 +61,11 @@ MAX_EVENTS_A_POLL = 1_000
 class _Position(Protocol):
     """What a watcher has reported; see :mod:`airflow_provider_campaigns.rules.changes`."""
 
-    def load(self, stored: Any) -> None:
-        """Take over a stored position; None where there is none."""
+    def load(self, stored: Any, unconfirmed: Collection[str]) -> None:
+        """Take over a stored position; None where there is none.
+
+        :param unconfirmed: ids of events after this position that may have been stored.
+        """
 
     def update(self, found: Any, now: datetime) -> list[Change]:
         """Take what a poll found, and return what has changed."""
@@ -312,7 +317,7 @@ class _State:
         self._asset = trigger.asset
         self._kind = trigger.class_path.rpartition(".")[2]
         self._stored: Any = None
-        self._pending: set[str] = set()
+        self._pending: dict[str, None] = {}
         self.unconfirmed: frozenset[str] = frozenset()
 
     async def load(self, position: _Position) -> None:
@@ -325,10 +330,10 @@ class _State:
             except Exception:
                 log.exception("Asset %r: its state cannot be read; trying again.", self._asset)
                 await asyncio.sleep(STORE_RETRY_SECONDS)
-        self._pending = set(map(str, pending)) if isinstance(pending, list) else set()
+        self._pending = dict.fromkeys(map(str, pending) if isinstance(pending, list) else ())
         self.unconfirmed = frozenset(self._pending)
         try:
-            position.load(self._stored)
+            position.load(self._stored, self.unconfirmed)
         except ValueError as error:
             log.warning("Asset %r: its state is not valid, so it starts again. %s", self._asset, error)
             self._stored = None
@@ -336,16 +341,17 @@ class _State:
     async def announce(self, changes: Sequence[Change]) -> None:
         """Store the ids of events before they are fired."""
         if changes:
-            self._pending |= {change.event_id for change in changes}
-            await self._set(PENDING + self._kind, sorted(self._pending))
+            self._pending |= dict.fromkeys(change.event_id for change in changes)
+            await self._set(PENDING + self._kind, list(self._pending)[-MAX_PENDING:])
 
     async def confirm(self, position: Any, changes: Sequence[Change]) -> None:
         """Store a position whose events Airflow has stored. A failure is made good by the next poll."""
         if position != self._stored and await self._set(POSITION + self._kind, position):
             self._stored = position
         if changes and position == self._stored:
-            self._pending -= {change.event_id for change in changes}
-            await self._set(PENDING + self._kind, sorted(self._pending))
+            for change in changes:
+                self._pending.pop(change.event_id, None)
+            await self._set(PENDING + self._kind, list(self._pending)[-MAX_PENDING:])
 
     async def _set(self, key: str, value: Any) -> bool:
         try:
