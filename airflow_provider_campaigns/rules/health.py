@@ -127,6 +127,7 @@ class Health:
         self._policy = policy
         self._on = on
         self._stable_for = stable_for
+        self._dispositions = {code.value: each.value for code, each in policy.dispositions.items()}
         self._pending: dict[str, tuple[str, int]] = {}
         self._unconfirmed: dict[str, dict[str, int]] = {}
         self.known: dict[str, Known] = {}
@@ -145,13 +146,15 @@ class Health:
                 self._unconfirmed.setdefault(campaign_id, {})[state] = int(number)
         if stored is None:
             return
-        of, self.known = read_position(
+        of, policy, known = read_position(
             stored,
             lambda position: (
                 position.get("of"),
+                dict(position.get("policy", {})),
                 {each: Known.from_json(*fields) for each, fields in position["campaigns"].items()},
             ),
         )
+        self.known = {each: self._by_policy(it, policy) for each, it in known.items()}
         self.is_first = of != self._of or not self.known
 
     def as_json(self) -> dict[str, Any]:
@@ -160,6 +163,7 @@ class Health:
         return {
             "v": POSITION_VERSION,
             "of": self._of,
+            "policy": self._dispositions,
             "campaigns": {each: [it.code, it.disposition, it.since, it.number] for each, it in known},
         }
 
@@ -185,6 +189,15 @@ class Health:
         if self.is_first:
             return Known(None, None, since, int(now.timestamp()))
         return Known(SendingCode.CAMPAIGN_DRAFT.value, None, since)
+
+    def _by_policy(self, known: Known, policy: Mapping[str, str]) -> Known:
+        """Return what is known by the policy of today, so that an edit of it is no change of health.
+
+        What differs from its own policy was decided by a detail of the campaign.
+        """
+        if known.code in policy and policy[known.code] == known.disposition:
+            return replace(known, disposition=self._dispositions.get(known.code, known.disposition))
+        return known
 
     def _numbered(self, campaign_id: str, known: Known, reading: Reading) -> Known:
         """Return what is known with the number before that of the next event.

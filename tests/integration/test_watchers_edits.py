@@ -71,6 +71,42 @@ class TestRunningTriggerer:
         assert {event["campaign_id"] for event in watching.stored} == {b}
 
 
+@pytest.mark.parametrize("is_restart", [False, True])
+async def test_edited_policy_is_no_change_of_health(is_restart: bool, instantly: Instantly) -> None:
+    a, b = instantly.add(1, "out_of_schedule"), instantly.add(2)
+    watching = Watching(health())
+    async with watching:
+        await polls(2)
+        asset = edited(health, policy={"out_of_schedule": "closed"})
+        if not is_restart:
+            await watching.replace(asset)
+            await polls(2)
+    watching.assets = (asset,)
+    async with watching:
+        await polls(2)
+        assert watching.stored == []
+        instantly.codes |= {a: "healthy", b: "out_of_schedule"}
+        await polls(2)
+    assert {(event["campaign_id"], event["from"], event["to"]) for event in watching.stored} == {
+        (a, "closed", "open"),
+        (b, "open", "closed"),
+    }
+
+
+async def test_edited_policy_does_not_repeat_what_a_detail_decided(instantly: Instantly) -> None:
+    a = instantly.add(1)
+    ended = {"end_date": "2026-01-01", "schedules": [{"timezone": "UTC"}]}
+    async with Watching(health(policy={"out_of_schedule": "open"})) as watching:
+        await polls(2)
+        instantly.codes[a] = "out_of_schedule"
+        instantly.campaigns[a]["campaign_schedule"] = ended
+        await polls(2)
+        assert [event["to"] for event in watching.stored] == ["closed"]
+        await watching.replace(edited(health))
+        await polls(3)
+    assert len(watching.stored) == 1
+
+
 class TestFirstPoll:
     """The first poll of a selection only takes the position, also of one that an edit makes larger."""
 
