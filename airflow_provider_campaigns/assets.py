@@ -71,7 +71,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
     kind, *names = [unquote(segment) for segment in uri.path.removeprefix("/").split("/")]
     is_campaign = kind == _CAMPAIGN and len(names) == 1
-    is_account = kind == _ACCOUNT and names and all(map(is_opaque_id, names))
+    is_account = kind == _ACCOUNT and is_opaque_id(quote("".join(names[:1]))) and all(map(str.strip, names))
     if not uri.netloc or "@" in uri.netloc or uri.query or not (is_campaign or is_account):
         raise ValueError(
             f"An asset URI of {uri.scheme} must be {uri.scheme}://<host>/campaign/<id> or "

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS, needs_airflow
 from airflow_provider_campaigns.api.values import shown
+from airflow_provider_campaigns.assets import CAMPAIGN_CLEANER, INSTANTLY, account_uri
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
@@ -72,6 +73,7 @@ def campaign_cleaner_completed(
     return _asset(
         CampaignCleanerCompletedTrigger,
         name,
+        (CAMPAIGN_CLEANER, "completed"),
         conn_id=_plain_text(campaign_cleaner_conn_id, "campaign_cleaner_conn_id"),
         poke_interval=poke_interval,
         name_pattern=None if name_pattern is None else _plain_text(name_pattern, "name_pattern"),
@@ -112,6 +114,7 @@ def instantly_health_changed(
     return _asset(
         InstantlyHealthChangedTrigger,
         name,
+        (INSTANTLY, "health"),
         conn_id=_plain_text(instantly_conn_id, "instantly_conn_id"),
         poke_interval=poke_interval,
         campaign_ids=_ids(campaign_ids),
@@ -136,7 +139,15 @@ def _plain_text(value: Any, name: str) -> str:
     return text(value, name)
 
 
-def _asset(trigger: type[Any], name: str, *, poke_interval: Any, **arguments: Any) -> Asset:
+def _asset(
+    trigger: type[Any],
+    name: str,
+    observed: tuple[str, str],
+    *,
+    conn_id: str,
+    poke_interval: Any,
+    **arguments: Any,
+) -> Asset:
     if not HAS_WATCHERS:
         raise ValueError(needs_airflow("A watcher", "3.3"))
     from airflow.sdk import Asset, AssetWatcher
@@ -144,14 +155,16 @@ def _asset(trigger: type[Any], name: str, *, poke_interval: Any, **arguments: An
     name, interval = _plain_text(name, "name"), duration(poke_interval, "poke_interval")
     if interval < MIN_INTERVAL:
         raise ValueError(f"poke_interval must be at least {MIN_INTERVAL:g} seconds, got {interval:g}.")
-    watching = trigger(asset=name, poke_interval=interval, **arguments)
+    watching = trigger(asset=name, conn_id=conn_id, poke_interval=interval, **arguments)
     if _is_taken(name, watching):
         gc.collect()  # the other one may be of an earlier parse
         if _is_taken(name, watching):
             raise ValueError(
                 f"name: another watcher updates the asset {name!r} already; choose another name."
             )
-    asset = Asset(name, watchers=[AssetWatcher(name=name, trigger=watching)])
+    scheme, what = observed
+    uri = account_uri(scheme, conn_id, what, name)  # Airflow needs another one for each asset
+    asset = Asset(name, uri, watchers=[AssetWatcher(name=name, trigger=watching)])
     _assets.setdefault(name, asset)
     return asset
 

@@ -7,6 +7,7 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -564,6 +565,16 @@ class TestArguments:
     def test_bad_argument_is_named(self, watcher: Any, arguments: dict[str, Any], named: str) -> None:
         with pytest.raises(ValueError, match=named):
             watcher(**arguments)
+
+    @pytest.mark.parametrize("name", ["all", "Finished newsletters", "s3://bucket/ä", "x" * 1000])
+    def test_asset_is_shown_with_its_account(self, name: str) -> None:
+        asset = completed(name, campaign_cleaner_conn_id="sales")
+        assert asset.name == name
+        begin = "campaign-cleaner://api.campaigncleaner.com/account/sales/completed/"
+        assert asset.uri == begin + quote(name, safe="")
+        assert health(f"of {name}").uri.startswith(
+            "instantly://api.instantly.ai/account/instantly_default/health/"
+        )
 
     def test_name_of_another_watcher_is_refused(self) -> None:
         first = completed("taken")

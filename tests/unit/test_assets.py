@@ -35,6 +35,7 @@ def test_uris_have_one_form() -> None:
         account_uri("instantly", "Sales", "health", base_url="https://u:p@Proxy.example:8443/x")
         == "instantly://proxy.example:8443/account/Sales/health"
     )
+    assert account_uri("instantly", "a b", "ä/ö").endswith("/account/a%20b/%C3%A4%2F%C3%B6")
 
 
 @needs_assets
@@ -51,6 +52,8 @@ def test_airflow_applies_the_form() -> None:
         "instantly://api.instantly.ai/campaign/not-a-uuid",
         f"instantly://api.instantly.ai/campaign/{UUID}/x",
         "instantly://api.instantly.ai/account/",
+        "instantly://api.instantly.ai/account/None",
+        "instantly://api.instantly.ai/account/sales/%20",
         "campaign-cleaner://host/campaign/None",
         "campaign-cleaner://host/lead/1",
         "campaign-cleaner://host/campaign/1?api_key=" + KEY,
