@@ -195,7 +195,7 @@ class Health:
 
         What differs from its own policy was decided by a detail of the campaign.
         """
-        if known.code in policy and policy[known.code] == known.disposition:
+        if known.code is not None and policy.get(known.code, "") == known.disposition:
             return replace(known, disposition=self._dispositions.get(known.code, known.disposition))
         return known
 

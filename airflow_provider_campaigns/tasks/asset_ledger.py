@@ -43,10 +43,12 @@ def task_arguments(asset: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments with which a task reads and writes the events of an asset, one run at a time.
 
     :param arguments: those that the user set.
-    :raises ValueError: the asset is not an asset.
+    :raises ValueError: the asset is not an asset, or is that of a watcher.
     """
     if not isinstance(asset, Asset):
         raise ValueError(f"asset must be an Asset, got {shown(asset)}.")
+    if asset.watchers:
+        raise ValueError(f"asset: a watcher updates {asset.name!r}; add the events to another asset.")
     for name in ("inlets", "outlets"):
         given = arguments.get(name) or []
         given = list(given) if isinstance(given, (list, tuple)) else [given]

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_campaigns.operators.campaign_cleaner import CampaignCleanerEmitCompletedOperator
 from airflow_provider_campaigns.operators.instantly import InstantlyEmitHealthChangedOperator
+from airflow_provider_campaigns.watchers import campaign_cleaner_completed
 from tests.support.airflow_versions import HAS_ASSET_PARTITIONS, needs_asset_partitions
 
 
@@ -26,6 +27,13 @@ from tests.support.airflow_versions import HAS_ASSET_PARTITIONS, needs_asset_par
 def test_invalid_arguments_are_refused_at_parse(operator: Any, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         operator(**{"task_id": "emit", "asset": Asset("a"), **arguments})
+
+
+@needs_asset_partitions
+def test_asset_of_a_watcher_is_refused() -> None:
+    """Its Dag would start again with each event that its own task adds."""
+    with pytest.raises(ValueError, match="asset: a watcher updates 'watched'; add the events to another"):
+        CampaignCleanerEmitCompletedOperator(task_id="emit", asset=campaign_cleaner_completed("watched"))
 
 
 @needs_asset_partitions
