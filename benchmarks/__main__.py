@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import board, health, imports, leads, machine, report, system, waits, watchers
+from benchmarks import board, events, health, imports, leads, machine, report, system, waits, watchers
 from benchmarks.server import RunningServer, running
 from benchmarks.waits import Plan
 
 RESULTS = Path(__file__).parent / "results"
 _STARTED = time.monotonic()
-PARTS = ("waits", "leads", "health", "watchers", "board", "imports", "system")
+PARTS = ("waits", "leads", "health", "watchers", "events", "board", "imports", "system")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "watchers" in options.only:
             say("watchers")
             results.watched = watchers.run(server, quick=options.quick)
+            _write(results, options.output)
+        if "events" in options.only:
+            say("events")
+            results.readings = events.run(quick=options.quick)
             _write(results, options.output)
         if "board" in options.only:
             say("board")

@@ -9,6 +9,8 @@ from benchmarks.board import CAMPAIGNS as ON_BOARD
 from benchmarks.board import Opening
 from benchmarks.chart import Bar, Panel, draw
 from benchmarks.contenders import CONTENDERS, REQUESTS_PER_SECOND
+from benchmarks.events import Reading
+from benchmarks.events import section as events_section
 from benchmarks.health import TITLES as CHECK_TITLES
 from benchmarks.health import Check
 from benchmarks.imports import Import
@@ -32,6 +34,7 @@ class Results:
     :param uploads: files of leads.
     :param checks: reports on a workspace.
     :param watched: watchers.
+    :param readings: past events of an asset.
     :param board: the health board.
     :param modules: imports of modules.
     :param files: Dag files.
@@ -44,6 +47,7 @@ class Results:
     uploads: list[Upload] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     board: list[Opening] = field(default_factory=list)
     modules: list[Import] = field(default_factory=list)
     files: list[Import] = field(default_factory=list)
@@ -72,6 +76,7 @@ def markdown(results: Results) -> str:
         _uploads(results.uploads) if results.uploads else "",
         _checks(results.checks) if results.checks else "",
         _watched(results.watched) if results.watched else "",
+        events_section(results.readings) if results.readings else "",
         _board(results.board) if results.board else "",
         _imports(results) if results.modules else "",
     ]
