@@ -117,10 +117,12 @@ def instantly_health_changed(
         (INSTANTLY, "health"),
         conn_id=_plain_text(instantly_conn_id, "instantly_conn_id"),
         poke_interval=poke_interval,
-        campaign_ids=_ids(campaign_ids),
+        campaign_ids=_ids(_literal(campaign_ids, "campaign_ids")),
         on=choice(*ON_CHOICES)(on, "on"),
         stable_for=count(stable_for, "stable_for"),
-        policy=None if policy is None else dict(sorted(policy_as_json(mapping(policy, "policy")).items())),
+        policy=None
+        if policy is None
+        else dict(sorted(policy_as_json(mapping(_literal(policy, "policy"), "policy")).items())),
     )
 
 
@@ -133,10 +135,14 @@ def _ids(campaign_ids: Any) -> list[str] | None:
     return sorted(each.lower() for each in listed)
 
 
-def _plain_text(value: Any, name: str) -> str:
+def _literal(value: Any, name: str) -> Any:
     if is_templated(value):
         raise ValueError(f"{name}: Airflow does not render templates in a watcher, got {shown(value)}.")
-    return text(value, name)
+    return value
+
+
+def _plain_text(value: Any, name: str) -> str:
+    return text(_literal(value, name), name)
 
 
 def _asset(
@@ -152,7 +158,8 @@ def _asset(
         raise ValueError(needs_airflow("A watcher", "3.3"))
     from airflow.sdk import Asset, AssetWatcher
 
-    name, interval = _plain_text(name, "name"), duration(poke_interval, "poke_interval")
+    name = _plain_text(name, "name")
+    interval = duration(_literal(poke_interval, "poke_interval"), "poke_interval")
     if interval < MIN_INTERVAL:
         raise ValueError(f"poke_interval must be at least {MIN_INTERVAL:g} seconds, got {interval:g}.")
     watching = trigger(asset=name, conn_id=conn_id, poke_interval=interval, **arguments)
