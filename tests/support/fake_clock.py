@@ -1,7 +1,9 @@
-"""A fake clock for code that waits and talks to a real server: a pause is skipped, a request takes real time.
+"""A fake clock for code that waits and talks to a real server: it does not show how fast the machine is.
 
-The clock runs on with the real one. A pause, on a worker or in an event loop, moves it forward at once. While
-an event loop has a request in flight it does not, because the server that responds is a real one.
+A pause, on a worker or in an event loop, moves the clock forward at once. While an event loop has a request
+in flight it does not, because the server that responds is a real one: the loop waits for the response or for
+its next timer. Of the time until something arrives, the clock counts little. All else takes a fixed time, or
+none.
 :mod:`tests.support.simulation` has another clock, for tests where no time passes that the test does not ask
 for: there is no server and no thread that runs by itself.
 
@@ -22,11 +24,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+import requests
 import time_machine
 
 from airflow_provider_campaigns.transport.blocking import BlockingClient
 
 _real_monotonic = time.monotonic
+# How much of the time until something arrives counts at most: more is the time of a busy machine.
+_MAX_WAIT = 0.05
+# How long a request of a worker takes, and how much longer a pause takes than it should.
+_REQUEST, _OVERSLEPT = 0.005, 0.0001
 # A shorter pause is the rate limiter's, not a pause between two polls or attempts.
 _MIN_PAUSE = 0.1
 
@@ -36,6 +43,7 @@ class FakeClock:
 
     :param traveller: moves the wall clock.
     :ivar slept: the sum of all pauses, in seconds.
+    :ivar waited: the time that passed otherwise.
     :ivar longest_pause: the longest of them.
     :ivar jump_in_next_pause: how far the wall clock jumps in the next pause.
     :ivar requests_in_flight: how many requests the event loop waits for.
@@ -43,19 +51,21 @@ class FakeClock:
 
     def __init__(self, traveller: time_machine.Coordinates) -> None:
         self._traveller = traveller
-        self._began = _real_monotonic()
+        self._began = time.time(), time.monotonic()
         self._jumped = 0.0
         self.slept = 0.0
+        self.waited = 0.0
         self.longest_pause = 0.0
         self.jump_in_next_pause = 0.0
         self.requests_in_flight = 0
 
-    def monotonic(self) -> float:
-        return _real_monotonic() + self.slept
+    @property
+    def passed(self) -> float:
+        """The seconds since the test began."""
+        return self.slept + self.waited
 
-    def real_seconds(self) -> float:
-        """Return how long the test has really taken."""
-        return _real_monotonic() - self._began
+    def monotonic(self) -> float:
+        return self._began[1] + self.passed
 
     def correct_now(self) -> datetime:
         """Return what a wall clock that has not jumped shows, as a service's does."""
@@ -67,11 +77,18 @@ class FakeClock:
             return
         self.slept += seconds
         self.longest_pause = max(self.longest_pause, seconds)
-        jump = 0.0
         if seconds > _MIN_PAUSE:
-            jump, self.jump_in_next_pause = self.jump_in_next_pause, 0.0
-        self._jumped += jump
-        self._traveller.shift(timedelta(seconds=seconds + jump))
+            self._jumped += self.jump_in_next_pause
+            self.jump_in_next_pause = 0.0
+        self.wait(_OVERSLEPT)
+
+    def wait(self, seconds: float) -> None:
+        """Move the clock forward, but not for a pause."""
+        self.waited += seconds
+        self._move()
+
+    def _move(self) -> None:
+        self._traveller.move_to(self._began[0] + self.passed + self._jumped)
 
 
 class _Selector(selectors.DefaultSelector):
@@ -80,8 +97,13 @@ class _Selector(selectors.DefaultSelector):
     clock: FakeClock
 
     def select(self, timeout: float | None = None) -> Any:
-        if self.clock.requests_in_flight or timeout is None or timeout <= 0:
+        if timeout is None or timeout <= 0:
             return super().select(timeout)
+        if self.clock.requests_in_flight:
+            began = _real_monotonic()
+            ready = super().select(timeout)
+            self.clock.wait(min(timeout, _real_monotonic() - began, _MAX_WAIT) if ready else timeout)
+            return ready
         ready = super().select(0)
         if not ready:
             self.clock.sleep(timeout)
@@ -116,7 +138,7 @@ class _Loop(asyncio.SelectorEventLoop):
 def fake_clock() -> Iterator[FakeClock]:
     """Use a fake clock for everything in this process."""
     with (
-        time_machine.travel(datetime.now(timezone.utc), tick=True) as traveller,
+        time_machine.travel(datetime.now(timezone.utc), tick=False) as traveller,
         pytest.MonkeyPatch.context() as patch,
     ):
         clock = FakeClock(traveller)
@@ -131,7 +153,16 @@ def fake_clock() -> Iterator[FakeClock]:
             finally:
                 clock.requests_in_flight -= 1
 
+        send = requests.Session.send
+
+        def sent(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return send(*args, **kwargs)
+            finally:
+                clock.wait(_REQUEST)
+
         patch.setattr(aiohttp.ClientSession, "request", counted)
+        patch.setattr(requests.Session, "send", sent)
         patch.setattr(random, "random", lambda: 0.0)
         patch.setattr(time, "monotonic", clock.monotonic)
         patch.setattr(time, "sleep", clock.sleep)

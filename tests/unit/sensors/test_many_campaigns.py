@@ -23,6 +23,7 @@ from tests.conftest import set_connection
 from tests.support.airflow_versions import BAD_ARGUMENT
 from tests.support.fake_airflow import TaskInstance, TaskRunner, event_of, restored_trigger
 from tests.support.fake_cleaner import LIST, STATUS
+from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import paths
 
@@ -326,14 +327,17 @@ class TestTimeout:
         assert 6 <= len(connections.requests) <= 8
 
     def test_individual_polls_end_soon_after_the_deadline(
-        self, connections: FakeServer, monkeypatch: pytest.MonkeyPatch
+        self, connections: FakeServer, clock: FakeClock
     ) -> None:
-        set_connection(monkeypatch, "campaign_cleaner", host=connections.url, extra={"timeout": 0.5})
+        def slowly(_: Request) -> str:
+            clock.wait(20)  # the connection's timeout is 30 s
+            return json.dumps({"campaign_status": {"status": "processing"}})
+
         connections.respond(listing(), path=LIST)
-        connections.respond(Reply({"campaign_status": {"status": "processing"}}, delay=0.2), path=STATUS)
+        connections.respond(Reply(slowly), path=STATUS)
         with pytest.raises(AirflowSensorTimeout, match="0 of 100 completed"):
             run(sensor("poke", campaign_id=[f"c-{number}" for number in range(100)], timeout=0))
-        assert 1 <= paths(connections).count(STATUS) <= 3
+        assert paths(connections).count(STATUS) == 2
 
 
 class TestIds:
