@@ -18,7 +18,8 @@ from typing import Any, Literal
 class Reply:
     """One prepared response.
 
-    :param body: bytes or a string as they are, a function of the request, or any other value, sent as JSON.
+    :param body: bytes or a string as they are, a function of the request that is called before the delay, or
+        any other value, sent as JSON.
     :param headers: strings, or functions that are called when the response is sent.
     :param delay: seconds before the response.
     :param byte_interval: seconds between the bytes of the body.
@@ -127,12 +128,12 @@ class FakeServer:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 request = Request(self.command, self.path, dict(self.headers), body)
                 reply = outer._next(request)
+                encoded = b"" if reply.drop == "before" else reply.encoded(request)
                 if reply.delay:
                     outer._stopping.wait(reply.delay)
                 if reply.drop == "before":
                     self._reset()
                     return
-                encoded = reply.encoded(request)
                 head = self._head(reply, len(encoded))
                 if reply.drop == "headers":
                     self.wfile.write(head)
