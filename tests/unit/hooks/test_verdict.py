@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import json
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from airflow_provider_campaigns.exceptions import NotFoundError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.send_gate import Policy, Verdict
+from airflow_provider_campaigns.transport.account import MAX_CONNECTIONS
 from tests.support.fake_server import FakeServer, Reply, Request
 from tests.support.responses import UUID, paths, sending_status, sending_status_body
 
@@ -67,14 +69,23 @@ def id_in(request: Request) -> str:
 
 
 def test_verdicts_that_nobody_reads_send_nothing_more(connections: FakeServer) -> None:
-    connections.respond(Reply(sending_status_body("healthy"), delay=0.05))
+    first, closed = threading.Lock(), threading.Event()
+
+    def all_but_the_first_wait(_: Request) -> str:
+        if not first.acquire(blocking=False):
+            closed.wait(60)
+        return json.dumps(sending_status_body("healthy"))
+
+    connections.respond(Reply(all_but_the_first_wait))
     results = InstantlyHook().get_verdicts([UUID] * 1000)
     next(results)
     results.close()
-    sent = len(connections.requests)
-    time.sleep(0.3)
-    # Those that were on their way then have arrived since.
-    assert len(connections.requests) <= sent + 20 < 100
+    closed.set()
+    for thread in [each for each in threading.enumerate() if each.name == "verdicts"]:
+        thread.join(60)
+        assert not thread.is_alive()
+    # The first one, and one on each connection.
+    assert len(connections.requests) <= 1 + MAX_CONNECTIONS
 
 
 def test_invalid_id_of_many_sends_nothing(connections: FakeServer) -> None:
