@@ -143,7 +143,7 @@ class TestInAirflow:
         connections.respond({"campaign_list": []}, path="/v1/get_campaign_list")
         started = time.monotonic()
         assert run_tries("retried_by_policy") == ("success", 2)
-        assert 1 <= time.monotonic() - started < 25  # the task's own retry_delay is 30 s
+        assert 1 <= time.monotonic() - started < 600  # the task's own retry_delay is an hour
         sent = [request for request in connections.requests if request.path == "/v1/send_campaign"]
         names = {request.json["send_campaign"]["campaign_name"] for request in sent}
         assert (len(sent), len(names)) == (2, 1)

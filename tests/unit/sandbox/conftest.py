@@ -31,7 +31,7 @@ class Client:
         self.state = sandbox.state
 
     def call(self, method: str, path: str, json: Any = None, **options: Any) -> requests.Response:
-        return requests.request(method, self.url + path, json=json, timeout=5, **options)
+        return requests.request(method, self.url + path, json=json, timeout=60, **options)
 
     def cleaner(self, name: str, json: Any = None, /) -> requests.Response:
         method = "POST" if json is not None else "GET"

@@ -175,9 +175,9 @@ class TestRequests:
         with running(campaign_cleaner_key=secret, instantly_key=secret) as sandbox:
             for headers in ({"X-CC-API-Key": secret}, {"Authorization": f"Bearer {secret}"}):
                 for path in ("/v1/get_credits", "/api/v2/campaigns", "/nowhere"):
-                    requests.get(f"{sandbox.url}{path}?api_key={secret}", headers=headers, timeout=5)
+                    requests.get(f"{sandbox.url}{path}?api_key={secret}", headers=headers, timeout=60)
             shown = [
-                requests.get(f"{sandbox.url}/_sandbox/{name}", timeout=5).text
+                requests.get(f"{sandbox.url}/_sandbox/{name}", timeout=60).text
                 for name in ("requests", "state")
             ]
             assert "get_credits" in shown[0]

@@ -57,7 +57,7 @@ def test_fixed_ids_are_lower_case_uuids(fixed_id: str) -> None:
 class TestAccess:
     @pytest.mark.parametrize("agent", [{"User-Agent": "Python-urllib/3.12"}, {"User-Agent": ""}, {}])
     def test_proxy_refuses_some_user_agents(self, client: Client, agent: dict[str, str]) -> None:
-        connection = http.client.HTTPConnection(client.url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(client.url.removeprefix("http://"), timeout=60)
         connection.request("GET", "/api/v2/campaigns", headers={"Authorization": "Bearer any", **agent})
         response = connection.getresponse()
         assert (response.status, response.read()) == (403, b"error code: 1010")
@@ -68,7 +68,7 @@ class TestAccess:
     def test_invalid_key_is_a_401(self, header: str | None) -> None:
         with running(instantly_key="right") as sandbox:
             headers = {} if header is None else {"Authorization": header}
-            response = requests.get(f"{sandbox.url}/api/v2/campaigns", headers=headers, timeout=5)
+            response = requests.get(f"{sandbox.url}/api/v2/campaigns", headers=headers, timeout=60)
         assert response.status_code == 401
         assert response.json().keys() == {"statusCode", "error", "message"}
         assert (response.json()["statusCode"], response.json()["error"]) == (401, "Unauthorized")
@@ -76,7 +76,7 @@ class TestAccess:
     def test_configured_key_is_accepted(self) -> None:
         with running(instantly_key="right") as sandbox:
             headers = {"Authorization": "Bearer right"}
-            assert requests.get(f"{sandbox.url}/api/v2/campaigns", headers=headers, timeout=5).ok
+            assert requests.get(f"{sandbox.url}/api/v2/campaigns", headers=headers, timeout=60).ok
 
     @pytest.mark.parametrize(
         ("scopes", "let_in"),

@@ -20,7 +20,7 @@ from tests.support.transports import SendCall
 
 def account_at(url: str, service: Service = campaign_cleaner.SERVICE, **settings: Any) -> Account:
     """Return an account at a server, practically without a rate limit."""
-    settings = {"timeout": 5.0, "max_requests_per_second": 1e9, **settings}
+    settings = {"timeout": 60.0, "max_requests_per_second": 1e9, **settings}
     return Account(service, "my_conn", KEY, "test/1", url, **settings)
 
 

@@ -90,6 +90,7 @@ class TestLimiterOfAnAccount:
         assert rate_limiter_for(replace(account, key="another")) is not rate_limiter_for(account)
 
 
+@pytest.mark.usefixtures("clock")
 class TestClients:
     def test_requests_are_evenly_spaced(
         self, send_calls: SendCall, server: FakeServer, pauses: list[float]

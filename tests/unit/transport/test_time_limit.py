@@ -71,14 +71,15 @@ def dripping(at_once: bytes, again: bytes, context: ssl.SSLContext | None = None
 
 
 @pytest.mark.parametrize(
-    "slow", [Reply({"credits": 3}, delay=5), Reply({"credits": 3, "padding": "x" * 500}, byte_interval=0.05)]
+    "slow",
+    [Reply({"credits": 3}, delay=600), Reply({"credits": 3, "padding": "x" * 5000}, byte_interval=0.05)],
 )
 def test_slow_response_times_out(send_call: SendCall, server: FakeServer, slow: Reply) -> None:
     server.respond(slow)
     begun = time.monotonic()
     with pytest.raises(IncompleteResponseError, match=r"within 0\.2 s"):
         send_call(account_at(server.url, timeout=0.2), CREDITS)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize(("send", "where"), CASES)
@@ -89,7 +90,7 @@ def test_dripping_response_times_out_at_every_place(send: SendCall, where: str) 
         pytest.raises(IncompleteResponseError, match=r"within 0\.2 s, the timeout"),
     ):
         send(account_at(f"http://127.0.0.1:{port}", timeout=0.2), CREDITS)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.parametrize(
