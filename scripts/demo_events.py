@@ -15,13 +15,12 @@ from typing import Any
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID, RunningSandbox, running
 from scripts.demo import CHECKOUT, relative, say, seconds_since
-from scripts.local_airflow import LocalAirflow, connections, local_airflow
+from scripts.local_airflow import MAX_WAIT, LocalAirflow, connections, local_airflow
 
 HOME = CHECKOUT / ".airflow" / "demo-events"
 READY, ILL = "newsletter_ready", "campaign_fell_ill"
 LIST, STATUS = "/v1/get_campaign_list", f"/api/v2/campaigns/{HEALTHY_CAMPAIGN_ID}/sending-status"
 CODE = "all_accounts_unhealthy"
-MAX_WAIT = 90.0
 
 
 def main() -> int:

@@ -23,6 +23,8 @@ from urllib.parse import quote
 
 import psutil
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 # Airflow 2 has other components and another API.
 AIRFLOW_2 = version("apache-airflow").startswith("2.")
@@ -36,7 +38,11 @@ _NO_DATE: dict[str, Any] = {} if AIRFLOW_2 else {"logical_date": None}
 _XCOM_AS_JSON = (
     "stringify=false" if version("apache-airflow").startswith(("2.", "3.0.")) else "deserialize=true"
 )
-_START_UP = 120.0
+# How long to wait at most, in seconds, for what Airflow does and for a response: a busy machine is slow.
+MAX_WAIT = 600.0
+_MAX_RESPONSE = 120.0
+# How long a process of Airflow waits for others that write to the database.
+_DATABASE_TIMEOUT = 60
 _TERMINAL = {"success", "failed"}
 # A task that asks; before Airflow 3.3, its trigger waits for the answer.
 _ASKING = {"awaiting_input", "deferred"}
@@ -58,6 +64,11 @@ class LocalAirflow:
         self._logs: set[Path] = set()
         self._session = requests.Session()
         self._session.trust_env = False
+        # Airflow may fail to read a database that others write to.
+        again = Retry(None, connect=0, read=0, status=3, status_forcelist=[500], allowed_methods=["GET"])
+        self._session.mount(
+            "http://", HTTPAdapter(max_retries=again.new(backoff_factor=1, raise_on_status=False))
+        )
 
     @property
     def running(self) -> set[str]:
@@ -115,15 +126,15 @@ class LocalAirflow:
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until the Dag has been parsed, and unpause it."""
-        deadline = time.monotonic() + _START_UP
+        deadline = time.monotonic() + MAX_WAIT
         while True:
             try:
                 if self.pause(dag_id, paused=False):
                     return
-            except requests.ConnectionError:
+            except (requests.RequestException, KeyError):
                 self._check_alive()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Airflow did not show the Dag {dag_id} within {_START_UP:g} s.")
+                raise TimeoutError(f"Airflow did not show the Dag {dag_id} within {MAX_WAIT:g} s.")
             time.sleep(0.5)
 
     def pause(self, dag_id: str, *, paused: bool = True) -> bool:
@@ -142,7 +153,7 @@ class LocalAirflow:
         events = self._all("/assets/events?order_by=timestamp", "asset_events")
         return [event for event in events if event["name"] == asset]
 
-    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
+    def run_dag(self, dag_id: str, conf: Mapping[str, Any], *, timeout: float = MAX_WAIT) -> dict[str, Any]:
         """Start a run, wait for its end, and return it as Airflow's API describes it."""
         return self.wait_for_end(self.start_run(dag_id, conf), timeout=timeout)
 
@@ -153,12 +164,14 @@ class LocalAirflow:
         run: dict[str, Any] = started.json()
         return run
 
-    def wait_for_end(self, run: Mapping[str, Any], *, timeout: float = 120.0) -> dict[str, Any]:
+    def wait_for_end(self, run: Mapping[str, Any], *, timeout: float = MAX_WAIT) -> dict[str, Any]:
         """Wait for the end of a run, and return it as Airflow's API describes it."""
         path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
         deadline = time.monotonic() + timeout
         while True:
-            now: dict[str, Any] = self._request("GET", path).json()
+            response = self._request("GET", path)
+            response.raise_for_status()
+            now: dict[str, Any] = response.json()
             if now["state"] in _TERMINAL:
                 return now
             if time.monotonic() > deadline:
@@ -196,7 +209,7 @@ class LocalAirflow:
         return dict(response.json()) if response.ok else {}
 
     def wait_for_question(
-        self, run: Mapping[str, Any], task_id: str, *, timeout: float = 120.0
+        self, run: Mapping[str, Any], task_id: str, *, timeout: float = MAX_WAIT
     ) -> dict[str, Any]:
         """Wait until a task asks and Airflow takes an answer, and return the question as above."""
         deadline = time.monotonic() + timeout
@@ -254,11 +267,11 @@ class LocalAirflow:
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         if AIRFLOW_2:
-            return self._session.request(method, f"{self.url}/api/v1{path}", timeout=30, **options)
+            return self._session.request(method, f"{self.url}/api/v1{path}", timeout=_MAX_RESPONSE, **options)
         if "Authorization" not in self._session.headers:
-            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            token = self._session.get(f"{self.url}/auth/token", timeout=_MAX_RESPONSE).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        return self._session.request(method, f"{self.url}/api/v2{path}", timeout=30, **options)
+        return self._session.request(method, f"{self.url}/api/v2{path}", timeout=_MAX_RESPONSE, **options)
 
 
 @contextmanager
@@ -312,6 +325,7 @@ def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, s
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout={_DATABASE_TIMEOUT}",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",

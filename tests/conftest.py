@@ -25,6 +25,8 @@ os.environ.update(
     {
         "AIRFLOW_HOME": _home.name,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # With the time that a process waits for another one that writes; 5 s by default.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home.name}/airflow.db?timeout=60",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
             [
                 {

@@ -8,5 +8,5 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerC
 
 with DAG("starts_in_the_triggerer", schedule=None, params={"id": Param("an-id", type="string")}):
     CampaignCleanerCampaignSensor(
-        task_id="wait", campaign_id="{{ params.id }}", start_from_trigger=True, poke_interval=1, timeout=60
+        task_id="wait", campaign_id="{{ params.id }}", start_from_trigger=True, poke_interval=1, timeout=3600
     )

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import requests
 
-from scripts.local_airflow import free_port, stop
+from scripts.local_airflow import MAX_WAIT, free_port, stop
 
 COOKIE = "_token"
-_START_UP = 120.0
 _TOKEN = """
 import sys
 from airflow.api_fastapi.app import create_auth_manager
@@ -76,7 +75,7 @@ def api_server(path: str = "") -> Iterator[ApiServer]:
             start_new_session=True,
         )
         try:
-            deadline = time.monotonic() + _START_UP
+            deadline = time.monotonic() + MAX_WAIT
             while not _responds(url):
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)

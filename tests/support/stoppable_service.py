@@ -13,9 +13,7 @@ from typing import Any
 import requests
 
 from airflow_provider_campaigns.sandbox import Options, RunningSandbox, SandboxState
-
-# How long to wait for something that should happen soon.
-MAX_WAIT = 180.0
+from scripts.local_airflow import MAX_WAIT
 
 
 class Service:

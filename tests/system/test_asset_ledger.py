@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_campaigns.sandbox import running
 from scripts.local_airflow import LocalAirflow, local_airflow
 from tests.support.airflow_versions import needs_asset_partitions
+from tests.support.stoppable_service import wait_until
 
 LEDGER_DAGS = Path(__file__).parent / "ledger_dags"
 
@@ -35,7 +36,9 @@ def test_each_completed_campaign_starts_one_dag_run(tmp_path: Path) -> None:
             kill_file.touch()
             assert emit(airflow) == ("success", 2)
             assert not kill_file.exists()
-            wait_for_runs(airflow, len(new))
+            wait_until(
+                lambda: len(airflow.dag_runs("on_completed")) >= len(new), "each campaign has a Dag run"
+            )
 
             assert emit(airflow) == ("skipped", 1)
             time.sleep(5)  # as long as a run would take to start
@@ -49,10 +52,3 @@ def emit(airflow: LocalAirflow) -> tuple[str, int]:
     """Run the task that adds the events, and return its state and the number of its tries."""
     (instance,) = airflow.task_instances(airflow.run_dag("emit_completed", {}))
     return instance["state"], instance["try_number"]
-
-
-def wait_for_runs(airflow: LocalAirflow, number: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(airflow.dag_runs("on_completed")) < number:
-        assert time.monotonic() < deadline, "not every campaign has started a Dag run"
-        time.sleep(0.5)

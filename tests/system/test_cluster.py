@@ -62,9 +62,9 @@ def last_code(url: str, launch: Launch) -> str:
     """Activate the campaign if the launch does, and poll until the code no longer changes."""
     address, headers = f"{url}/api/v2/campaigns/{launch.campaign_id}", {"Authorization": "Bearer any"}
     if KINDS[launch.kind].activates:
-        requests.post(f"{address}/activate", headers=headers, timeout=10).raise_for_status()
+        requests.post(f"{address}/activate", headers=headers, timeout=60).raise_for_status()
     for _ in range(max(len(launch.script), 1)):
-        status = requests.get(f"{address}/sending-status", headers=headers, timeout=10).json()
+        status = requests.get(f"{address}/sending-status", headers=headers, timeout=60).json()
     return str((status["diagnostics"] or status["summary"])["status"])
 
 

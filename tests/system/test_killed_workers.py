@@ -31,7 +31,7 @@ def test_killed_worker_spends_nothing_twice_and_loses_nothing(shared: SharedAirf
     airflow, state = shared.airflow, shared.start("killed")
     credits_before = state.credits
     campaign_ids = [copy_of(HEALTHY_CAMPAIGN_ID, shared.sandbox.url) for _ in SENT_TWICE]
-    dag_run = airflow.run_dag("killed", {"campaign_ids": campaign_ids, "leads_path": str(leads)}, timeout=300)
+    dag_run = airflow.run_dag("killed", {"campaign_ids": campaign_ids, "leads_path": str(leads)})
     instances = {each["task_id"]: each for each in airflow.task_instances(dag_run)}
     # Each task's worker was killed once, and each task succeeded in its second try.
     assert {path.name for path in shared.kills.iterdir()} == set(instances)
@@ -57,7 +57,7 @@ def copy_of(campaign_id: str, url: str) -> str:
     response = requests.post(
         f"{url}/api/v2/campaigns/{campaign_id}/duplicate",
         headers={"Authorization": "Bearer sandbox", "User-Agent": "tests"},
-        timeout=10,
+        timeout=60,
     )
     response.raise_for_status()
     return str(response.json()["id"])

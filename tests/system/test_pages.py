@@ -136,7 +136,7 @@ def visit(browser: Any, server: ApiServer, viewer: str) -> Iterator[Any]:
 
     def open_page(path: str, token: str | None = viewer, *, routes: Any = None, **options: Any) -> Opened:
         context = browser.new_context(**options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(120_000)
         contexts.append(context)
         if token is not None:
             context.add_cookies([{"name": COOKIE, "value": token, "url": server.url}])
@@ -269,12 +269,12 @@ class Listener:
                 return
             self.connections += 1
             with connection, suppress(OSError):
-                connection.settimeout(5)
+                connection.settimeout(60)
                 self._requests.put(connection.recv(65536))
 
     def request(self) -> bytes:
         """Wait for a request, and return it."""
-        return self._requests.get(timeout=20)
+        return self._requests.get(timeout=120)
 
     def close(self) -> None:
         self._socket.close()

@@ -72,6 +72,7 @@ def test_question_can_be_answered_in_the_browser(airflow: LocalAirflow, sandbox:
         dag_run = airflow.start_run("questions", {})
         airflow.wait_for_question(dag_run, "answered")
         page = browser.new_page()
+        page.set_default_timeout(120_000)
         page.goto(f"{airflow.url}/auth/token/login")
         page.goto(f"{airflow.url}{airflow.question_path(dag_run, 'answered')}")
         page.get_by_text("Every sending account is in error").wait_for()

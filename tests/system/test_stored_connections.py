@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_campaigns.sandbox import running
 from scripts.local_airflow import AIRFLOW_2, local_airflow
+from tests.support.stoppable_service import wait_until
 
 CONNECTION_DAGS = Path(__file__).parent / "connection_dags"
 WAITS = 10 if AIRFLOW_2 else 40  # on SQLite, Airflow 2 runs one task at a time
@@ -37,13 +38,15 @@ def test_waits_end_together_with_a_stored_connection(tmp_path: Path) -> None:
             airflow.python(STORE_CONNECTION.format(host=sandbox.url))
             airflow.wait_for_dag("waits_that_end_together")
             dag_run = airflow.start_run("waits_that_end_together", {"campaign_ids": ids})
-            deadline = time.monotonic() + 300
-            while [each["state"] for each in airflow.task_instances(dag_run)].count("deferred") < WAITS:
-                assert time.monotonic() < deadline, "not all waits are deferred"
-                time.sleep(0.5)
+
+            def are_deferred() -> bool:
+                states = [each["state"] for each in airflow.task_instances(dag_run)]
+                return states.count("deferred") >= WAITS
+
+            wait_until(are_deferred, "all waits are deferred")
             time.sleep(5)  # an event right after a deferral can overtake the scheduler
             for campaign_id in ids:
                 sandbox.state.set_processing_seconds(campaign_id, 0)
-            ended = airflow.wait_for_end(dag_run, timeout=180)
+            ended = airflow.wait_for_end(dag_run)
             assert airflow.xcom(dag_run, "read") == ids
     assert ended["state"] == "success"

@@ -21,7 +21,7 @@ def test_waits_that_end_at_once_succeed_without_retries(shared: SharedAirflow) -
     ids = [state.submit(f"Spring {number}", "<p>Hi</p>", {}).id for number in range(WAITS)]
     for campaign_id in ids[::2]:  # these complete about when their sensors have deferred
         state.set_processing_seconds(campaign_id, 30)
-    dag_run = airflow.run_dag("waits_without_retries", {"campaign_ids": ids}, timeout=500)
+    dag_run = airflow.run_dag("waits_without_retries", {"campaign_ids": ids})
     instances = [each for each in airflow.task_instances(dag_run) if each["task_id"] == "wait"]
     # One page of the task instances; the state of the run stands for all of them.
     assert {each["state"] for each in instances} == {"success"}

@@ -98,6 +98,7 @@ def play(airflow: LocalAirflow, service: Service) -> Scenario:
 
     for dag_id in ("on_ill", "on_completed_too"):
         airflow.pause(dag_id)
+    wait_until(lambda: not service.requests_to(STATUS, since=time.time() - 10), "the health is not polled")
     scenario.storm = storm(airflow, service)
     health(HEALTHY_CAMPAIGN_ID, ["healthy"])
     paused = time.time()

@@ -16,7 +16,7 @@ import requests
 
 from scripts.local_airflow import airflow_environment, free_port, is_alive, kill_session, session_of
 
-_START_UP = 180.0
+_START_UP = 600.0
 _PAGE = 100
 
 

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scripts.local_airflow import free_port
 
-_START_UP = 60.0
+_START_UP = 600.0
 # The data need not survive a crash of the machine.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 

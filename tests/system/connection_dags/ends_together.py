@@ -17,6 +17,6 @@ with DAG("waits_that_end_together", schedule=None, params={"campaign_ids": []}, 
         return list(values)
 
     waits = CampaignCleanerCampaignSensor.partial(
-        task_id="wait", end_from_trigger=True, poke_interval=1, timeout=300, retries=0
+        task_id="wait", end_from_trigger=True, poke_interval=1, timeout=3600, retries=0
     ).expand(campaign_id=campaign_ids())
     read(waits.output)

@@ -12,7 +12,7 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 
-ENDS: dict[str, Any] = {"end_from_trigger": True, "poke_interval": 1, "timeout": 300}
+ENDS: dict[str, Any] = {"end_from_trigger": True, "poke_interval": 1, "timeout": 3600}
 
 
 def note(context: Any) -> None:

@@ -13,5 +13,5 @@ with DAG("waits_without_retries", schedule=None, params={"campaign_ids": []}, ma
         return list((params or {})["campaign_ids"])
 
     CampaignCleanerCampaignSensor.partial(
-        task_id="wait", deferrable=True, poke_interval=3, timeout=300, retries=0
+        task_id="wait", deferrable=True, poke_interval=3, timeout=3600, retries=0
     ).expand(campaign_id=campaign_ids())

@@ -28,8 +28,8 @@ from airflow_provider_campaigns.watchers import (
 )
 
 watchers.MIN_INTERVAL = 0.5
-wait: dict[str, Any] = {"deferrable": True, "poke_interval": 1, "timeout": 600}
-gate: dict[str, Any] = {"deferrable": True, "poke_interval": 1, "wait_timeout": 600}
+wait: dict[str, Any] = {"deferrable": True, "poke_interval": 1, "timeout": 3600}
+gate: dict[str, Any] = {"deferrable": True, "poke_interval": 1, "wait_timeout": 3600}
 names = ("campaign", "gated", "asked", "draft", "job", "test")
 
 
