@@ -23,7 +23,7 @@ from airflow_provider_campaigns.sandbox.state import Fault
 from scripts.local_airflow import AIRFLOW_2, COMPONENTS, LocalAirflow, connections, local_airflow
 from tests.support import ROOT
 from tests.support.airflow_versions import RENDERS_IN_THE_TRIGGERER, needs, needs_rendering_in_the_triggerer
-from tests.support.stoppable_service import MAX_WAIT, Service, parse_time, wait_until
+from tests.support.stoppable_service import Service, parse_time, wait_until
 
 pytestmark = [
     pytest.mark.airflow_processes,
@@ -34,9 +34,9 @@ RESTART_DAGS = Path(__file__).parent / "restart_dags"
 RECORD = ROOT / "tests" / "unit" / "triggers" / "serialized" / "0.1.0.json"
 # As in the Dags: the timeouts of waits that time out during an outage, and after it.
 EARLY, LATE = 25.0, 40.0
-# How late a wait may end on a busy machine, in the triggerer and on a worker. A wait whose timeout started
-# again with each takeover would end later than that.
-TOLERANCE, TOLERANCE_ON_A_WORKER = 15.0, 25.0
+ALONE, LATE_RESCHEDULED = 60.0, 80.0
+# How late a wait may end on a busy machine.
+TOLERANCE = 60.0
 UNFIT = "daily_limit_met"
 JOB_POLLS = "/api/v2/background-jobs/"
 
@@ -87,7 +87,7 @@ class Scenario:
         return all(now[task] in {"deferred", "success", "failed"} for task in tasks)
 
     def finish(self) -> None:
-        self.airflow.wait_for_end(self.run, timeout=MAX_WAIT)
+        self.airflow.wait_for_end(self.run)
         self.tasks = {each["task_id"]: each for each in self.airflow.task_instances(self.run)}
 
     def logged(self, task: str, message: str) -> list[float]:
@@ -117,7 +117,7 @@ class Scenario:
     def earliest_end(self, deadline: float) -> float:
         """Return when a wait can end: at its deadline, or after the outage at that time."""
         for begun, ended in self.outages:
-            if begun - TOLERANCE / 2 < deadline < ended:
+            if begun - 10 < deadline < ended:
                 return ended
         return deadline
 
@@ -246,10 +246,11 @@ class TestTriggererKilled:
             assert second - 1 < scenario.fired_at(task) < second + TOLERANCE
 
     def test_waits_time_out_at_their_deadline_after_a_takeover(self, scenario: Scenario) -> None:
+        (_, taken_over) = scenario.outages[1]
         for task, seconds in {"early": EARLY, "late": LATE, "late_gate": LATE}.items():
             assert scenario.fired_at(task) > parse_time(scenario.tasks[task]["start_date"]) + seconds
-            deadline = scenario.deferred_at(task) + seconds
-            assert scenario.fired_at(task) < scenario.earliest_end(deadline) + TOLERANCE
+            # A wait whose timeout started again with each takeover would end later.
+            assert scenario.fired_at(task) < taken_over + seconds - 2
         for task in ("early", "late"):
             assert "AirflowSensorTimeout" in scenario.log(task)
             assert "Last status: processing." in scenario.log(task)
@@ -259,7 +260,8 @@ class TestTriggererKilled:
     def test_wait_started_in_the_triggerer_times_out(self, scenario: Scenario) -> None:
         (resumed,) = scenario.executions("late_in_triggerer")
         deadline = parse_time(scenario.tasks["late_in_triggerer"]["start_date"]) + LATE
-        assert deadline < resumed < deadline + TOLERANCE_ON_A_WORKER
+        (_, taken_over) = scenario.outages[1]
+        assert deadline < resumed < taken_over + LATE
         assert "AirflowSensorTimeout" in scenario.log("late_in_triggerer")
 
     def test_waits_stored_by_an_earlier_version_continue(self, scenario: Scenario) -> None:
@@ -300,9 +302,11 @@ class TestSchedulerKilled:
         killed = time.time()
         service.complete(ids["campaign"])
         state.play_sending_status(ids["gated"], ["healthy"])
-        wait_until(
-            lambda: scenario.logged("early", "Trigger fired event"), "a wait times out without a scheduler"
-        )
+        for task in ("campaign", "gate", "early"):
+            wait_until(
+                lambda task=task: scenario.logged(task, "Trigger fired event"),
+                f"{task} ends without a scheduler",
+            )
         wait_until(lambda: len(state.submitted) == 4, "the service accepts the submission")
         scenario.outages.append((killed, time.time()))
         airflow.start("scheduler")
@@ -313,8 +317,8 @@ class TestSchedulerKilled:
         ((killed, back),) = scenario.outages
         for task in ("campaign", "gate", "early"):
             assert killed < scenario.fired_at(task) < back
-        assert scenario.fired_at("early") > parse_time(scenario.tasks["early"]["start_date"]) + EARLY
-        assert scenario.fired_at("early") < scenario.deferred_at("early") + EARLY + TOLERANCE
+        assert scenario.fired_at("early") > parse_time(scenario.tasks["early"]["start_date"]) + ALONE
+        assert scenario.fired_at("early") < scenario.deferred_at("early") + ALONE + TOLERANCE
 
     def test_waits_end_once_and_downstream_tasks_run_once(self, scenario: Scenario, service: Service) -> None:
         for task in ("campaign", "fetch", "gate", "send", "rescheduled"):
@@ -327,9 +331,9 @@ class TestSchedulerKilled:
 
     def test_rescheduled_wait_times_out_at_its_deadline(self, scenario: Scenario) -> None:
         ended = parse_time(scenario.tasks["late_rescheduled"]["end_date"])
-        deadline = scenario.executions("late_rescheduled")[0] + LATE
+        deadline = scenario.executions("late_rescheduled")[0] + LATE_RESCHEDULED
         # Airflow counts from the start of the task, which is a little before its first log line.
-        assert deadline - 5 < ended < scenario.earliest_end(deadline) + TOLERANCE_ON_A_WORKER
+        assert deadline - 5 < ended < scenario.earliest_end(deadline) + TOLERANCE
 
     def test_interrupted_submission_is_found_and_costs_one_credit(
         self, scenario: Scenario, service: Service

@@ -23,9 +23,12 @@ from airflow_provider_campaigns.sensors.campaign_cleaner import (
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
 
 # Timeouts in seconds: longer than any outage, during one, and after it.
-LONG = 600
+LONG = 3600
 EARLY = 25
 LATE = 40
+# Where a scheduler is killed: they must not have passed before all waits have begun on a busy machine.
+ALONE = 60
+LATE_RESCHEDULED = 80
 
 
 def sensor(task_id: str, campaign: str, **arguments: Any) -> CampaignCleanerCampaignSensor:
@@ -89,11 +92,11 @@ with DAG("scheduler_killed", schedule=None, params=dict.fromkeys(("campaign", "n
     sensor("campaign", "campaign", deferrable=True) >> fetch("fetch", "campaign")
     gate("gate", "gated") >> send("send", "gated")
     sensor("go", "go", deferrable=True, **retried) >> [
-        sensor("early", "never", deferrable=True, timeout=EARLY),
+        sensor("early", "never", deferrable=True, timeout=ALONE),
         # This one polls once before the scheduler is killed, and not again before it is back.
-        sensor("rescheduled", "campaign", mode="reschedule", poke_interval=30),
+        sensor("rescheduled", "campaign", mode="reschedule", poke_interval=60),
         # This one polls again only at its deadline: a busy Airflow may fail a task that comes back sooner.
-        sensor("late_rescheduled", "never", mode="reschedule", poke_interval=60, timeout=LATE),
+        sensor("late_rescheduled", "never", mode="reschedule", poke_interval=120, timeout=LATE_RESCHEDULED),
         # These are on a worker when it is killed with the scheduler.
         sensor("poked", "campaign", mode="poke"),
         CampaignCleanerSubmitCampaignOperator(
