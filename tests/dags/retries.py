@@ -22,7 +22,7 @@ with suppress(ImportError):  # Airflow before 3.3 has none
 with DAG(
     "retried_by_policy",
     schedule=None,
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=30), **policy},
+    default_args={"retries": 1, "retry_delay": timedelta(hours=1), **policy},
 ):
     CampaignCleanerSubmitCampaignOperator(task_id="submit", campaign_html="<p>Hi</p>", campaign_name="Spring")
 

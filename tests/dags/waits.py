@@ -1,4 +1,4 @@
-"""One Dag for each mode of the sensor."""
+"""For each mode of the sensor, one Dag that waits long, and one that times out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ for name, mode in {
     "reschedule": {"mode": "reschedule"},
     "deferrable": {"deferrable": True},
 }.items():
-    with DAG(f"wait_{name}", schedule=None, params={"id": Param("an-id", type="string")}):
-        CampaignCleanerCampaignSensor(
-            task_id="wait",
-            campaign_id="{{ params.id }}",
-            poke_interval=0.2,
-            timeout=8,
-            max_failures=2,
-            soft_fail=True,
-            **mode,
-        )
+    for prefix, timeout in {"wait": 3600, "time_out": 4}.items():
+        with DAG(f"{prefix}_{name}", schedule=None, params={"id": Param("an-id", type="string")}):
+            CampaignCleanerCampaignSensor(
+                task_id="wait",
+                campaign_id="{{ params.id }}",
+                poke_interval=0.2,
+                timeout=timeout,
+                max_failures=2,
+                soft_fail=True,
+                **mode,
+            )
