@@ -24,7 +24,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from tests.integration.faults import injection
 from tests.integration.faults.components import Component, key_in
-from tests.integration.faults.injection import SHORT_TIMEOUT, Inject
+from tests.integration.faults.injection import Inject
 
 HOUR = 3600.0
 ERROR_FIELDS = ("error", "Error", "ERROR")
@@ -151,7 +151,7 @@ def _rate_limits() -> tuple[Fault, ...]:
 
 def _connections() -> tuple[Fault, ...]:
     refused, unknown = injection.refuse_connections, injection.unknown_host
-    slow, broken = injection.slow_response, injection.broken_connection
+    broken = injection.broken_connection
     error = IncompleteResponseError
     return (
         Fault("connection refused", Kind.NOT_CONNECTED, refused, ConnectError, not_received=True),
@@ -160,14 +160,8 @@ def _connections() -> tuple[Fault, ...]:
         Fault("reset within the headers", Kind.RETRIED, broken("headers"), error, before_response=True),
         Fault("reset within the body", Kind.RETRIED, broken("body"), error),
         Fault("closed within the body", Kind.RETRIED, broken("end"), error),
-        Fault("no response until the timeout", Kind.RETRIED, slow(delay=60.0), error, slow=True),
-        Fault(
-            "body slower than the timeout",
-            Kind.RETRIED,
-            slow(byte_interval=SHORT_TIMEOUT / 3),
-            error,
-            slow=True,
-        ),
+        Fault("no response until the timeout", Kind.RETRIED, injection.no_response, error, slow=True),
+        Fault("body slower than the timeout", Kind.RETRIED, injection.slow_body, error, slow=True),
     )
 
 

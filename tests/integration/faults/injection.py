@@ -15,16 +15,20 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
+import requests
 
 from tests.integration.faults.components import ID, LIST, SEND, Component, key_in
 from tests.support.certificates import Certificates
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_server import FakeServer, Reply, Request
 
-# Timeouts of connections, in real seconds: one that a slow response exceeds, and one that none exceeds.
+# Timeouts in real seconds: one that a slow response exceeds, one that the response after it does not, and one
+# that no response exceeds, also on a busy machine.
 SHORT_TIMEOUT = 0.25
-TIMEOUT = 20.0
+TIMEOUT_AFTER_A_FAULT = 1.0
+TIMEOUT = 60.0
 
 
 @dataclass
@@ -138,14 +142,28 @@ def broken_connection(drop: Any) -> Inject:
     return response(lambda _, good: replace(good, drop=drop), before_response=drop in {"before", "headers"})
 
 
-def slow_response(**slowness: Any) -> Inject:
-    """Send the successful response too slowly."""
+def no_response(scenario: Scenario) -> None:
+    """Send no response to requests that have a short timeout; the others keep that of the connection."""
+    response(lambda _, good: replace(good, delay=3600.0))(scenario)
 
-    def inject(scenario: Scenario) -> None:
-        scenario.timeout = SHORT_TIMEOUT
-        response(lambda _, good: replace(good, **slowness))(scenario)
+    def patch(session: Any, short: Any) -> None:
+        request = session.request
 
-    return inject
+        def sent(self: Any, method: str, url: Any, **options: Any) -> Any:
+            if urlsplit(str(url)).path.startswith(scenario.component.path) and scenario.happens_now():
+                options["timeout"] = short
+            return request(self, method, url, **options)
+
+        scenario.monkeypatch.setattr(session, "request", sent)
+
+    patch(requests.Session, SHORT_TIMEOUT)
+    patch(aiohttp.ClientSession, aiohttp.ClientTimeout(total=SHORT_TIMEOUT))
+
+
+def slow_body(scenario: Scenario) -> None:
+    """Send the successful response too slowly, byte by byte."""
+    scenario.timeout = SHORT_TIMEOUT if scenario.times == math.inf else TIMEOUT_AFTER_A_FAULT
+    response(lambda _, good: replace(good, byte_interval=scenario.timeout / 30))(scenario)
 
 
 @cache
