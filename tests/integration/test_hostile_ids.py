@@ -43,7 +43,7 @@ UUID = "019e18e2-a52f-78e7-96f2-b33ee19bb50a"
 
 
 def account_at(url: str, call: Call[Any]) -> Account:
-    return Account(call.service, "my_conn", KEY, "test/1", url, timeout=5.0, max_requests_per_second=1e9)
+    return Account(call.service, "my_conn", KEY, "test/1", url, timeout=60.0, max_requests_per_second=1e9)
 
 
 class RawServer:
@@ -71,7 +71,7 @@ class RawServer:
             except OSError:
                 return
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 self.received.append(self._request(connection))
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
 

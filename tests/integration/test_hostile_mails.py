@@ -36,7 +36,7 @@ def test_hostile_html_is_compared_in_bounded_time(unit: str) -> None:
     started = time.process_time()
     losses(source, f"{source} x")
     same_meaning(source, f"{source} x")
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -54,18 +54,18 @@ def test_hostile_value_is_compared_in_bounded_time(start: str, unit: str) -> Non
     started = time.process_time()
     losses(source, f"{source} x")
     same_meaning(source, f"{source} x")
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 30
 
 
 def test_hostile_html_of_megabytes_is_compared_in_bounded_time() -> None:
     source = "{" * 1_000_000 + "<" * 1_000_000
     started = time.process_time()
     losses(source, f"{source} x")
-    assert time.process_time() - started < 24
+    assert time.process_time() - started < 60
 
 
 def test_many_losses_are_found_in_bounded_time() -> None:
     source = "".join(f'<a href="/{n}">{{{{t{n}}}}} w{n}</a>' for n in range(20_000))
     started = time.process_time()
     assert len(losses(source, "<p>x</p>")) == 40_001
-    assert time.process_time() - started < 8
+    assert time.process_time() - started < 30
