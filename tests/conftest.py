@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import ROOT
 
@@ -52,6 +53,17 @@ from tests.support.fake_server import FakeServer  # noqa: E402
 from tests.support.transports import SendCall, asynchronous, blocking  # noqa: E402
 
 KEY = "k3y-that-must-not-leak"
+# The same examples in every run, in whatever time they take; EXPLORE=1000 tries others, as many as that.
+EXPLORE = int(os.environ.get("EXPLORE", "0"))
+settings.register_profile(
+    "tests",
+    max_examples=EXPLORE or 100,
+    derandomize=not EXPLORE,
+    database=None,
+    deadline=None,  # it is in real time, which other processes use as well
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("tests")
 _migrations: list[subprocess.Popen[bytes]] = []
 # What users report of the sending status. The two other habits need leads, or the time of a loop.
 REPORTED_HABITS = ("old_tracking", "null_estimates", "sparse_out_of_schedule", "refuse_drafts")

@@ -11,12 +11,12 @@ from copy import deepcopy
 from datetime import datetime, timezone
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from airflow_provider_campaigns.api.response import Response
+from tests.conftest import EXPLORE
 
-EXPLORE = int(os.environ.get("EXPLORE", "0"))
 # The matrix tries fewer examples: what they test hardly knows Airflow.
 EXAMPLES_SHARE = float(os.environ.get("EXAMPLES_SHARE", "1"))
 NOW = datetime(2026, 5, 11, 21, 12, 43, tzinfo=timezone.utc)
@@ -26,14 +26,10 @@ MAX_SECONDS = 5.0
 
 
 def examples(count: int, **others: Any) -> settings:
-    """Return the settings of a property test: the same examples in every run, unless it is to explore."""
+    """Return the settings of a property test with its own number of examples."""
     return settings(
         max_examples=EXPLORE or math.ceil(count * EXAMPLES_SHARE),
-        derandomize=not EXPLORE,
-        database=None,
-        deadline=None,  # it is in real time, which other processes use as well
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
         **others,
     )
 
