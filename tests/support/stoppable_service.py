@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import requests
 
 from airflow_provider_campaigns.sandbox import Options, RunningSandbox, SandboxState
-from scripts.local_airflow import MAX_WAIT
+from scripts.local_airflow import MAX_WAIT, free_port
 
 
 class Service:
@@ -21,7 +18,7 @@ class Service:
 
     def __init__(self) -> None:
         self.state = SandboxState(Options(processing_seconds=3600))
-        self._port = unused_port()
+        self._port = free_port()
         self.start()
 
     @property
@@ -47,14 +44,6 @@ class Service:
 
     def complete(self, campaign_id: str) -> None:
         self.state.set_processing_seconds(campaign_id, 0)
-
-
-def unused_port() -> int:
-    """Return a free port outside the range that outgoing connections use."""
-    while True:
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
-            return int(listener.getsockname()[1])
 
 
 def parse_time(text: str) -> float:
