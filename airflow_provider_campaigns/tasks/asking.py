@@ -47,6 +47,7 @@ from airflow_provider_campaigns.tasks.gate import (
     skip_downstream,
 )
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
+from airflow_provider_campaigns.tasks.task_state import TaskState, submission_marker
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -193,7 +194,7 @@ class AskingGate(RenderedTask, SkipMixin):
     def ask(self, context: Context, closed: Closed, answered: Answered | None = None) -> NoReturn:
         """Ask a person, until ``ask_timeout``."""
         now = time.time()
-        deadline = answered.asked.deadline if answered else now + self.ask_timeout
+        deadline = answered.asked.deadline if answered else self._deadline(context, now)
         if deadline <= now:
             self._end_asking(context, closed.outcome, closed.message)
         topic = closed.topic()
@@ -210,6 +211,13 @@ class AskingGate(RenderedTask, SkipMixin):
         self.gate_metrics().gate("asked")
         self._notify(context, asked)
         self._park(context, asked)
+
+    def _deadline(self, context: Context, now: float) -> float:
+        """Return until when to ask; a retry goes on with the time of the try before, where that is stored."""
+        state, key = TaskState(context), f"ask_until_{submission_marker(context)}"
+        deadline = state.get(key) or now + self.ask_timeout
+        state.set(key, deadline)
+        return float(deadline)
 
     def _init_asking(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_airflow import TaskInstance
+from tests.support.fake_airflow import Store, TaskInstance
 
 
 class Parked(BaseException):
@@ -26,6 +26,7 @@ class AskedGate:
     """Runs a gate until it asks, and resumes it with an answer.
 
     :ivar asked: the question that is open.
+    :ivar store: the content of the task's state store; None for an Airflow without.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +37,7 @@ class AskedGate:
         monkeypatch.setattr("airflow_provider_campaigns.tasks.gate.why_no_questions", lambda: None)
         self.ti = TaskInstance()
         self.asked: Parked | None = None
+        self.store: dict[str, Any] | None = None
 
     def run(self, task: Any) -> Any:
         """Return what the gate returns; None if it asks."""
@@ -54,7 +56,8 @@ class AskedGate:
         return self._until_it_asks(lambda: self.task.resume_execution(method, kwargs, self._context()))
 
     def _context(self) -> dict[str, Any]:
-        return {"ti": self.ti, "task": self.task}
+        stored = {} if self.store is None else {"task_state_store": Store(self.store)}
+        return {"ti": self.ti, "task": self.task, **stored}
 
     def _until_it_asks(self, step: Any) -> Any:
         try:

@@ -109,6 +109,21 @@ class TestSendGate:
             asked.answer("Look again")
         assert counted == ["asked", "asked", "closed"]
 
+    @pytest.mark.parametrize(("store", "hours"), [({}, 7), (None, 10)])
+    def test_deadline_stays_in_a_retry_and_not_in_a_cleared_task(
+        self, store: Any, hours: int, asked: AskedGate, service: FakeServer, clock: FakeClock
+    ) -> None:
+        asked.store = store
+        report(service, "all_accounts_unhealthy")
+        asked.run(gate(ask_timeout=10 * HOUR))
+        clock.sleep(3 * HOUR)
+        asked.ti.try_number += 1
+        asked.run(gate(ask_timeout=10 * HOUR))
+        assert asked.asked.arguments["seconds"] == pytest.approx(hours * HOUR, abs=10)
+        asked.ti.max_tries += 1
+        asked.run(gate(ask_timeout=10 * HOUR))
+        assert asked.asked.arguments["seconds"] == pytest.approx(10 * HOUR, abs=5)
+
     @pytest.mark.parametrize(
         ("code", "action", "error"),
         [
