@@ -63,11 +63,6 @@ class Change:
         }
 
 
-def title_of(campaign_id: str, name: str | None) -> str:
-    """Return a campaign as a message names it: ``Campaign 17 (Spring)``."""
-    return f"Campaign {campaign_id}{f' ({name})' if name else ''}"
-
-
 def read_position(stored: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> T:
     """Return what ``read`` makes of a stored position.
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStates, CampaignStatus
+from airflow_provider_campaigns.api.response import subject_of
 from airflow_provider_campaigns.rules.changes import (
     POSITION_VERSION,
     Change,
@@ -14,7 +15,6 @@ from airflow_provider_campaigns.rules.changes import (
     matches,
     read_position,
     shown_name,
-    title_of,
 )
 
 # A campaign that is listed this much later than newer ones still counts as a new one.
@@ -138,7 +138,7 @@ def _completed(campaign: CampaignStatus, number: int, now: datetime) -> Change:
         before=CampaignState.PROCESSING.value,
         after=CampaignState.COMPLETED.value,
         at=now.isoformat(timespec="seconds"),
-        message=f"{title_of(campaign.id, name)} is completed.",
+        message=f"{subject_of('Campaign', campaign.id, name)} is completed.",
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode, SendingStatus
+from airflow_provider_campaigns.api.response import subject_of
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.rules.changes import (
     POSITION_VERSION,
@@ -15,7 +16,6 @@ from airflow_provider_campaigns.rules.changes import (
     forget_missing,
     read_position,
     shown_name,
-    title_of,
 )
 from airflow_provider_campaigns.rules.gate_policy import Policy
 from airflow_provider_campaigns.rules.gate_rules import LIFECYCLE_CODES, Disposition
@@ -241,7 +241,7 @@ class Health:
             before=getattr(before, self._on) if before else None,
             after=after,
             at=latest.since,
-            message=f"{title_of(campaign_id, name)}: {reading.code}. {reading.message}",
+            message=f"{subject_of('Campaign', campaign_id, name)}: {reading.code}. {reading.message}",
             details={
                 "code": reading.code,
                 "needs_person": reading.disposition == Disposition.CLOSED.value,

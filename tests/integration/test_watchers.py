@@ -68,7 +68,7 @@ class TestCompletions:
             "name": "Spring news",
             "from": "processing",
             "to": "completed",
-            "message": "Campaign a (Spring news) is completed.",
+            "message": "Campaign 'Spring news' (a) is completed.",
             "may_repeat": False,
         }
 
@@ -365,7 +365,7 @@ class TestHealth:
         assert (len(watching.stored), event["campaign_id"]) == (1, a)
         assert (event["from"], event["to"], event["code"]) == ("healthy",) + ("all_accounts_unhealthy",) * 2
         assert (event["name"], event["needs_person"]) == ("Campaign 1", True)
-        named = f"Campaign {a} (Campaign 1): all_accounts_unhealthy. Every sending account is in error"
+        named = f"Campaign 'Campaign 1' ({a}): all_accounts_unhealthy. Every sending account is in error"
         assert event["message"].startswith(named)
         assert abs(datetime.fromisoformat(event["at"]) - now()) < timedelta(hours=1)
         assert b in json.loads(watching.states["health"].values[f"position:{HEALTH}"])["campaigns"]
