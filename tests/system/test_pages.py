@@ -245,10 +245,14 @@ class TestReport:
         opened = visit(report_of(push(get={"return_value": value, "quality_checks": value, **LINK})))
         assert "Before and after" in opened.text()
 
-    def test_printed_report_has_no_buttons(self, visit: Any, cleaned: str) -> None:
+    def test_printed_report_has_no_buttons_and_is_white(self, visit: Any, cleaned: str) -> None:
         opened = visit(report_of(cleaned))
+        opened.page.evaluate("document.documentElement.dataset.theme = 'dark'")
         opened.page.emulate_media(media="print")
         assert not opened.page.get_by_role("button").filter(visible=True).count()
+        # On white paper, whatever the theme.
+        colour = "getComputedStyle(document.querySelector('section')).backgroundColor"
+        assert opened.page.evaluate(colour) == "rgb(255, 255, 255)"
 
 
 class Listener:
@@ -367,7 +371,7 @@ class TestHostileCampaign:
             assert opened.page.locator("main a[href^=javascript]").count() == 0
 
     def test_board_shows_a_name_that_is_html_as_text(self, visit: Any) -> None:
-        push(gate=board({uuid(66): [self.NAME, "closed", None, None, self.NAME, self.NAME]}))
+        push(gate=board({uuid(66): [self.NAME, "closed", 1e300, 1e300, self.NAME, self.NAME]}))
         push(gate=board({"../../../auth/logout": ["healthy", "open", "now", {}, [], 7]}))
         opened = visit("#q=000000000042", viewport={"width": 390, "height": 800})
         assert '<img src=x onerror="top.ran=1">' in opened.text()
@@ -496,7 +500,10 @@ class TestBoard:
             from airflow.models.asset import AssetActive
 
             session.add(AssetActive.for_asset(asset))
-        opened = visit(f"#q={uuid(5)}")
+        # Whoever may write events may write others than a watcher.
+        event = {"extra": {"payload": {"campaign_id": 7}}, "timestamp": "2026-11-30"}
+        routes = {"**/assets/events?**": {"asset_events": [event], "total_entries": 1}}
+        opened = visit(f"#q={uuid(5)}", routes=routes)
         (row,) = self.rows(opened)
         assert "campaign_paused" in row
         # An asset that was deleted since keeps no other one from the board.

@@ -65,7 +65,7 @@ export async function getXcom({ dag_id, run_id, task_id, map_index }, key) {
 }
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_NAMES = new Set(["svg", "rect", "line", "title", "path", "circle"]);
+const SVG_NAMES = new Set(["svg", "rect", "line", "title"]);
 
 // Makes an element. Strings become text, so no value is ever read as HTML.
 export function h(name, attributes = {}, ...children) {
@@ -105,10 +105,10 @@ export function age(milliseconds, now = Date.now()) {
   return `${Math.floor(seconds)} seconds`;
 }
 
-export function moment(milliseconds, suffix = "") {
-  if (!Number.isFinite(milliseconds)) return h("span", { class: "none" }, "not known");
+export function moment(milliseconds) {
   const date = new Date(milliseconds);
-  return h("time", { datetime: date.toISOString(), title: date.toLocaleString() }, `${age(milliseconds)}${suffix}`);
+  if (Number.isNaN(date.getTime())) return h("span", { class: "none" }, "not known");
+  return h("time", { datetime: date.toISOString(), title: date.toLocaleString() }, age(milliseconds));
 }
 
 // Returns what to show where Airflow's API fails.

@@ -165,7 +165,7 @@ function sinceOf(history) {
 function campaigns() {
   const byId = new Map();
   for (const verdict of [...[...values.values()].flat(), ...watched]) {
-    const id = verdict.id.toLowerCase();
+    const id = String(verdict.id).toLowerCase();
     if (!byId.has(id)) byId.set(id, []);
     byId.get(id).push(verdict);
   }

@@ -179,16 +179,6 @@ function entries(values, row, none) {
   return [h("ul", { class: "entries" }, values.slice(0, MAX_SHOWN).map(row)), more > 0 && h("p", { class: "quiet" }, `and ${round(more)} more`)];
 }
 
-function weighted(label, value, end, note, isBad = false) {
-  return h(
-    "li",
-    { class: "weighted" },
-    h("span", { class: "wrap" }, label),
-    h("span", { class: "number" }, note),
-    value !== null && bar(value, null, isBad, note),
-  );
-}
-
 function links(title, values, none) {
   const row = (each) => {
     const status = isObject(each) ? text(each.link_status) : "";
