@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -86,9 +86,8 @@ class _SendGateDecoratedOperator(DecoratedOperator, InstantlySendGateOperator):
     def opened(self, context: Context, verdict: Verdict, result: dict[str, Any]) -> Any:
         """Call the function with the verdict, and return what it returns."""
         push_result(context, result, self.result_key)
-        values = {each.name: getattr(verdict, each.name) for each in fields(Verdict)}
         gate = OpenGate(
-            **{**values, "open": True},
+            **{**vars(verdict), "open": True},
             overridden_by=result.get("overridden_by"),
             reason=result.get("reason"),
             poll=self.poll,
