@@ -20,7 +20,7 @@ from scripts.showcase import fill, showcase
 HOME = CHECKOUT / ".airflow" / "screenshots"
 IMAGES = CHECKOUT / "docs" / "images"
 _WIDTH = 1200
-_COLOURS = 256
+_COLOURS = 64
 
 
 def main() -> int:
