@@ -328,8 +328,6 @@ def airflow_environment(home: Path, dags_folder: Path, port: int) -> dict[str, s
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.resolve()}/airflow.db?timeout={_DATABASE_TIMEOUT}",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        # On a busy machine a lock of SQLite takes longer than its default of 5 s.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
