@@ -135,11 +135,14 @@ class TestSources:
 
 
 @needs_pages
-def test_gate_and_board_agree_on_the_keys_of_the_xcoms() -> None:
+def test_pages_read_the_keys_that_tasks_and_watchers_write() -> None:
     from airflow_provider_campaigns.operators.campaign_cleaner import get_campaign, quality_gate
     from airflow_provider_campaigns.rules import board
+    from airflow_provider_campaigns.triggers import watchers
 
-    assert f'KEY = "{board.VERDICT_KEY}"' in (STATIC / "board.js").read_text()
+    script = (STATIC / "board.js").read_text()
+    assert f'KEY = "{board.VERDICT_KEY}"' in script
+    assert f'"{watchers.POSITION}{watchers.InstantlyHealthChangedTrigger.__name__}"' in script
     report = (STATIC / "report.js").read_text()
     assert json.dumps(get_campaign.PREVIEW_KEY) in report
     assert json.dumps(quality_gate.CHECKS_KEY) in report
