@@ -147,6 +147,7 @@ class TestQuestion:
             "**Report:** [cleaning report](/report)",
             "**What to do:** repair the newsletter, clear the tasks that submit and get it, then look again",
         ]
+        assert topic.source.startswith("the analysis, which is the same unless")
         assert len(about_breaches(breaches, "Spring").facts) == 4
 
     def test_error_is_shown_as_code(self) -> None:
