@@ -129,7 +129,7 @@ class Health:
         self._stable_for = stable_for
         self._dispositions = {code.value: each.value for code, each in policy.dispositions.items()}
         self._pending: dict[str, tuple[str, int]] = {}
-        self._unconfirmed: dict[str, dict[str, int]] = {}
+        self._unconfirmed: dict[str, list[tuple[int, str]]] = {}
         self.known: dict[str, Known] = {}
         self.is_first = True
 
@@ -142,8 +142,9 @@ class Health:
         for event_id in unconfirmed:
             campaign_id, _, rest = event_id.partition(":")
             number, _, state = rest.partition(":")
-            if number.isdecimal():
-                self._unconfirmed.setdefault(campaign_id, {})[state] = int(number)
+            # Before an edit, `on` may have been another.
+            if number.isdecimal() and (state in self._dispositions) == (self._on == "code"):
+                self._unconfirmed.setdefault(campaign_id, []).append((int(number), state))
         if stored is None:
             return
         of, policy, known = read_position(
@@ -172,13 +173,16 @@ class Health:
         changes = []
         for campaign_id, campaign in found.campaigns.items():
             known = self.known.get(campaign_id)
-            before = latest = known or self._new(now)
+            latest = known or self._new(now)
             reading = read_health(campaign, found.statuses.get(campaign_id), self._policy, now)
             if reading is not None:
-                before = self._numbered(campaign_id, before, reading)
-                latest = self._after(campaign_id, before, reading, now)
-                if latest.number > before.number:
-                    changes.append(self._change(campaign, known, latest, reading))
+                before = self._before(campaign_id, latest, reading)
+                after = self._after(campaign_id, before, reading, now)
+                if after.number > before.number:
+                    changes.append(self._change(campaign, known and before, after, reading))
+                    self._unconfirmed.pop(campaign_id, None)
+                if campaign_id not in self._unconfirmed:
+                    latest = after
             self.known[campaign_id] = latest
         self.is_first = self.is_first and not found.campaigns
         forget_missing(self.known, found.campaigns)
@@ -199,18 +203,20 @@ class Health:
             return replace(known, disposition=self._dispositions.get(known.code, known.disposition))
         return known
 
-    def _numbered(self, campaign_id: str, known: Known, reading: Reading) -> Known:
-        """Return what is known with the number before that of the next event.
+    def _before(self, campaign_id: str, known: Known, reading: Reading) -> Known:
+        """Return what a reading is compared with, after a start until the next event.
 
-        At the first reading after a start: an event that may have been stored is repeated while its state
-        lasts. Later, the same change is another one.
+        An event that may have been stored is repeated with its number if the campaign is still in that state.
+        If not, it has left a state that may have been reported.
         """
-        fired = self._unconfirmed.pop(campaign_id, None)
+        fired = sorted(each for each in self._unconfirmed.get(campaign_id, ()) if each[0] > known.number)
         if not fired:
+            self._unconfirmed.pop(campaign_id, None)
             return known
-        state = getattr(reading, self._on)
-        number = fired[state] - 1 if state in fired else max(fired.values())
-        return replace(known, number=max(known.number, number))
+        number, state = fired[-1]
+        if state == getattr(reading, self._on):
+            number, state = number - 1, fired[-2][1] if len(fired) > 1 else getattr(known, self._on)
+        return replace(known, number=number, **{self._on: state})
 
     def _after(self, campaign_id: str, known: Known, reading: Reading, now: datetime) -> Known:
         """Return what is known after a reading; a higher number makes it a change."""

@@ -88,81 +88,6 @@ async def test_clock_that_jumps_loses_and_repeats_no_change(
     assert [(event["campaign_id"], event["to"]) for event in watching.stored] == [(a, ILL), (b, ILL)]
 
 
-async def test_change_after_a_kill_has_an_id_of_its_own(instantly: Instantly) -> None:
-    a = instantly.add(1)
-    watching = Watching(health(on="code"), stores=False)
-    async with watching:
-        await polls(3)
-        instantly.codes[a] = "waiting_for_leads"
-        await polls(3)
-    (before,) = json.loads(watching.states["health"].values[f"pending:{HEALTH}"])
-    instantly.codes[a] = ILL
-    watching.stores = True
-    async with watching:
-        await polls(3)
-    ((event_id, may_repeat),) = [(event["event_id"], event["may_repeat"]) for event in watching.stored]
-    assert event_id != before
-    assert not may_repeat
-
-
-@pytest.mark.parametrize("stable_for", [1, 2])
-async def test_change_that_was_undone_after_a_kill_has_another_id(
-    stable_for: int, instantly: Instantly
-) -> None:
-    """The first event may be stored and handled, so the second change must not look like its repetition."""
-    a = instantly.add(1)
-    watching = Watching(health(on="code", stable_for=stable_for), stores=False)
-    async with watching:
-        await polls(3)
-        instantly.codes[a] = ILL
-        await polls(4)
-    (first,) = json.loads(watching.states["health"].values[f"pending:{HEALTH}"])
-    watching.stores = True
-    instantly.codes[a] = "healthy"
-    for _ in range(2):  # the number stays used
-        async with watching:
-            await polls(3)
-    assert watching.stored == []
-    instantly.codes[a] = ILL
-    async with watching:
-        await polls(4)
-    assert [event["to"] for event in watching.stored] == [ILL]
-    assert watching.event_ids != [first]
-
-
-async def test_campaign_processed_again_after_a_kill_has_another_id(cleaner: Cleaner) -> None:
-    cleaner.add("a")
-    watching = Watching(completed(), stores=False)
-    async with watching:
-        await polls(2)
-        cleaner.complete("a")
-        await polls(2)
-    watching.stores = True
-    cleaner.campaigns["a"]["status"] = "processing"
-    async with watching:
-        await polls(2)
-        cleaner.complete("a")
-        await polls(2)
-    assert [event["campaign_id"] for event in watching.stored] == ["a"]
-    assert watching.event_ids != ["a:1"]
-
-
-async def test_ids_that_are_never_confirmed_are_bounded(
-    cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("airflow_provider_campaigns.triggers.watchers.MAX_PENDING", 3)
-    watching = Watching(completed(), stores=False)
-    for number in range(6):
-        cleaner.add(f"c{number}")
-        async with watching:
-            await polls(2)
-            cleaner.complete(f"c{number}")
-            await polls(2)
-    pending = json.loads(watching.states["newsletters"].values[f"pending:{COMPLETIONS}"])
-    assert len(pending) <= 3
-    assert "c5:1" in pending
-
-
 async def test_connection_that_airflow_cannot_read_is_read_again_soon(
     cleaner: Cleaner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,20 +105,6 @@ async def test_connection_that_airflow_cannot_read_is_read_again_soon(
         cleaner.add("a", "completed")
         await polls(2)
     assert watching.event_ids == ["a:1"]
-
-
-async def test_ids_are_not_used_again_after_the_state_is_lost(instantly: Instantly) -> None:
-    a = instantly.add(1)
-    watching = Watching(health(on="code"))
-    for _ in range(3):
-        instantly.codes[a] = "healthy"
-        async with watching:
-            await polls(2)
-            instantly.codes[a] = ILL
-            await polls(2)
-        watching.states["health"].values.clear()
-    assert [event["to"] for event in watching.stored] == [ILL] * 3
-    assert len(set(watching.event_ids)) == 3
 
 
 @pytest.mark.parametrize(
