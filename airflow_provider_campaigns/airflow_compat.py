@@ -292,7 +292,9 @@ def ask_person(
     from airflow.sdk.execution_time.hitl import HITLUser, upsert_hitl_detail
 
     ti: Any = context["ti"]
-    form: dict[str, Any] = {"options": list(question["options"]), "multiple": False}
+    # Of four options, Airflow 3.1 shows neither buttons nor a list, unless several may be chosen.
+    multiple = not _exceptions("TaskAwaitingInput")
+    form: dict[str, Any] = {"options": list(question["options"]), "multiple": multiple}
     upsert_hitl_detail(
         ti_id=ti.id,
         subject=question["subject"],
