@@ -132,27 +132,8 @@ def send_gate(
     :param kwargs: those of every operator. The other parameters are those of
         :class:`~airflow_provider_campaigns.operators.instantly.InstantlySendGateOperator`.
     """
-    return send_gate_task(  # type: ignore[no-any-return]
-        campaign_id=campaign_id,
-        subsequence_id=subsequence_id,
-        intent=intent,
-        policy=policy,
-        max_status_age=max_status_age,
-        check_senders=check_senders,
-        wait_timeout=wait_timeout,
-        poke_interval=poke_interval,
-        on_closed=on_closed,
-        ask_timeout=ask_timeout,
-        ask_timeout_action=ask_timeout_action,
-        ask_users=ask_users,
-        ask_notifiers=ask_notifiers,
-        allow_override=allow_override,
-        deferrable=deferrable,
-        max_failures=max_failures,
-        instantly_conn_id=instantly_conn_id,
-        multiple_outputs=multiple_outputs,
-        **kwargs,
-    )
+    arguments = {name: value for name, value in locals().items() if name != "kwargs"}
+    return send_gate_task(**arguments, **kwargs)  # type: ignore[no-any-return]
 
 
 def send_gate_task(

@@ -373,9 +373,8 @@ class InstantlySendGateOperator(AskingGate):
 
     def _subject_named(self, name: str | None) -> str:
         """Return the subject of messages, with a name where it is known."""
-        if self.campaign_id is not None:
-            return subject_of("Campaign", self.campaign_id, name)
-        return subject_of("Subsequence", self.subsequence_id, name)
+        kind = "Subsequence" if self.campaign_id is None else "Campaign"
+        return subject_of(kind, self.campaign_id or self.subsequence_id, name)
 
     @cached_property
     def _hook(self) -> InstantlyHook:
