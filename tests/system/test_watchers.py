@@ -95,6 +95,8 @@ def play(airflow: LocalAirflow, service: Service) -> Scenario:
     time.sleep(2)
     health(HEALTHY_CAMPAIGN_ID, ["all_accounts_unhealthy"])
     wait_for_events(airflow, "ill", [HEALTHY_CAMPAIGN_ID])
+    # The run of a paused Dag stays queued, and Airflow cannot show the events meanwhile.
+    wait_until(lambda: airflow.runs("on_ill") and all_runs_end(airflow), "the run of on_ill ends")
 
     for dag_id in ("on_ill", "on_completed_too"):
         airflow.pause(dag_id)
