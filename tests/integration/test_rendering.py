@@ -267,6 +267,7 @@ def test_link_of_a_running_task_passes_an_own_xcom_backend(
     backend: Any = first_of("airflow.sdk.bases.xcom.BaseXCom")
     if backend is None:
         pytest.skip("Airflow 2 reads links through the backend")
+    from airflow.providers.common.compat import sdk
     from airflow.sdk.execution_time import task_runner, xcom
 
     class Elsewhere(backend):
@@ -280,7 +281,7 @@ def test_link_of_a_running_task_passes_an_own_xcom_backend(
         def deserialize_value(result: Any) -> Any:
             raise AssertionError(f"not one of its own: {result}")
 
-    for module in (xcom, task_runner):
+    for module in (xcom, task_runner, sdk):  # the last one keeps what it has imported
         monkeypatch.setattr(module, "XCom", Elsewhere)
     monkeypatch.setenv("AIRFLOW_VAR_CURRENT", "a")
     links: list[Any] = []
