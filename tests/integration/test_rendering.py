@@ -281,7 +281,7 @@ def test_link_of_a_running_task_passes_an_own_xcom_backend(
         def deserialize_value(result: Any) -> Any:
             raise AssertionError(f"not one of its own: {result}")
 
-    for module in (xcom, task_runner, sdk):  # the last one keeps what it has imported
+    for module in (sdk, xcom, task_runner):  # the first one keeps what it has imported
         monkeypatch.setattr(module, "XCom", Elsewhere)
     monkeypatch.setenv("AIRFLOW_VAR_CURRENT", "a")
     links: list[Any] = []
