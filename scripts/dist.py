@@ -30,11 +30,8 @@ TESTS = (
     "tests/unit/test_example_dags.py",
     "tests/unit/sandbox/test_command_line.py",
 )
-# The newest and the oldest Airflow.
-CELLS = (
-    matrix.Cell("newest", "airflow-3.3.txt", ("3.13", "3.12", "3.11", "3.10")),
-    matrix.Cell("oldest", "matrix/lowest.txt", matrix.FLOOR),
-)
+NEWEST = matrix.Cell("newest", "airflow-3.3.txt", ())  # on the Python that runs this
+OLDEST = matrix.Cell("oldest", "matrix/lowest.txt", matrix.FLOOR)
 
 
 def main() -> int:
@@ -42,7 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--no-install", action="store_true", help="do not install and test the wheel")
     options = parser.parse_args()
-    pythons = {} if options.no_install else {cell: matrix.python_of(cell) for cell in CELLS}
+    pythons = {NEWEST: None, OLDEST: None}
+    if not options.no_install:
+        pythons = {NEWEST: sys.executable, OLDEST: matrix.python_of(OLDEST)}
     os.environ["SOURCE_DATE_EPOCH"] = output("git", "log", "-1", "--format=%ct").strip()
     with tempfile.TemporaryDirectory(prefix="dist-") as folder:
         first, second = (build(Path(folder) / name) for name in ("first", "second"))
@@ -65,8 +64,8 @@ def main() -> int:
                     test(wheel, cell, python, unpacked, Path(folder))
     for path in (sdist, wheel):
         print(f"{path.name}  {path.stat().st_size:,} bytes  sha256 {digest(path)}")
-    for cell in CELLS:
-        if not pythons.get(cell):
+    for cell, python in pythons.items():
+        if not python:
             print(f"not tested: Airflow {matrix.airflow_of(cell)}")
     print("Passed: two builds are the same, the checks pass, and the installed wheel passes its tests.")
     return 0
@@ -99,6 +98,9 @@ def test(wheel: Path, cell: matrix.Cell, python: str, tests: Path, folder: Path)
     print(f"-- installing the wheel, Airflow {matrix.airflow_of(cell)}", flush=True)
     matrix.install(environment, python, cell.constraints, f"{wheel}[{cell.extras}]")
     python = str(environment / "bin" / "python")
+    where = output(python, "-c", f"import {PACKAGE}; print({PACKAGE}.__file__)", cwd=tests).strip()
+    if not where.startswith(str(environment)):
+        raise RuntimeError(f"{PACKAGE} was imported from {where}.")
     print("-- tests of the installed wheel", flush=True)
     home = {"AIRFLOW_HOME": str(folder / f"home-{cell.name}")}
     command = [
