@@ -15,7 +15,7 @@ from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
-from tests.support.fake_server import FakeServer, Reply
+from tests.support.fake_server import Reply
 from tests.support.responses import UUID
 from tests.support.watched_services import (
     COMPLETIONS,
@@ -42,11 +42,6 @@ from airflow_provider_campaigns.triggers.watchers import (
 from tests.support.fake_watching import Watching
 
 pytestmark = pytest.mark.usefixtures("clock")
-
-
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
 
 
 class TestCompletions:
@@ -346,11 +341,6 @@ class TestStore:
             cleaner.add("b", "completed")
             await polls()
         assert watching.event_ids == ["b:1"]
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
 
 
 class TestHealth:

@@ -12,7 +12,7 @@ from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_server import FakeServer
-from tests.support.watched_services import INTERVAL, Cleaner, Instantly, completed, health, polls
+from tests.support.watched_services import ILL, INTERVAL, Cleaner, Instantly, completed, health, polls
 
 if not HAS_WATCHERS:
     pytest.skip(f"watchers need Airflow 3.3; this is {AIRFLOW}", allow_module_level=True)
@@ -20,18 +20,6 @@ if not HAS_WATCHERS:
 from tests.support.fake_watching import Watching
 
 pytestmark = pytest.mark.usefixtures("clock")
-
-ILL = "all_accounts_unhealthy"
-
-
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from airflow_provider_campaigns.hooks import base
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock
-from tests.support.fake_server import FakeServer, Reply
+from tests.support.fake_server import Reply
 from tests.support.responses import OTHER_UUID
 from tests.support.watched_services import (
     COMPLETIONS,
     HEALTH,
+    ILL,
     Cleaner,
     Instantly,
     completed,
@@ -32,17 +33,6 @@ from tests.support.fake_watching import Watching
 pytestmark = pytest.mark.usefixtures("clock")
 
 LIST, STATUS = "/api/v2/campaigns?", "/api/v2/campaigns/"
-ILL = "all_accounts_unhealthy"
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
-
-
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
 
 
 def known(watching: Watching) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import pytest
 
 from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
 from tests.support.airflow_versions import AIRFLOW
-from tests.support.fake_server import FakeServer
 from tests.support.watched_services import (
     COMPLETIONS,
     HEALTH,
+    ILL,
     Cleaner,
     Instantly,
     completed,
@@ -25,18 +25,6 @@ if not HAS_WATCHERS:
 from tests.support.fake_watching import Watching
 
 pytestmark = pytest.mark.usefixtures("clock")
-
-ILL = "all_accounts_unhealthy"
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
-
-
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
 
 
 async def test_change_after_a_kill_has_an_id_of_its_own(instantly: Instantly) -> None:

@@ -14,6 +14,8 @@ from tests.support.fake_server import FakeServer, Reply, Request
 # How the names of what each watcher stores end.
 COMPLETIONS, HEALTH = "CampaignCleanerCompletedTrigger", "InstantlyHealthChangedTrigger"
 INTERVAL = 60.0
+# A sending status that needs a person.
+ILL = "all_accounts_unhealthy"
 LIST = "/v1/get_campaign_list"
 
 
