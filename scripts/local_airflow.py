@@ -142,6 +142,10 @@ class LocalAirflow:
         """Pause or unpause a Dag, and return whether it has been parsed."""
         return self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": paused}).ok
 
+    def live_triggerers(self) -> int:
+        """Return how many triggerers Airflow takes for alive."""
+        return len(self._request("GET", "/jobs?job_type=TriggererJob&is_alive=true").json()["jobs"])
+
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a Dag, the oldest first."""
         return self._all(f"/dags/{dag_id}/dagRuns?order_by=id", "dag_runs")
