@@ -71,9 +71,8 @@ def parse_response(call: Call[T], response: Response, *, now: datetime) -> T:
     if call.binary:
         return call.parse(response)
     try:
-        if call.reject_duplicate_keys and response.body.strip():
-            json.loads(response.body, object_pairs_hook=partial(_reject_duplicate_keys, call))
-        payload = decode_json(response.body, call.object_hook) if response.body.strip() else None
+        pairs_hook = partial(_without_duplicates, call) if call.reject_duplicate_keys else None
+        payload = decode_json(response.body, call.object_hook, pairs_hook) if response.body.strip() else None
     except (ValueError, RecursionError):
         raise MalformedResponseError(
             f"{call} returned {status} with a body that is not JSON.", status_code=status
@@ -81,24 +80,38 @@ def parse_response(call: Call[T], response: Response, *, now: datetime) -> T:
     return call.parse(payload)
 
 
-def decode_json(body: bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+def decode_json(
+    body: bytes,
+    object_hook: Callable[[dict[str, Any]], Any] | None = None,
+    pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
     """Decode JSON into values that can be encoded again and stored in every database of Airflow.
 
     They hold no NaN, no infinite number, no half surrogate pair and no null character.
 
     :param object_hook: converts each object; see :class:`~airflow_provider_campaigns.api.call.Call`.
+    :param pairs_hook: the same, from its pairs of key and value.
     :raises ValueError: it is not JSON.
     """
     text = body.decode("utf-8-sig")
     if _UNSTORABLE.search(text):
-        cleaned = json.dumps(json.loads(text, parse_constant=_reject_constant), ensure_ascii=False)
+        values = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=pairs_hook)
+        cleaned = json.dumps(values, ensure_ascii=False)
         text = _NULL_CHARACTER.sub(r"\1\\ufffd", cleaned.encode("utf-8", "replace").decode())
-    return json.loads(text, parse_constant=_reject_constant, parse_float=_finite, object_hook=object_hook)
+    return json.loads(
+        text,
+        parse_constant=_reject_constant,
+        parse_float=_finite,
+        object_hook=object_hook,
+        object_pairs_hook=pairs_hook,
+    )
 
 
-def _reject_duplicate_keys(call: Call[Any], pairs: list[tuple[str, Any]]) -> None:
-    if len({key for key, _ in pairs}) < len(pairs):
+def _without_duplicates(call: Call[Any], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
         raise MalformedResponseError(f"{call}: the response contains a duplicate key.")
+    return found
 
 
 def _reject_constant(constant: str) -> None:
@@ -250,8 +263,10 @@ def _status_line(status: int) -> str:
 
 def printable(text: str) -> str:
     """Return a string as a message may quote it: one line, no control characters, at most 300 characters."""
-    head = text.strip()[: 10 * _MESSAGE_LENGTH]
-    line = " ".join("".join(each if each.isprintable() else " " for each in head).split())
+    line = text.strip()[: 10 * _MESSAGE_LENGTH]
+    if not line.isprintable():
+        line = "".join(each if each.isprintable() else " " for each in line)
+    line = " ".join(line.split())
     return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}…"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.api.values import shown
@@ -72,7 +73,7 @@ class Policy:
             opened_anyway=frozenset(code for code, wanted in chosen.items() if wanted == OPEN_ANYWAY),
         )
 
-    @property
+    @cached_property
     def what_opens(self) -> str:
         """What opens the gate, as a sentence."""
         codes = [code.value for code, wanted in self.dispositions.items() if wanted is Disposition.OPEN]

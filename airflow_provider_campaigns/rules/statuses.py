@@ -50,8 +50,8 @@ class CampaignRule:
 
     def keeps_waiting(self, status: str | None) -> bool:
         """Return whether the campaign is still in process, or paused where that is waited out."""
-        waiting = status == CampaignState.PAUSED.value and self.paused == "wait"
-        return waiting or status == CampaignState.PROCESSING.value
+        waits_out = self.paused == "wait" and status == CampaignState.PAUSED
+        return status == CampaignState.PROCESSING or waits_out
 
     def check(self, status: str | None) -> None:
         """Raise unless the campaign is completed.

@@ -26,7 +26,7 @@ import random
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_campaigns import metrics
@@ -72,9 +72,6 @@ _ABOUT_EITHER = (RejectedError, MalformedResponseError)
 # How many waits get a result before other tasks may use the event loop.
 _PUBLISH_BATCH = 200
 
-# Targets, each with the waits that existed when a request was sent.
-_Waiting: TypeAlias = "list[tuple[Target[T], list[Subscription[T]]]]"
-
 
 class SharedPoller(Generic[T]):
     """Sends one account one kind of query, for all waits. Use :func:`shared_poller` to get one.
@@ -94,6 +91,7 @@ class SharedPoller(Generic[T]):
         self._wake_up = asyncio.Event()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._requests: set[asyncio.Task[ApiError | None]] = set()
+        self._sent = 0
         self._individually_until = -math.inf
         self._listed_at = -math.inf
         self._health = HealthLog(query.kind, account)
@@ -177,7 +175,7 @@ class SharedPoller(Generic[T]):
 
         :param on_end: called once, when the wait ends.
         """
-        subscription.on_end = on_end
+        subscription.on_end, subscription.requests_before = on_end, self._sent
         target = self._targets.get(subscription.key)
         if target is None:
             target = self._targets[subscription.key] = Target(subscription.key)
@@ -255,53 +253,56 @@ class SharedPoller(Generic[T]):
 
     async def _fetch_one(self, target: Target[T]) -> ApiError | None:
         """Fetch one target, publish the result, and return the error if the fetch failed."""
-        subscriptions = list(target.subscriptions)
+        request = self._count_request()
         target.call = target.call or self._query.fetch_one(target.key)
         result = await self._send(target.call)
         self._slots.release()
         self._log_health(result)
-        await self._publish(target, subscriptions, result, jitter=random.random())
+        await self._publish(target, request, result, jitter=random.random())
         return result if isinstance(result, ApiError) and self._query.is_failure(result) else None
 
     async def _fetch_list(self, due: Target[T]) -> None:
         """Fetch all targets in one call, and publish the results to the waits that existed before."""
         fetch = self._query.fetch_details if ALL in self._targets else self._query.fetch_all
         assert fetch is not None  # noqa: S101 - a query that has no list is not fetched as a list
-        waiting = [
-            (target, list(target.subscriptions)) for target in self._targets.values() if not target.in_flight
-        ]
+        waiting = [target for target in self._targets.values() if not target.in_flight]
+        request = self._count_request()
         self._listed_at = self._loop.time()
         result = await self._send(fetch())
         if isinstance(result, ApiError):
-            await self._publish_list_error(due, waiting, result)
+            await self._publish_list_error(due, waiting, request, result)
             return
         self._log_health(result)
-        for number, (target, subscriptions) in enumerate(waiting, 1):
+        for number, target in enumerate(waiting, 1):
             response: Any = result if target.key == ALL else result.get(target.key.lower())
             target.missing_from_list = response is None
             if response is not None:
-                await self._publish(target, subscriptions, response, jitter=0.0)
+                await self._publish(target, request, response, jitter=0.0)
             elif target is due:
                 self._schedule(target, _earliest_due(target))
             if not number % _PUBLISH_BATCH:
                 await asyncio.sleep(0)
 
-    async def _publish_list_error(self, due: Target[T], waiting: _Waiting[T], error: ApiError) -> None:
+    async def _publish_list_error(
+        self, due: Target[T], waiting: list[Target[T]], request: int, error: ApiError
+    ) -> None:
         """Publish the failure of the list itself, and find out what it means for single targets."""
-        for target, subscriptions in waiting:
+        for target in waiting:
             if target.key == ALL:
-                await self._publish(target, subscriptions, error, jitter=random.random())
-        single = [each for each in waiting if each[0].key != ALL and not each[0].in_flight]
+                await self._publish(target, request, error, jitter=random.random())
+        single = [each for each in waiting if each.key != ALL and not each.in_flight]
         if single:
-            await self._diagnose_list_error(due if due.key != ALL else single[0][0], single, error)
+            await self._diagnose_list_error(due if due.key != ALL else single[0], single, request, error)
         else:
             self._log_health(error)
 
-    async def _diagnose_list_error(self, due: Target[T], waiting: _Waiting[T], error: ApiError) -> None:
+    async def _diagnose_list_error(
+        self, due: Target[T], waiting: list[Target[T]], request: int, error: ApiError
+    ) -> None:
         """Find out, by fetching one target, whether only the list call fails or the whole service."""
         failure = await self._probe(due)
         if isinstance(failure, _ABOUT_EITHER):
-            another = next((each for each, _ in waiting if each is not due and not each.in_flight), None)
+            another = next((each for each in waiting if each is not due and not each.in_flight), None)
             failure = await self._probe(another) if another else failure
         if failure is None or isinstance(failure, _ABOUT_TARGET):
             pause = INDIVIDUAL_RETRY_SECONDS if error.retryable else INDIVIDUAL_SECONDS
@@ -313,9 +314,9 @@ class SharedPoller(Generic[T]):
                 error,
             )
             return
-        for number, (target, subscriptions) in enumerate(waiting, 1):
+        for number, target in enumerate(waiting, 1):
             if target is not due:
-                await self._publish(target, subscriptions, failure, jitter=0.0)
+                await self._publish(target, request, failure, jitter=0.0)
             if not number % _PUBLISH_BATCH:
                 await asyncio.sleep(0)
 
@@ -324,6 +325,10 @@ class SharedPoller(Generic[T]):
         self._queue.remove(target)
         await self._slots.acquire()
         return await self._fetch_one(target)
+
+    def _count_request(self) -> int:
+        self._sent += 1
+        return self._sent
 
     async def _send(self, call: Call[R]) -> R | ApiError:
         self._metrics.poll()
@@ -342,14 +347,16 @@ class SharedPoller(Generic[T]):
     def _log_health(self, result: object) -> None:
         self._health.add(result, now=self._loop.time(), waits=self._users)
 
-    async def _publish(
-        self, target: Target[T], subscriptions: list[Subscription[T]], result: T | ApiError, *, jitter: float
-    ) -> None:
-        """Pass a result to the waits that existed when the request was sent, and schedule the next poll."""
+    async def _publish(self, target: Target[T], request: int, result: T | ApiError, *, jitter: float) -> None:
+        """Pass a result to the waits that existed when the request was sent, and schedule the next poll.
+
+        :param request: the number of the request.
+        """
         now = self._loop.time()
         failed = self._query.is_failure(result)
         may_pass = isinstance(result, ApiError) and failed and not result.final
-        for number, subscription in enumerate(subscriptions, 1):
+        existed = [each for each in target.subscriptions if each.requests_before < request]
+        for number, subscription in enumerate(existed, 1):
             if not may_pass or subscription.due <= now:
                 pause = subscription.on_result(result, failed=failed, now=time.time(), jitter=jitter)
                 subscription.due = now + pause

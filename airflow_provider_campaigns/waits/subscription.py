@@ -23,6 +23,7 @@ class Subscription(Generic[T]):
     :param judge: returns what a response means for this wait.
     :param first_poll_at: when to poll first, in seconds since the epoch; None for as soon as possible.
     :ivar due: when to poll next, on the clock of the poller.
+    :ivar requests_before: how many requests the poller had sent when the wait began.
     :ivar status: the status of the last successful poll.
     :ivar error: the error of the last poll, if it failed.
     :ivar outcome: how the wait ended; None while it goes on.
@@ -35,6 +36,7 @@ class Subscription(Generic[T]):
     judge: Callable[[T | ApiError], PollResult]
     first_poll_at: float | None = None
     due: float = 0.0
+    requests_before: int = 0
     failures: int = 0
     status: Any = None
     error: ApiError | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -129,7 +129,7 @@ def _parse_status(response: Mapping[str, Any], id_field: str, requested_id: str)
     without_error(response)
     diagnostics = object_field(response, "diagnostics")
     summary = object_field(response, "summary")
-    _check_id(response, id_field, requested_id)
+    _check_id((diagnostics, summary, response), id_field, requested_id)
     tracking = object_field(diagnostics, "issue_tracking")
     return SendingStatus(
         status=_effective_code(diagnostics.get("status"), summary.get("status")),
@@ -144,11 +144,10 @@ def _parse_status(response: Mapping[str, Any], id_field: str, requested_id: str)
     )
 
 
-def _check_id(response: Mapping[str, Any], id_field: str, requested_id: str) -> None:
-    diagnostics = object_field(response, "diagnostics")
-    ids = [part.get(id_field) for part in (diagnostics, object_field(response, "summary"), response)]
+def _check_id(parts: Sequence[Mapping[str, Any]], id_field: str, requested_id: str) -> None:
+    ids = [part.get(id_field) for part in parts]
     if ids[0] is None:  # diagnostics of a campaign in place of a subsequence, or the other way round
-        ids += [diagnostics.get(name) for name in ("campaign_id", "subsequence_id")]
+        ids += [parts[0].get(name) for name in ("campaign_id", "subsequence_id")]
     if any(found is not None and str(found).lower() != requested_id.lower() for found in ids):
         raise MalformedResponseError(
             f"sending-status: requested {requested_id}, got a response about another id."

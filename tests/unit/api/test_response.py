@@ -90,6 +90,8 @@ class TestFailure:
             (response(206, b'{"diagnostics": null}'), MalformedResponseError, "not a complete response"),
             (response(200, b'{"summary": {"status": "a", "status": "b"}}'), MalformedResponseError,
              "a duplicate key"),
+            (response(200, b'{"summary": {"status": "\\u0000", "status": "b"}}'), MalformedResponseError,
+             "a duplicate key"),
             (response(200, b"<html>"), MalformedResponseError, "not JSON"),
             (response(200, b""), MalformedResponseError, "got nothing"),
             (response(200, b'{"diagnostics": {'), MalformedResponseError, "not JSON"),
