@@ -33,7 +33,7 @@ from benchmarks.control import acontrol
 from benchmarks.server import WARM_UP, Completion, RunningServer, allow_many_files
 
 _MONITOR_PERIOD = 0.01
-_IDLE_SECONDS = 2.0
+_IDLE_SECONDS = 8.0
 _WARM_UP_INTERVAL = 0.2
 _MAX_SETTLING = 5.0
 _MAX_COMPLETING = 10.0

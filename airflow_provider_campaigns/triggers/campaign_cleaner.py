@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, cast
@@ -126,12 +126,15 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         CampaignRule(str(self.campaign_id), self.paused).check(last.status)
         return self.campaign_id
 
-    async def _wait_on(self, account: Account) -> dict[str, Any]:
+    def _wait_on(self, account: Account) -> Coroutine[Any, Any, dict[str, Any]]:
         # Ids that the triggerer rendered are checked here first.
         self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)
         if isinstance(self.campaign_id, str):
-            return await super()._wait_on(account)
-        ids, ended = self.campaign_id, by_id(self.campaign_id, self.ended)
+            return super()._wait_on(account)
+        return self._wait_on_many(account, self.campaign_id)
+
+    async def _wait_on_many(self, account: Account, ids: list[str]) -> dict[str, Any]:
+        ended = by_id(ids, self.ended)
         waits = [self.subscription(each) for each in ids if each not in ended]
         log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
         async with shared_poller(account, CAMPAIGN_STATUS) as poller:

@@ -26,6 +26,7 @@ import random
 import time
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -155,7 +156,7 @@ class SharedPoller(Generic[T]):
     async def wait(self, subscription: Subscription[T]) -> WaitOutcome:
         """Wait until a wait ends."""
         ended: asyncio.Future[None] = self._loop.create_future()
-        self.add(subscription, lambda: None if ended.done() else ended.set_result(None))
+        self.add(subscription, partial(_set, ended))
         # A task that started in the triggerer has no deadline here: Airflow times it out.
         left = self.time_left(subscription)
         timer = self._loop.call_later(left, subscription.expire) if left < math.inf else None
@@ -364,6 +365,11 @@ class SharedPoller(Generic[T]):
                 await asyncio.sleep(0)
         target.in_flight = False
         self._schedule(target, _earliest_due(target))
+
+
+def _set(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def _earliest_due(target: Target[Any]) -> float:
