@@ -46,6 +46,7 @@ Two attributes of the class say what to do about an error:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, ClassVar
 
 
@@ -194,6 +195,16 @@ class UnknownStatusError(CampaignsError):
     """A service reports an undocumented status."""
 
     final = True
+
+    @classmethod
+    def of(cls, subject: str, status: str | None, documented: type[Enum]) -> UnknownStatusError:
+        """Return the error of a status.
+
+        :param subject: as in ``Instantly reports background job 17``.
+        :param documented: the documented statuses.
+        """
+        known = ", ".join(each.value for each in documented)
+        return cls(f"{subject} as {status!r}, which is not one of its documented statuses ({known}).")
 
 
 class NotActivatedError(CampaignsError):

@@ -125,7 +125,11 @@ def public_modules() -> list[str]:
         services = [
             path for path in (PACKAGE / name).glob("*") if path.stem in ("campaign_cleaner", "instantly")
         ]
-        names += [f"{PACKAGE.name}.{name}.{path.stem}" for path in services] or [f"{PACKAGE.name}.{name}"]
+        # A package of operators imports each of them at its first use.
+        if name == "operators":
+            services = [each for path in services for each in path.glob("[!_]*.py")]
+        paths = [path.relative_to(PACKAGE).with_suffix("").parts for path in services]
+        names += [".".join((PACKAGE.name, *parts)) for parts in paths or [(name,)]]
     return sorted(names)
 
 

@@ -11,13 +11,16 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from airflow_provider_campaigns.api.instantly import ONE_ADDRESS, clean_address
-from airflow_provider_campaigns.rules.bad_rows import BadRows
 from airflow_provider_campaigns.rules.lead_columns import NO_VALUE, ColumnPlan, known_names, plan_columns
 
+ON_BAD_ROW_CHOICES = ("fail", "skip")
+# How many bad rows a message names.
+_MAX_NAMED = 10
 # A longer cell means a broken file.
 MAX_CELL_LENGTH = 1024 * 1024
 DELIMITERS = ",;\t|"
@@ -31,6 +34,45 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 _SEP = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
+
+
+@dataclass
+class BadRows:
+    """The rows that are not leads.
+
+    :param name: the file, or the argument that holds the list.
+    :param on_row: gets each one as a sentence with its place and the reason, never its data.
+    :param advice: what to do about some of them, as a sentence.
+    :param count: how many there are.
+    :param first: the first ten of these sentences.
+    """
+
+    name: str
+    on_row: Callable[[str], None] | None = None
+    advice: str = ""
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str) -> None:
+        """Add a row."""
+        self.count += 1
+        if len(self.first) < _MAX_NAMED:
+            self.first.append(sentence)
+        if self.on_row is not None:
+            self.on_row(sentence)
+
+    def __str__(self) -> str:
+        return f"{self._summary()} {self.advice}".rstrip()
+
+    def _summary(self) -> str:
+        if self.count == 1:
+            (only,) = self.first
+            # The place of a lead of a list contains the argument's name.
+            return only if only.startswith(self.name) else f"{self.name}, {only}"
+        named = "; ".join(sentence.removesuffix(".") for sentence in self.first)
+        more = self.count - len(self.first)
+        and_more = f"; and {more:,} more" if more else ""
+        return f"{self.name}: {self.count:,} rows are not leads: {named}{and_more}."
 
 
 @contextmanager

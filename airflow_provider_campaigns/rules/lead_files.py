@@ -20,10 +20,9 @@ from typing import IO, Any
 
 from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL, CheckedLeads, check_lead
 from airflow_provider_campaigns.api.values import shown
-from airflow_provider_campaigns.rules.bad_rows import BadRows
 from airflow_provider_campaigns.rules.file_encoding import not_utf8, utf16_without_mark
 from airflow_provider_campaigns.rules.lead_columns import ColumnPlan
-from airflow_provider_campaigns.rules.lead_csv import CsvRows, long_cells
+from airflow_provider_campaigns.rules.lead_csv import BadRows, CsvRows, long_cells
 
 Lead = dict[str, Any]
 FORMATS = ("csv", "jsonl")

@@ -15,11 +15,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api.response import printable
-from airflow_provider_campaigns.rules.quality_gate import Check
 from airflow_provider_campaigns.rules.send_gate import Verdict, _duration
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.rules.quality_gate import Check
 
 MAX_HOURS = 720.0
 _MAX_LENGTH = 1000

@@ -9,8 +9,9 @@ In Python, :func:`running` starts one in a background thread. Names are imported
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from airflow_provider_campaigns import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_campaigns.sandbox.app import create_app
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
     )
     from airflow_provider_campaigns.sandbox.server import RunningSandbox, running
     from airflow_provider_campaigns.sandbox.state import SandboxState
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "DRAFT_CAMPAIGN_ID": "seed",
+            "HEALTHY_CAMPAIGN_ID": "seed",
+            "PAUSED_CAMPAIGN_ID": "seed",
+            "SUBSEQUENCE_ID": "seed",
+            "UNHEALTHY_CAMPAIGN_ID": "seed",
+            "Options": "options",
+            "RunningSandbox": "server",
+            "SandboxState": "state",
+            "create_app": "app",
+            "running": "server",
+        },
+    )
 
 __all__ = [
     "DRAFT_CAMPAIGN_ID",
@@ -37,17 +54,3 @@ __all__ = [
     "create_app",
     "running",
 ]
-
-_MODULES = {
-    "create_app": "app",
-    "RunningSandbox": "server",
-    "running": "server",
-    "Options": "options",
-    "SandboxState": "state",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'seed')}"), name)

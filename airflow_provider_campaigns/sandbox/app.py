@@ -31,8 +31,10 @@ from airflow_provider_campaigns.sandbox.exchange import (
 )
 from airflow_provider_campaigns.sandbox.habits import edge_error, edge_reply
 from airflow_provider_campaigns.sandbox.instantly import routes as instantly
-from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal as instantly_default_refusal
-from airflow_provider_campaigns.sandbox.instantly.errors import refusal as instantly_refusal
+from airflow_provider_campaigns.sandbox.instantly.responses import (
+    default_refusal as instantly_default_refusal,
+)
+from airflow_provider_campaigns.sandbox.instantly.responses import refusal as instantly_refusal
 from airflow_provider_campaigns.sandbox.state import Fault, SandboxState
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

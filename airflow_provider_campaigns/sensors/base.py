@@ -28,7 +28,6 @@ from airflow_provider_campaigns.airflow_compat import (
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, MIN_SLEEP, Polling
-from airflow_provider_campaigns.rules.statuses import StatusRule
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_rendered,
@@ -42,7 +41,7 @@ from airflow_provider_campaigns.tasks.arguments import (
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.task_state import TaskState
-from airflow_provider_campaigns.tasks.waiting import Wait
+from airflow_provider_campaigns.tasks.waiting import StatusRule, Wait
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_campaigns.api.instantly import JOB_COUNTS
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.instantly_statuses import BackgroundJobRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.statuses import BackgroundJobRule
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, path_id, text
 from airflow_provider_campaigns.transport.retry import NO_RETRY

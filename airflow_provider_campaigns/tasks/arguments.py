@@ -19,7 +19,6 @@ from uuid import UUID
 
 from airflow_provider_campaigns.api import values
 from airflow_provider_campaigns.api.field_types import parsed
-from airflow_provider_campaigns.rules.merge_tags import looks_like_html
 from airflow_provider_campaigns.tasks.templates import (
     NestedFields,
     has_missing_part,
@@ -160,6 +159,9 @@ def html_text(value: Any, name: str) -> str:
 
     :raises ValueError: it is empty, or a string without any HTML tag, such as a file name.
     """
+    # Imported here: few tasks have HTML, and all import this module.
+    from airflow_provider_campaigns.rules.merge_tags import looks_like_html
+
     string = text(value, name).removeprefix(_BYTE_ORDER_MARK)
     if not looks_like_html(string):
         raise ValueError(

@@ -13,6 +13,7 @@ from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule
 from airflow_provider_campaigns.rules.many_campaigns import (
     CampaignsRule,
     Progress,
@@ -21,7 +22,6 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     ended_by,
     one_or_many,
 )
-from airflow_provider_campaigns.rules.statuses import CampaignRule
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 
 log = logging.getLogger(__name__)

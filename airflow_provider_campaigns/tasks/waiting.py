@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from airflow_provider_campaigns.airflow_compat import AirflowSensorTimeout
 from airflow_provider_campaigns.exceptions import DeadlineExceededError
 from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules.polling import Polling
-from airflow_provider_campaigns.rules.statuses import StatusRule
 from airflow_provider_campaigns.waits.events import PollResult, result_of_event
 from airflow_provider_campaigns.waits.worker import Pause, poll_until, poll_with_retries
+
+
+class StatusRule(Protocol):
+    """What the statuses of one kind of wait mean."""
+
+    def keeps_waiting(self, status: Any) -> bool:
+        """Return whether the wait goes on."""
+
+    def check(self, status: Any) -> None:
+        """Raise unless a status is the one that the wait is for."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, Inbo
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule, InboxTestRule
 from airflow_provider_campaigns.rules.many_campaigns import (
     CampaignsRule,
     Progress,
@@ -20,7 +21,6 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     one_or_many,
 )
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.statuses import CampaignRule, InboxTestRule
 from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._many_campaigns import wait_for_campaigns
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log

@@ -11,9 +11,9 @@ from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import BackgroundJob, SendingStatus
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, MalformedResponseError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns.rules.instantly_statuses import ActivationRule, BackgroundJobRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.send_gate import REFUSED_DRAFT_INTENTS, Intent, Policy, Verdict, judge
-from airflow_provider_campaigns.rules.statuses import ActivationRule, BackgroundJobRule
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 from airflow_provider_campaigns.waits.events import PollResult, verdict_result
 from airflow_provider_campaigns.waits.status_query import StatusQuery

@@ -91,7 +91,7 @@ def path_of(wanted: type) -> str:
     """Return the path of a class: the shortest of the modules that contain it and export it."""
     parts = wanted.__module__.split(".")
     names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
-    exporting = (name for name in names if vars(import_module(name)).get(wanted.__name__) is wanted)
+    exporting = (name for name in names if getattr(import_module(name), wanted.__name__, None) is wanted)
     return f"{next(exporting)}.{wanted.__name__}"
 
 

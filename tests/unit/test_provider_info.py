@@ -95,12 +95,27 @@ def test_provider_info_imports_nothing() -> None:
     )
 
 
+def test_dag_file_imports_only_the_operators_that_it_names() -> None:
+    code = (
+        "import sys; from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator;"
+        "print([each for each in sys.modules if '.operators.instantly' in each or 'campaign_cleaner' in each])"
+    )
+    package = "airflow_provider_campaigns.operators.instantly"
+    assert run(sys.executable, "-c", code).strip() == str([package, f"{package}.send_gate"])
+
+
+def test_name_that_a_package_does_not_have_is_an_import_error() -> None:
+    with pytest.raises(ImportError, match="InstantlySendGate"):
+        exec("from airflow_provider_campaigns.operators.instantly import InstantlySendGate")  # noqa: S102
+
+
 def test_dag_parsing_imports_no_http_library() -> None:
     code = (
         "import sys; from airflow.providers.common.compat.sdk import BaseSensorOperator;"
         "before = set(sys.modules);"
-        "import airflow_provider_campaigns.operators.campaign_cleaner,"
-        "airflow_provider_campaigns.operators.instantly, airflow_provider_campaigns.sensors.campaign_cleaner;"
+        "from airflow_provider_campaigns.operators.campaign_cleaner import *;"
+        "from airflow_provider_campaigns.operators.instantly import *;"
+        "from airflow_provider_campaigns.sensors.campaign_cleaner import *;"
         "new = set(sys.modules) - before;"
         "print([name for name in ('requests', 'aiohttp', 'urllib3', 'jinja2', 'sqlalchemy') if name in new])"
     )

@@ -1,26 +1,46 @@
 """Operators for Campaign Cleaner."""
 
-from airflow_provider_campaigns.operators.campaign_cleaner.delete_campaign import (
-    CampaignCleanerDeleteCampaignOperator,
-)
-from airflow_provider_campaigns.operators.campaign_cleaner.emit_completed import (
-    CampaignCleanerEmitCompletedOperator,
-)
-from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import (
-    CampaignCleanerGetCampaignOperator,
-    DamagedHtmlError,
-)
-from airflow_provider_campaigns.operators.campaign_cleaner.get_pdf_analysis import (
-    CampaignCleanerGetPdfAnalysisOperator,
-)
-from airflow_provider_campaigns.operators.campaign_cleaner.quality_gate import (
-    CampaignCleanerQualityGateOperator,
-    QualityGateClosedError,
-)
-from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign import (
-    CampaignCleanerSubmitCampaignOperator,
-    SubmissionUnconfirmedNoRetryError,
-)
+from typing import TYPE_CHECKING
+
+from airflow_provider_campaigns import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.operators.campaign_cleaner.delete_campaign import (
+        CampaignCleanerDeleteCampaignOperator,
+    )
+    from airflow_provider_campaigns.operators.campaign_cleaner.emit_completed import (
+        CampaignCleanerEmitCompletedOperator,
+    )
+    from airflow_provider_campaigns.operators.campaign_cleaner.get_campaign import (
+        CampaignCleanerGetCampaignOperator,
+        DamagedHtmlError,
+    )
+    from airflow_provider_campaigns.operators.campaign_cleaner.get_pdf_analysis import (
+        CampaignCleanerGetPdfAnalysisOperator,
+    )
+    from airflow_provider_campaigns.operators.campaign_cleaner.quality_gate import (
+        CampaignCleanerQualityGateOperator,
+        QualityGateClosedError,
+    )
+    from airflow_provider_campaigns.operators.campaign_cleaner.submit_campaign import (
+        CampaignCleanerSubmitCampaignOperator,
+        SubmissionUnconfirmedNoRetryError,
+    )
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "CampaignCleanerDeleteCampaignOperator": "delete_campaign",
+            "CampaignCleanerEmitCompletedOperator": "emit_completed",
+            "CampaignCleanerGetCampaignOperator": "get_campaign",
+            "CampaignCleanerGetPdfAnalysisOperator": "get_pdf_analysis",
+            "CampaignCleanerQualityGateOperator": "quality_gate",
+            "CampaignCleanerSubmitCampaignOperator": "submit_campaign",
+            "DamagedHtmlError": "get_campaign",
+            "QualityGateClosedError": "quality_gate",
+            "SubmissionUnconfirmedNoRetryError": "submit_campaign",
+        },
+    )
 
 __all__ = [
     "CampaignCleanerDeleteCampaignOperator",

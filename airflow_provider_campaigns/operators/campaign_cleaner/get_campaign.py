@@ -14,11 +14,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow_provider_campaigns.exceptions import MalformedResponseError
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import (
+    CAMPAIGN_TIMEOUT_ADVICE,
+    PAUSED_CHOICES,
+    CampaignRule,
+)
 from airflow_provider_campaigns.rules.html import Html
 from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, damage, encoded_tags
 from airflow_provider_campaigns.rules.html_preview import preview
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.rules.statuses import CAMPAIGN_TIMEOUT_ADVICE, PAUSED_CHOICES, CampaignRule
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
     Check,

@@ -1,15 +1,37 @@
 """Operators for Instantly: the gate before a send, and the sends that it guards."""
 
-from airflow_provider_campaigns.operators.instantly.activate_campaign import InstantlyActivateCampaignOperator
-from airflow_provider_campaigns.operators.instantly.add_leads import InstantlyAddLeadsOperator
-from airflow_provider_campaigns.operators.instantly.emit_health_changed import (
-    InstantlyEmitHealthChangedOperator,
-)
-from airflow_provider_campaigns.operators.instantly.health_report import InstantlyHealthReportOperator
-from airflow_provider_campaigns.operators.instantly.pause_campaign import InstantlyPauseCampaignOperator
-from airflow_provider_campaigns.operators.instantly.send_gate import InstantlySendGateOperator
-from airflow_provider_campaigns.operators.instantly.update_campaign import InstantlyUpdateCampaignOperator
-from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateTimeoutError
+from typing import TYPE_CHECKING
+
+from airflow_provider_campaigns import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.operators.instantly.activate_campaign import (
+        InstantlyActivateCampaignOperator,
+    )
+    from airflow_provider_campaigns.operators.instantly.add_leads import InstantlyAddLeadsOperator
+    from airflow_provider_campaigns.operators.instantly.emit_health_changed import (
+        InstantlyEmitHealthChangedOperator,
+    )
+    from airflow_provider_campaigns.operators.instantly.health_report import InstantlyHealthReportOperator
+    from airflow_provider_campaigns.operators.instantly.pause_campaign import InstantlyPauseCampaignOperator
+    from airflow_provider_campaigns.operators.instantly.send_gate import InstantlySendGateOperator
+    from airflow_provider_campaigns.operators.instantly.update_campaign import InstantlyUpdateCampaignOperator
+    from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateTimeoutError
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "InstantlyActivateCampaignOperator": "activate_campaign",
+            "InstantlyAddLeadsOperator": "add_leads",
+            "InstantlyEmitHealthChangedOperator": "emit_health_changed",
+            "InstantlyHealthReportOperator": "health_report",
+            "InstantlyPauseCampaignOperator": "pause_campaign",
+            "InstantlySendGateOperator": "send_gate",
+            "InstantlyUpdateCampaignOperator": "update_campaign",
+            "SendGateClosedError": "..tasks.gate",
+            "SendGateTimeoutError": "..tasks.gate",
+        },
+    )
 
 __all__ = [
     "InstantlyActivateCampaignOperator",

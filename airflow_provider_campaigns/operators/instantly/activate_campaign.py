@@ -14,8 +14,8 @@ from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import MalformedResponseError, NotActivatedError
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
+from airflow_provider_campaigns.rules.instantly_statuses import ActivationRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.rules.statuses import ActivationRule
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     check_at_parse,

@@ -27,8 +27,8 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
-from airflow_provider_campaigns.rules.bad_rows import ON_BAD_ROW_CHOICES
 from airflow_provider_campaigns.rules.lead_columns import check_columns
+from airflow_provider_campaigns.rules.lead_csv import ON_BAD_ROW_CHOICES
 from airflow_provider_campaigns.rules.lead_files import (
     Leads,
     LeadSource,

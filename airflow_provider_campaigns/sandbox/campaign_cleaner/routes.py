@@ -12,9 +12,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, SERVICE, CampaignState
-from airflow_provider_campaigns.sandbox.campaign_cleaner.analysis import analyse
+from airflow_provider_campaigns.sandbox.campaign_cleaner.analysis import analyse, one_page_pdf
 from airflow_provider_campaigns.sandbox.campaign_cleaner.cleaning import DEFAULT_SETTINGS, clean
-from airflow_provider_campaigns.sandbox.campaign_cleaner.pdf import one_page_pdf
 from airflow_provider_campaigns.sandbox.exchange import (
     RefusedError,
     Reply,

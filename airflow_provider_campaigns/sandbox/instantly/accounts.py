@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route, json_reply
-from airflow_provider_campaigns.sandbox.instantly.errors import not_found
-from airflow_provider_campaigns.sandbox.instantly.paging import page
+from airflow_provider_campaigns.sandbox.instantly.responses import not_found, page
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState
 

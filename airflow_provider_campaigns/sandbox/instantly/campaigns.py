@@ -12,17 +12,15 @@ from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCod
 from airflow_provider_campaigns.sandbox import seed
 from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
 from airflow_provider_campaigns.sandbox.habits import stored_fields
-from airflow_provider_campaigns.sandbox.instantly.errors import not_found, refusal, refuse_if
+from airflow_provider_campaigns.sandbox.instantly.campaign_fields import schedule_problem, sequences_problem
 from airflow_provider_campaigns.sandbox.instantly.loops import present_snapshot, reported_snapshot
-from airflow_provider_campaigns.sandbox.instantly.paging import page
-from airflow_provider_campaigns.sandbox.instantly.schedule import schedule_problem
+from airflow_provider_campaigns.sandbox.instantly.responses import not_found, page, refusal, refuse_if
 from airflow_provider_campaigns.sandbox.instantly.sending import (
     OUT_OF_SCHEDULE_AGE,
     Snapshot,
     code_of,
     sending_status,
 )
-from airflow_provider_campaigns.sandbox.instantly.sequences import sequences_problem
 from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
 

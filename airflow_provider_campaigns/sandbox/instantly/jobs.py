@@ -7,8 +7,7 @@ from typing import Any
 from airflow_provider_campaigns.api.instantly import JobStatus
 from airflow_provider_campaigns.sandbox import seed
 from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
-from airflow_provider_campaigns.sandbox.instantly.errors import not_found
-from airflow_provider_campaigns.sandbox.instantly.paging import page
+from airflow_provider_campaigns.sandbox.instantly.responses import not_found, page
 from airflow_provider_campaigns.sandbox.state import JOB_TIME, Job, SandboxState
 
 _FAILED_PROGRESS = 0.5

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from airflow_provider_campaigns.api.instantly import SERVICE
 from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route
 from airflow_provider_campaigns.sandbox.instantly import accounts, analytics, campaigns, jobs, leads
-from airflow_provider_campaigns.sandbox.instantly.errors import default_refusal, refusal
+from airflow_provider_campaigns.sandbox.instantly.responses import default_refusal, refusal
 from airflow_provider_campaigns.sandbox.state import SandboxState
 
 PREFIX = "/api/v2/"

@@ -17,14 +17,13 @@ from airflow_provider_campaigns.links import (
     CampaignCleanerLink,
     save_campaign_cleaner_link,
 )
-from airflow_provider_campaigns.rules.many_campaigns import ON_FAILURE_CHOICES, CampaignsRule, Progress
-from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.statuses import (
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import (
     CAMPAIGN_TIMEOUT_ADVICE,
     PAUSED_CHOICES,
     CampaignRule,
-    StatusRule,
 )
+from airflow_provider_campaigns.rules.many_campaigns import ON_FAILURE_CHOICES, CampaignsRule, Progress
+from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
@@ -36,6 +35,7 @@ from airflow_provider_campaigns.tasks.arguments import (
 from airflow_provider_campaigns.tasks.many_campaigns import ManyCampaigns, one_or_many_ids
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.templates import is_templated, triggerer_can_render
+from airflow_provider_campaigns.tasks.waiting import StatusRule
 from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 

@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import InboxTestRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.rules.statuses import InboxTestRule
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, opaque_id, text
 from airflow_provider_campaigns.transport.retry import NO_RETRY

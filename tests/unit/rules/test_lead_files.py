@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_campaigns.rules.bad_rows import BadRows
+from airflow_provider_campaigns.rules.lead_csv import BadRows
 from airflow_provider_campaigns.rules.lead_files import (
     MAX_LINE_LENGTH,
     Lead,

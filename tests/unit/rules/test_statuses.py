@@ -12,13 +12,9 @@ from airflow_provider_campaigns.exceptions import (
     CampaignsError,
     UnknownStatusError,
 )
-from airflow_provider_campaigns.rules.statuses import (
-    ActivationRule,
-    BackgroundJobRule,
-    CampaignRule,
-    InboxTestRule,
-    StatusRule,
-)
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule, InboxTestRule
+from airflow_provider_campaigns.rules.instantly_statuses import ActivationRule, BackgroundJobRule
+from airflow_provider_campaigns.tasks.waiting import StatusRule
 
 ID = "an-id"
 WAITS, DONE = "waits", "done"

@@ -413,7 +413,8 @@ def tasks() -> Iterator[type[BaseOperator]]:
     info = get_provider_info()
     for listed in info["operators"] + info["sensors"]:
         for name in listed["python-modules"]:
-            for value in vars(import_module(name)).values():
+            module = import_module(name)
+            for value in (getattr(module, each) for each in getattr(module, "__all__", vars(module))):
                 if hasattr(value, "template_fields") and hasattr(value, "arguments"):
                     yield value
 

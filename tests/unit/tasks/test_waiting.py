@@ -14,8 +14,8 @@ from airflow_provider_campaigns.exceptions import (
     UnknownStatusError,
 )
 from airflow_provider_campaigns.metrics import Metrics
+from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule
 from airflow_provider_campaigns.rules.polling import Polling
-from airflow_provider_campaigns.rules.statuses import CampaignRule
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from tests.support.fake_clock import FakeClock

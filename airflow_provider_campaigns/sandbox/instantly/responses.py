@@ -1,15 +1,43 @@
-"""The pages of a list."""
+"""The errors of Instantly, in its own words, and the pages of a list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_campaigns.sandbox.exchange import Reply, json_reply
-from airflow_provider_campaigns.sandbox.instantly.errors import refusal
+from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, json_reply, reason_phrase
 
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 100
+_MESSAGES = {
+    401: "Missing Authorization header",
+    402: "Workspace does not have an active paid plan",
+    404: "Resource not found",
+    429: "Rate limit exceeded",
+}
+
+
+def refusal(message: str, status: int = 400) -> RefusedError:
+    """Return an error in the usual form."""
+    body = {"statusCode": status, "error": reason_phrase(status), "message": message}
+    return RefusedError(json_reply(body, status))
+
+
+def default_refusal(status: int) -> RefusedError:
+    """Return the usual error for an HTTP status; an unknown method counts as not found."""
+    status = 404 if status == 405 else status  # noqa: PLR2004
+    return refusal(_MESSAGES.get(status, reason_phrase(status)), status)
+
+
+def not_found() -> RefusedError:
+    """Return the error for an unknown id or path."""
+    return default_refusal(404)
+
+
+def refuse_if(problem: str | None) -> None:
+    """Refuse the request if there is a problem."""
+    if problem:
+        raise refusal(problem)
 
 
 def page(
@@ -17,7 +45,7 @@ def page(
     request: Mapping[str, Any],
     cursor_of: Callable[[dict[str, Any]], str] = lambda item: str(item["id"]),
 ) -> Reply:
-    """Return the page that is request for, and the cursor of the next.
+    """Return the page that is requested, and the cursor of the next.
 
     A limit above 100 gives no items and no error, and a full page always has a cursor, even when it is the
     last: the live service does both, and a client has to cope.

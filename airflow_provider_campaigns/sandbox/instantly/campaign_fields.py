@@ -1,4 +1,4 @@
-"""Checks sending schedules. Instantly has a closed list of time zones."""
+"""Checks the schedule and the steps of a campaign. Instantly has a closed list of time zones."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ _TIMEZONES = frozenset(
 _WINDOW = {"name": "string", "timing": "object", "days": "object", "timezone": "string"}
 _TIMING = {"from": "string", "to": "string"}
 _CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_STEP = {"type": "string", "delay": "number", "variants": "array"}
+_UNITS = ("minutes", "hours", "days")
+_VARIANT = {"subject": "string", "body": "string"}
 
 
 def schedule_problem(schedule: dict[str, Any]) -> str | None:
@@ -64,3 +67,38 @@ def _window_problem(window: Any, where: str) -> str | None:
     if window["timezone"] not in _TIMEZONES:
         return f"{where}/timezone must be equal to one of the allowed values"
     return None
+
+
+def sequences_problem(sequences: list[Any]) -> str | None:
+    """Return the first problem of the ``sequences`` of a campaign, or None."""
+    for position, sequence in enumerate(sequences):
+        where = f"body/sequences/{position}"
+        problem = first_problem(sequence, {"steps": "array"}, required=["steps"], where=where, closed=False)
+        if problem:
+            return problem
+        for number, step in enumerate(sequence["steps"]):
+            problem = _step_problem(step, f"{where}/steps/{number}")
+            if problem:
+                return problem
+    return None
+
+
+def _step_problem(step: Any, where: str) -> str | None:
+    problem = first_problem(step, _STEP, required=_STEP, where=where, closed=False)
+    if problem:
+        return problem
+    if step["type"] != "email":
+        return f"{where}/type must be equal to one of the allowed values"
+    if step.get("delay_unit", "days") not in _UNITS:
+        return f"{where}/delay_unit must be equal to one of the allowed values"
+    variants = (
+        first_problem(
+            variant,
+            {**_VARIANT, "v_disabled": "boolean"},
+            required=_VARIANT,
+            where=f"{where}/variants/{number}",
+            closed=False,
+        )
+        for number, variant in enumerate(step["variants"])
+    )
+    return next((problem for problem in variants if problem), None)
