@@ -98,7 +98,7 @@ def test_provider_info_imports_nothing() -> None:
 def test_dag_file_imports_only_the_operators_that_it_names() -> None:
     code = (
         "import sys; from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator;"
-        "print([each for each in sys.modules if '.operators.instantly' in each or 'campaign_cleaner' in each])"
+        "print([each for each in sys.modules if 'operators.instantly' in each or 'campaign_cleaner' in each])"
     )
     package = "airflow_provider_campaigns.operators.instantly"
     assert run(sys.executable, "-c", code).strip() == str([package, f"{package}.send_gate"])
