@@ -13,9 +13,8 @@ from airflow_provider_campaigns.exceptions import CampaignPausedError, UnknownSt
 
 PAUSED_CHOICES = ("fail", "wait")
 CAMPAIGN_TIMEOUT_ADVICE = (
-    "Campaign Cleaner has no failed status, so the campaign may have failed. Look at it in Campaign "
-    "Cleaner, or raise "
-    "the timeout."
+    "Campaign Cleaner has no failed status, so the campaign may have failed. Look at it in Campaign Cleaner, "
+    "or raise the timeout."
 )
 
 
@@ -41,12 +40,12 @@ class CampaignRule:
         :raises CampaignPausedError: it is paused.
         :raises UnknownStatusError: the status is not documented.
         """
-        if status == CampaignState.PAUSED.value:
+        if status == CampaignState.PAUSED:
             raise CampaignPausedError(
                 f"Campaign Cleaner paused campaign {self.campaign_id}. Resume it in Campaign Cleaner, or set "
                 f"paused='wait' to wait until somebody resumes it."
             )
-        if status != CampaignState.COMPLETED.value:
+        if status != CampaignState.COMPLETED:
             raise UnknownStatusError.of(
                 f"Campaign Cleaner reports campaign {self.campaign_id}", status, CampaignState
             )
@@ -63,14 +62,14 @@ class InboxTestRule:
 
     def keeps_waiting(self, status: str | None) -> bool:
         """Return whether mails are still expected."""
-        return status == InboxTestState.PROCESSING.value
+        return status == InboxTestState.PROCESSING
 
     def check(self, status: str | None) -> None:
         """Raise unless the test is completed.
 
         :raises UnknownStatusError: the status is not documented.
         """
-        if status != InboxTestState.COMPLETED.value:
+        if status != InboxTestState.COMPLETED:
             raise UnknownStatusError.of(
                 f"Campaign Cleaner reports inbox test {self.job_id}", status, InboxTestState
             )

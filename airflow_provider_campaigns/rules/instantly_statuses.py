@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from airflow_provider_campaigns.api.instantly import JobStatus, SendingCode
 from airflow_provider_campaigns.exceptions import BackgroundJobFailedError, UnknownStatusError
 
-_FAILED_JOBS = (JobStatus.FAILED.value, JobStatus.CANCELLED.value)
-_WAITING_JOBS = tuple(each.value for each in JobStatus if each.value not in ("success", *_FAILED_JOBS))
+_FAILED_JOBS = (JobStatus.FAILED, JobStatus.CANCELLED)
+_WAITING_JOBS = tuple(each for each in JobStatus if each not in (JobStatus.SUCCESS, *_FAILED_JOBS))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class BackgroundJobRule:
             raise BackgroundJobFailedError(
                 f"Background job {self.job_id} is {status}. Look at it in Instantly, then start it again."
             )
-        if status != JobStatus.SUCCESS.value:
+        if status != JobStatus.SUCCESS:
             raise UnknownStatusError.of(f"Instantly reports background job {self.job_id}", status, JobStatus)
 
 
@@ -48,7 +48,7 @@ class ActivationRule:
 
     def keeps_waiting(self, status: str | None) -> bool:
         """Return whether the campaign is still reported as not started, or without a status."""
-        return status in (None, SendingCode.CAMPAIGN_DRAFT.value, SendingCode.CAMPAIGN_PAUSED.value)
+        return status in (None, SendingCode.CAMPAIGN_DRAFT, SendingCode.CAMPAIGN_PAUSED)
 
     def check(self, status: str | None) -> None:
         """Raise nothing: every code of a campaign that has started is accepted."""

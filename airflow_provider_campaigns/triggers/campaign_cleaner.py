@@ -126,6 +126,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         CampaignRule(str(self.campaign_id), self.paused).check(last.status)
         return self.campaign_id
 
+    # Not async: thousands of waits have one coroutine less each.
     def _wait_on(self, account: Account) -> Coroutine[Any, Any, dict[str, Any]]:
         # Ids that the triggerer rendered are checked here first.
         self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)

@@ -156,7 +156,7 @@ class SharedPoller(Generic[T]):
     async def wait(self, subscription: Subscription[T]) -> WaitOutcome:
         """Wait until a wait ends."""
         ended: asyncio.Future[None] = self._loop.create_future()
-        self.add(subscription, partial(_set, ended))
+        self.add(subscription, partial(_finish, ended))
         # A task that started in the triggerer has no deadline here: Airflow times it out.
         left = self.time_left(subscription)
         timer = self._loop.call_later(left, subscription.expire) if left < math.inf else None
@@ -367,7 +367,7 @@ class SharedPoller(Generic[T]):
         self._schedule(target, _earliest_due(target))
 
 
-def _set(ended: asyncio.Future[None]) -> None:
+def _finish(ended: asyncio.Future[None]) -> None:
     if not ended.done():
         ended.set_result(None)
 

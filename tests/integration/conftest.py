@@ -1,18 +1,19 @@
-"""Both services, as watchers see them."""
+"""Both services, of the class that the test module imports: as watchers see them, or as emitters do."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from tests.support.fake_server import FakeServer
-from tests.support.watched_services import Cleaner, Instantly
 
 
 @pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
+def cleaner(request: pytest.FixtureRequest, connections: FakeServer) -> Any:
+    return request.module.Cleaner(connections)
 
 
 @pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
+def instantly(request: pytest.FixtureRequest, connections: FakeServer) -> Any:
+    return request.module.Instantly(connections)

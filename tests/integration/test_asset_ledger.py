@@ -26,16 +26,6 @@ from tests.support.fake_server import FakeServer, Reply
 pytestmark = [needs_asset_partitions, pytest.mark.usefixtures("database")]
 
 
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
-
-
 class TestCompleted:
     def test_each_campaign_is_emitted_once(self, cleaner: Cleaner, connections: FakeServer) -> None:
         emitter = completed("once")

@@ -11,19 +11,8 @@ from airflow.providers.common.compat.sdk import Asset
 from tests.support.airflow_runs import started_by
 from tests.support.airflow_versions import needs_asset_partitions
 from tests.support.emitters import NOW, Cleaner, Instantly, completed, health, uuid
-from tests.support.fake_server import FakeServer
 
 pytestmark = [needs_asset_partitions, pytest.mark.usefixtures("database")]
-
-
-@pytest.fixture
-def cleaner(connections: FakeServer) -> Cleaner:
-    return Cleaner(connections)
-
-
-@pytest.fixture
-def instantly(connections: FakeServer) -> Instantly:
-    return Instantly(connections)
 
 
 def event(campaign_id: str) -> dict[str, Any]:
