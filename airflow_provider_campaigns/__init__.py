@@ -5,25 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __version__ = "0.1.0"
 
 
-def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_names(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package that imports each name at its first use (PEP 562).
 
     A Dag file then imports only what it names.
 
-    :param modules: the module of each name, relative to the package.
+    :param names: the names in each module, which is relative to the package; its own name is for itself.
     """
+    modules = {name: module for module, its_names in names.items() for name in its_names}
 
     def get(name: str) -> Any:
         # Imported here, because Airflow imports this module whenever it starts.
+        import sys
         from importlib import import_module
 
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f".{modules[name]}", package), name)
+        module = import_module(f".{modules[name]}", package)
+        value = module if modules[name] == name else getattr(module, name)
+        setattr(sys.modules[package], name, value)  # so that a later use does not come here
+        return value
 
     return get

@@ -1,7 +1,8 @@
 """Every difference between the supported versions of Airflow, named once.
 
 The rule of this module: no other module asks for a version of Airflow, or recognises one of its exceptions by
-name. Features are detected. (:mod:`airflow_provider_campaigns.retries` needs Airflow 3.3 as a whole.)
+name. Features are detected. (:mod:`airflow_provider_campaigns.airflow_triggers` has the classes of triggers,
+which take long to import; :mod:`airflow_provider_campaigns.retries` needs Airflow 3.3 as a whole.)
 """
 
 from __future__ import annotations
@@ -27,13 +28,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
-from airflow.triggers.base import BaseTrigger
-
-try:
-    from airflow.triggers.base import BaseEventTrigger
-    from airflow.triggers.shared_stream import SharedStreamProducer
-except ImportError:  # before Airflow 3.3
-    BaseEventTrigger, SharedStreamProducer = BaseTrigger, object  # type: ignore[assignment, misc]
 
 try:  # Airflow 3.0 has the module, but not yet all of its classes
     from airflow.sdk import exceptions as sdk_exceptions
@@ -45,14 +39,9 @@ if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
 __all__ = [
-    "HAS_WATCHERS",
     "PAGES",
-    "TRIGGERER_RENDERS_TEMPLATES",
     "AirflowSensorTimeout",
     "AirflowTaskTimeout",
-    "AssetState",
-    "BaseEventTrigger",
-    "SharedStreamProducer",
     "ask_person",
     "call_no_success_callback",
     "check_asset_partitions",
@@ -88,12 +77,6 @@ _DEFERRAL_TIMEOUT_MESSAGE = "Trigger/execution timeout"
 # Where Airflow mounts the pages of this provider.
 PAGES = "/campaigns"
 
-# Whether the triggerer renders the templates of a task that starts there: Airflow 3.3 and later.
-TRIGGERER_RENDERS_TEMPLATES = hasattr(BaseTrigger, "render_template_fields")
-
-# Whether a trigger knows when Airflow has stored its events: Airflow 3.3 and later.
-HAS_WATCHERS = hasattr(BaseEventTrigger, "create_shared_stream_producer")
-
 
 @cache
 def shows_pages() -> bool:
@@ -115,31 +98,6 @@ def page_url(path: str) -> str:
 def needs_airflow(what: str, version: str) -> str:
     """Return the message that something needs a later version of Airflow."""
     return f"{what} needs Airflow {version} or later; this is {airflow_version}."
-
-
-class AssetState:
-    """The state of a watcher's asset, from an event loop.
-
-    :param accessors: what Airflow gives the trigger.
-    """
-
-    def __init__(self, accessors: Any) -> None:
-        self._accessors = accessors
-
-    async def get(self, key: str) -> Any:
-        """Return a value; None where there is none."""
-        return await self._call("get", key)
-
-    async def set(self, key: str, value: Any) -> None:
-        """Store a value, which is plain JSON."""
-        await self._call("set", key, value)
-
-    async def _call(self, name: str, *values: Any) -> Any:
-        if hasattr(self._accessors, f"a{name}"):
-            return await getattr(self._accessors, f"a{name}")(*values)
-        from asgiref.sync import sync_to_async  # Airflow 3.3.0 and 3.3.1
-
-        return await sync_to_async(getattr(self._accessors, name))(*values)
 
 
 def _exceptions(name: str) -> tuple[type[Exception], ...]:

@@ -22,7 +22,6 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.operators.instantly import InstantlySendGateOperator
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.send_gate import Verdict
@@ -119,7 +118,7 @@ def send_gate(
     allow_override: bool = False,
     deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
     max_failures: int = MAX_FAILURES,
-    instantly_conn_id: str = InstantlyHook.default_conn_name,
+    instantly_conn_id: str = "instantly_default",
     multiple_outputs: bool | None = None,
     **kwargs: Any,
 ) -> Callable[[Callable[Concatenate[OpenGate, P], R]], Task[P, R]]:

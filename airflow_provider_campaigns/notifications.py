@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.exceptions import ApiError, NotPausedError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.tasks.arguments import text, uuid
 from airflow_provider_campaigns.tasks.campaign_change import campaign_state, pause_and_verify
 from airflow_provider_campaigns.tasks.templates import is_templated
@@ -54,7 +54,7 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
         self,
         *,
         campaign_id: str,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         context: Context | None = None,
     ) -> None:
         super().__init__()
@@ -76,16 +76,16 @@ class InstantlyPauseCampaignNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:
         """Pause the campaign."""
         with self._log_failure():
-            self._pause(InstantlyHook(self.instantly_conn_id))
+            self._pause(hooks.instantly.InstantlyHook(self.instantly_conn_id))
 
     async def async_notify(self, context: Context) -> None:
         """Pause the campaign, from an event loop, which this does not block."""
         with self._log_failure():
-            hook = InstantlyHook(self.instantly_conn_id)
+            hook = hooks.instantly.InstantlyHook(self.instantly_conn_id)
             await hook.aaccount()  # a thread of the triggerer cannot look up a connection
             await asyncio.to_thread(self._pause, hook)
 
-    def _pause(self, hook: InstantlyHook) -> None:
+    def _pause(self, hook: hooks.instantly.InstantlyHook) -> None:
         campaign_id = uuid(self.campaign_id, "campaign_id")
         for attempt in range(1, ATTEMPTS + 1):
             before = None

@@ -13,11 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS, needs_airflow
+from airflow_provider_campaigns.airflow_compat import needs_airflow
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.api.values import shown
 from airflow_provider_campaigns.assets import CAMPAIGN_CLEANER, INSTANTLY, account_uri
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
 from airflow_provider_campaigns.rules.health import ON_CHOICES
 from airflow_provider_campaigns.rules.many_campaigns import one_or_many
@@ -47,7 +46,7 @@ _assets: WeakValueDictionary[str, Asset] = WeakValueDictionary()
 def campaign_cleaner_completed(
     name: str,
     *,
-    campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+    campaign_cleaner_conn_id: str = "campaign_cleaner_default",
     name_pattern: str | None = None,
     poke_interval: timedelta | float | str = 60,
     fire_existing: bool = False,
@@ -85,7 +84,7 @@ def instantly_health_changed(
     name: str,
     *,
     campaign_ids: Sequence[str] | None = None,
-    instantly_conn_id: str = InstantlyHook.default_conn_name,
+    instantly_conn_id: str = "instantly_default",
     on: Literal["disposition", "code"] = "disposition",
     stable_for: int = 1,
     poke_interval: timedelta | float | str = 300,

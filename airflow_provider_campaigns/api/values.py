@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
@@ -204,5 +203,8 @@ def check_names(options: Mapping[str, Any], known: Collection[str], name: str) -
 
 def near(word: Any, known: Collection[str]) -> str:
     """Return a hint at the known word that is nearest to a misspelt one."""
+    # Imported here: it is for an error, and every Dag file imports this module.
+    from difflib import get_close_matches
+
     match = get_close_matches(word, known, n=1, cutoff=0.6) if isinstance(word, str) else []
     return f" Did you mean {match[0]!r}?" if match else ""

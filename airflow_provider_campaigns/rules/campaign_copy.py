@@ -11,12 +11,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api.values import shown
-from airflow_provider_campaigns.rules.html import same_meaning
-from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, losses
-from airflow_provider_campaigns.rules.merge_tags import INVISIBLE
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.rules.html_losses import Loss
 
 _MAX_NAMED = 5
 _LETTERS = 26
@@ -152,6 +152,10 @@ def _list_problems(found: Sequence[Any], wanted: Sequence[Any], place: str) -> I
 
 
 def _html_problems(found: str, wanted: str, place: str) -> Iterator[tuple[str, bool]]:
+    # Imported here and below, because only a worker reads HTML.
+    from airflow_provider_campaigns.rules.html import same_meaning
+    from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, losses
+
     if same_meaning(wanted, found):
         return
     lost = [each for each in losses(wanted, found) if each.kind != "merge tag" or each.is_serious]
@@ -200,6 +204,8 @@ def _as_set(values: Sequence[Any]) -> set[str]:
 
 
 def _words(text: str) -> list[str]:
+    from airflow_provider_campaigns.rules.merge_tags import INVISIBLE
+
     return INVISIBLE.sub("", unicodedata.normalize("NFC", text)).split()
 
 

@@ -29,16 +29,17 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "DRAFT_CAMPAIGN_ID": "seed",
-            "HEALTHY_CAMPAIGN_ID": "seed",
-            "PAUSED_CAMPAIGN_ID": "seed",
-            "SUBSEQUENCE_ID": "seed",
-            "UNHEALTHY_CAMPAIGN_ID": "seed",
-            "Options": "options",
-            "RunningSandbox": "server",
-            "SandboxState": "state",
-            "create_app": "app",
-            "running": "server",
+            "app": ["create_app"],
+            "options": ["Options"],
+            "seed": [
+                "DRAFT_CAMPAIGN_ID",
+                "HEALTHY_CAMPAIGN_ID",
+                "PAUSED_CAMPAIGN_ID",
+                "SUBSEQUENCE_ID",
+                "UNHEALTHY_CAMPAIGN_ID",
+            ],
+            "server": ["RunningSandbox", "running"],
+            "state": ["SandboxState"],
         },
     )
 

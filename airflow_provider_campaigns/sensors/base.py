@@ -26,7 +26,6 @@ from airflow_provider_campaigns.airflow_compat import (
     try_started_at,
 )
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, MIN_SLEEP, Polling
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
@@ -42,10 +41,12 @@ from airflow_provider_campaigns.tasks.deferral import deferring_pause
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.waiting import StatusRule, Wait
-from airflow_provider_campaigns.triggers.base import WaitTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.hooks.base import ServiceHook
+    from airflow_provider_campaigns.triggers.base import WaitTrigger
 
 
 _WAITS_FOR, _FAILURES = "waits_for", "failures"

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.api.instantly import JOB_COUNTS
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.instantly_statuses import BackgroundJobRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, path_id, text
 from airflow_provider_campaigns.transport.retry import NO_RETRY
-from airflow_provider_campaigns.triggers.instantly import InstantlyBackgroundJobTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,7 +57,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         self,
         *,
         job_id: str,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = False,
         poke_interval: timedelta | float | str = 10,
@@ -83,7 +82,7 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         """The job."""
         return f"Background job {self.job_id}"
 
-    def hook(self) -> InstantlyHook:
+    def hook(self) -> hooks.instantly.InstantlyHook:
         """Return the hook."""
         return self._hook
 
@@ -99,9 +98,9 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         """Return the job's counts."""
         return self._hook.get_background_job(self.job_id, data_fields=JOB_COUNTS).summary
 
-    def trigger(self, **arguments: Any) -> InstantlyBackgroundJobTrigger:
+    def trigger(self, **arguments: Any) -> triggers.instantly.InstantlyBackgroundJobTrigger:
         """Return the trigger that waits for the job."""
-        return InstantlyBackgroundJobTrigger(
+        return triggers.instantly.InstantlyBackgroundJobTrigger(
             job_id=self.job_id,
             instantly_conn_id=self.instantly_conn_id,
             **arguments,
@@ -112,5 +111,5 @@ class InstantlyBackgroundJobSensor(WaitSensor):
         save_instantly_link(context, None)
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

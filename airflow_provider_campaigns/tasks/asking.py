@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import AirflowFailException, SkipMixin
 
 from airflow_provider_campaigns.airflow_compat import ask_person, ui_address
-from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules.questions import (
     Answer,
     Choice,
@@ -51,6 +50,8 @@ from airflow_provider_campaigns.tasks.task_state import TaskState, submission_ma
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.api.response import subject_of
@@ -15,7 +15,9 @@ from airflow_provider_campaigns.exceptions import (
     NotPausedError,
     ServiceUnavailableError,
 )
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 
 T = TypeVar("T")
 

@@ -22,7 +22,6 @@ from airflow_provider_campaigns.airflow_compat import (
 from airflow_provider_campaigns.api.instantly import SendingCode
 from airflow_provider_campaigns.api.response import subject_of
 from airflow_provider_campaigns.exceptions import SendsInterruptedError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.board import VERDICT_KEY, board_of
 from airflow_provider_campaigns.rules.gate_policy import policy_as_json
 from airflow_provider_campaigns.rules.send_gate import Disposition, Intent, Policy, Verdict
@@ -30,6 +29,8 @@ from airflow_provider_campaigns.tasks.arguments import choice, duration, mapping
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule
 from airflow_provider_campaigns.rules.many_campaigns import (
     CampaignsRule,
@@ -23,6 +22,9 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     one_or_many,
 )
 from airflow_provider_campaigns.transport.retry import NO_RETRY
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 
 log = logging.getLogger(__name__)
 

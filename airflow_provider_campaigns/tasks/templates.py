@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_campaigns.airflow_compat import TRIGGERER_RENDERS_TEMPLATES
 from airflow_provider_campaigns.api.values import is_nothing, shown
 
 if TYPE_CHECKING:
@@ -207,6 +206,8 @@ def triggerer_can_render(value: Any, task: BaseOperator) -> bool:
     It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
     3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native objects.
     """
+    from airflow_provider_campaigns.airflow_triggers import TRIGGERER_RENDERS_TEMPLATES
+
     if not isinstance(value, str) or not TRIGGERER_RENDERS_TEMPLATES:
         return False
     dag: Any = task.get_dag()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_campaigns.airflow_compat import AirflowSensorTimeout
 from airflow_provider_campaigns.exceptions import DeadlineExceededError
-from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.waits.events import PollResult, result_of_event
 from airflow_provider_campaigns.waits.worker import Pause, poll_until, poll_with_retries
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.metrics import Metrics
 
 
 class StatusRule(Protocol):

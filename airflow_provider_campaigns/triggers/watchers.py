@@ -22,11 +22,7 @@ from typing import Any, ClassVar, Protocol
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_campaigns.airflow_compat import (
-    AssetState,
-    BaseEventTrigger,
-    SharedStreamProducer,
-)
+from airflow_provider_campaigns.airflow_triggers import AssetState, BaseEventTrigger, SharedStreamProducer
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.exceptions import AuthenticationError
 from airflow_provider_campaigns.hooks.base import ServiceHook

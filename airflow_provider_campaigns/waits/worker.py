@@ -9,12 +9,14 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_campaigns.exceptions import ApiError, DeadlineExceededError
-from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.waits.events import PollResult
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.metrics import Metrics
 
 T = TypeVar("T")
 # Called with the seconds until the next poll and, after a failed one, how many have failed in a row. It

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.rules.changes import Change
 from airflow_provider_campaigns.sandbox import (

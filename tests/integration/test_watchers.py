@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_campaigns import watchers
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from tests.conftest import set_connection
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_server import FakeServer

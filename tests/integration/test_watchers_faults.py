@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.hooks import base
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.fake_clock import FakeClock

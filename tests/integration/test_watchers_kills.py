@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from tests.support.airflow_versions import AIRFLOW
 from tests.support.watched_services import (
     COMPLETIONS,

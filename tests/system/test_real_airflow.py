@@ -16,7 +16,7 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.sandbox import (
     HEALTHY_CAMPAIGN_ID,

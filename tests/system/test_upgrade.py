@@ -17,7 +17,7 @@ import pytest
 
 import airflow_provider_campaigns
 from airflow_provider_campaigns import __version__
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from airflow_provider_campaigns.sandbox import (
     DRAFT_CAMPAIGN_ID,

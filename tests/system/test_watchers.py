@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_campaigns.airflow_compat import HAS_WATCHERS
+from airflow_provider_campaigns.airflow_triggers import HAS_WATCHERS
 from airflow_provider_campaigns.sandbox import HEALTHY_CAMPAIGN_ID
 from scripts.local_airflow import LocalAirflow, connections, local_airflow
 from tests.support.airflow_versions import needs

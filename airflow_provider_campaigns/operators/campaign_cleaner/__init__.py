@@ -30,15 +30,12 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "CampaignCleanerDeleteCampaignOperator": "delete_campaign",
-            "CampaignCleanerEmitCompletedOperator": "emit_completed",
-            "CampaignCleanerGetCampaignOperator": "get_campaign",
-            "CampaignCleanerGetPdfAnalysisOperator": "get_pdf_analysis",
-            "CampaignCleanerQualityGateOperator": "quality_gate",
-            "CampaignCleanerSubmitCampaignOperator": "submit_campaign",
-            "DamagedHtmlError": "get_campaign",
-            "QualityGateClosedError": "quality_gate",
-            "SubmissionUnconfirmedNoRetryError": "submit_campaign",
+            "delete_campaign": ["CampaignCleanerDeleteCampaignOperator"],
+            "emit_completed": ["CampaignCleanerEmitCompletedOperator"],
+            "get_campaign": ["CampaignCleanerGetCampaignOperator", "DamagedHtmlError"],
+            "get_pdf_analysis": ["CampaignCleanerGetPdfAnalysisOperator"],
+            "quality_gate": ["CampaignCleanerQualityGateOperator", "QualityGateClosedError"],
+            "submit_campaign": ["CampaignCleanerSubmitCampaignOperator", "SubmissionUnconfirmedNoRetryError"],
         },
     )
 

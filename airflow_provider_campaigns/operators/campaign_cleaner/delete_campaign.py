@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.exceptions import (
     IncompleteResponseError,
     NotFoundError,
     RejectedError,
     ServiceUnavailableError,
 )
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
@@ -49,7 +49,7 @@ class CampaignCleanerDeleteCampaignOperator(RenderedTask):
         self,
         *,
         campaign_id: str,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,7 +61,7 @@ class CampaignCleanerDeleteCampaignOperator(RenderedTask):
         """Delete the campaign."""
         check_rendered(self)
         save_campaign_cleaner_link(context)
-        hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        hook = hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)
         may_be_deleted = "ti" in context and is_retry_or_cleared(context)
         try:
             hook.delete_campaign(self.campaign_id)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.airflow_compat import check_asset_partitions
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignState, CampaignStatus
 from airflow_provider_campaigns.api.values import is_opaque_id
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules.changes import matches
 from airflow_provider_campaigns.rules.ledger import Ledger
@@ -72,7 +72,7 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
         asset: Asset,
         name_pattern: str | None = None,
         fire_existing: bool = False,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         **kwargs: Any,
     ) -> None:
         check_asset_partitions(type(self).__name__)
@@ -98,7 +98,7 @@ class CampaignCleanerEmitCompletedOperator(RenderedTask):
         return asset.add([campaign.id for campaign in new], listed)
 
     def _listed(self) -> dict[str, CampaignStatus]:
-        hook = CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        hook = hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)
         campaigns = hook.get_campaign_list(may_be_missing=False)
         valid = {campaign.id.lower(): campaign for campaign in campaigns if is_opaque_id(campaign.id)}
         if len(valid) < len(campaigns):

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.exceptions import MalformedResponseError
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import REPORT_LINKS, save_report_links
 from airflow_provider_campaigns.rules.campaign_cleaner_statuses import (
     CAMPAIGN_TIMEOUT_ADVICE,
     PAUSED_CHOICES,
     CampaignRule,
 )
-from airflow_provider_campaigns.rules.html import Html
-from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, Loss, damage, encoded_tags
-from airflow_provider_campaigns.rules.html_preview import preview
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
@@ -42,15 +39,15 @@ from airflow_provider_campaigns.tasks.arguments import (
     text,
 )
 from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring_pause
-from airflow_provider_campaigns.tasks.gate import push_result
 from airflow_provider_campaigns.tasks.lineage import read_campaign, wrote_file
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
-from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.rules.html_losses import Loss
 
 # The XCom with the HTML before and after, for the cleaning report.
 PREVIEW_KEY = "html_preview"
@@ -149,7 +146,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         poke_interval: timedelta | float | str = 10,
         timeout: timedelta | float | str = 900,
         max_failures: int = MAX_FAILURES,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -195,8 +192,8 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         with deferral_errors(self._subject, count_end=self._hook.metrics.wait_ended):
             return super().resume_execution(next_method, next_kwargs, context)
 
-    def _trigger(self, **polling: Any) -> CampaignCleanerCampaignTrigger:
-        return CampaignCleanerCampaignTrigger(
+    def _trigger(self, **polling: Any) -> triggers.campaign_cleaner.CampaignCleanerCampaignTrigger:
+        return triggers.campaign_cleaner.CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             paused=self.paused,
@@ -216,6 +213,10 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         )
 
     def _get(self, context: Context) -> dict[str, Any]:
+        # Imported here and below, because only a worker reads HTML.
+        from airflow_provider_campaigns.rules.html_preview import preview
+        from airflow_provider_campaigns.tasks.gate import push_result
+
         campaign = self._hook.get_campaign(self.campaign_id, minimize_html=self.minimize_html)
         if campaign.html is None:
             raise MalformedResponseError(
@@ -248,6 +249,9 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
 
     def _losses(self, cleaned: str) -> list[Loss] | None:
         """Return what cleaning lost; None where the original is not known and the body is not empty."""
+        from airflow_provider_campaigns.rules.html import Html
+        from airflow_provider_campaigns.rules.html_losses import EMPTY_BODY, damage, encoded_tags
+
         if self.original_html is not None:
             return damage(self.original_html, cleaned)
         if Html(cleaned).is_blank:
@@ -278,5 +282,5 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         return f"Campaign {self.campaign_id}"
 
     @cached_property
-    def _hook(self) -> CampaignCleanerHook:
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+    def _hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)

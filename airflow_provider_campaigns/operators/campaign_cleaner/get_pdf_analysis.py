@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
@@ -50,7 +50,7 @@ class CampaignCleanerGetPdfAnalysisOperator(RenderedTask):
         *,
         campaign_id: str,
         output_path: str,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -63,7 +63,9 @@ class CampaignCleanerGetPdfAnalysisOperator(RenderedTask):
         """Get the PDF and write it."""
         check_rendered(self)
         save_campaign_cleaner_link(context)
-        pdf = CampaignCleanerHook(self.campaign_cleaner_conn_id).get_campaign_pdf_analysis(self.campaign_id)
+        pdf = hooks.campaign_cleaner.CampaignCleanerHook(
+            self.campaign_cleaner_conn_id
+        ).get_campaign_pdf_analysis(self.campaign_id)
         written = storage.write(self.output_path, pdf)
         self.log.info("Wrote a PDF of %s bytes to %s.", f"{len(pdf):,}", shown(written))
         return written

@@ -15,7 +15,6 @@ from airflow_provider_campaigns.airflow_compat import shows_pages
 from airflow_provider_campaigns.api.field_types import FieldType, as_type
 from airflow_provider_campaigns.api.response import text_or_none
 from airflow_provider_campaigns.links import REPORT_LINKS, report_address, save_report_links
-from airflow_provider_campaigns.metrics import Metrics, on_worker
 from airflow_provider_campaigns.rules import quality_gate, questions
 from airflow_provider_campaigns.tasks import storage
 from airflow_provider_campaigns.tasks.arguments import (
@@ -32,6 +31,8 @@ from airflow_provider_campaigns.tasks.gate import on_closed_choice, push_result
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.metrics import Metrics
 
 
 # The XCom with the value of every threshold, for the cleaning report.
@@ -195,6 +196,8 @@ class CampaignCleanerQualityGateOperator(AskingGate):
 
     def gate_metrics(self) -> Metrics:
         """Return metrics without a connection."""
+        from airflow_provider_campaigns.metrics import on_worker
+
         return on_worker("campaign_cleaner", None)
 
     def _rendered_for_answer(self) -> dict[str, Any]:

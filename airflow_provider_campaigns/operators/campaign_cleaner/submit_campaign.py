@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.api.campaign_cleaner import MAX_CUSTOM_INFO, CampaignSettings, send_campaign
 from airflow_provider_campaigns.api.campaign_cleaner.settings import SETTINGS, settings_as_dict
 from airflow_provider_campaigns.exceptions import (
@@ -26,9 +27,7 @@ from airflow_provider_campaigns.exceptions import (
     RejectedError,
     SubmissionUnconfirmedError,
 )
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
-from airflow_provider_campaigns.rules.html import Html
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
     any_text,
@@ -174,7 +173,7 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
         webhook_url: str | None = None,
         settings: CampaignSettings | Mapping[str, Any] | None = None,
         durable: bool = True,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -193,6 +192,9 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
 
     def execute(self, context: Context) -> str:
         """Submit the campaign, unless an earlier try did."""
+        # Imported here, because only a worker reads HTML.
+        from airflow_provider_campaigns.rules.html import Html
+
         check_rendered(self)
         save_campaign_cleaner_link(context)
         if self.html_path is not None:
@@ -288,5 +290,5 @@ class CampaignCleanerSubmitCampaignOperator(RenderedTask):
         return campaign_id
 
     @cached_property
-    def _hook(self) -> CampaignCleanerHook:
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+    def _hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)

@@ -21,15 +21,14 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "InstantlyActivateCampaignOperator": "activate_campaign",
-            "InstantlyAddLeadsOperator": "add_leads",
-            "InstantlyEmitHealthChangedOperator": "emit_health_changed",
-            "InstantlyHealthReportOperator": "health_report",
-            "InstantlyPauseCampaignOperator": "pause_campaign",
-            "InstantlySendGateOperator": "send_gate",
-            "InstantlyUpdateCampaignOperator": "update_campaign",
-            "SendGateClosedError": "..tasks.gate",
-            "SendGateTimeoutError": "..tasks.gate",
+            "activate_campaign": ["InstantlyActivateCampaignOperator"],
+            "add_leads": ["InstantlyAddLeadsOperator"],
+            "emit_health_changed": ["InstantlyEmitHealthChangedOperator"],
+            "health_report": ["InstantlyHealthReportOperator"],
+            "pause_campaign": ["InstantlyPauseCampaignOperator"],
+            "send_gate": ["InstantlySendGateOperator"],
+            "update_campaign": ["InstantlyUpdateCampaignOperator"],
+            "..tasks.gate": ["SendGateClosedError", "SendGateTimeoutError"],
         },
     )
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.api.instantly import LifecycleStatus
 from airflow_provider_campaigns.exceptions import MalformedResponseError, NotActivatedError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.instantly_statuses import ActivationRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
@@ -38,7 +38,6 @@ from airflow_provider_campaigns.tasks.deferral import deferral_errors, deferring
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
 from airflow_provider_campaigns.tasks.waiting import Wait
 from airflow_provider_campaigns.transport.retry import NO_RETRY
-from airflow_provider_campaigns.triggers.instantly import InstantlyActivationTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -110,7 +109,7 @@ class InstantlyActivateCampaignOperator(RenderedTask):
         poke_interval: timedelta | float | str = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_failures: int = MAX_FAILURES,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -199,8 +198,8 @@ class InstantlyActivateCampaignOperator(RenderedTask):
             metrics=self._hook.metrics,
         )
 
-    def _trigger(self, **polling: Any) -> InstantlyActivationTrigger:
-        return InstantlyActivationTrigger(
+    def _trigger(self, **polling: Any) -> triggers.instantly.InstantlyActivationTrigger:
+        return triggers.instantly.InstantlyActivationTrigger(
             campaign_id=self.campaign_id,
             instantly_conn_id=self.instantly_conn_id,
             **polling,
@@ -225,5 +224,5 @@ class InstantlyActivateCampaignOperator(RenderedTask):
         return f"Campaign {self.campaign_id}"
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.api.instantly import (
     ADD_LEADS_OPTIONS,
     LEAD_FIELDS,
@@ -25,7 +26,6 @@ from airflow_provider_campaigns.exceptions import (
     ConnectError,
     RateLimitedError,
 )
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.lead_columns import check_columns
 from airflow_provider_campaigns.rules.lead_csv import ON_BAD_ROW_CHOICES
@@ -207,7 +207,7 @@ class InstantlyAddLeadsOperator(RenderedTask):
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
         max_status_age: timedelta | float | str | None = None,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -347,5 +347,5 @@ class InstantlyAddLeadsOperator(RenderedTask):
         check_gate(self._hook, self.campaign_id, policy, f"{progress}; the rest was not uploaded.")
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.airflow_compat import check_asset_partitions
 from airflow_provider_campaigns.api.instantly import SendingCode, SendingStatus
 from airflow_provider_campaigns.api.values import check_uuid
@@ -16,7 +17,6 @@ from airflow_provider_campaigns.exceptions import (
     MalformedResponseError,
     NotFoundError,
 )
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.changes import matches
 from airflow_provider_campaigns.rules.health import ON_CHOICES, has_sending_status, read_health
@@ -91,7 +91,7 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         name_pattern: str | None = None,
         on: Literal["disposition", "code"] = "disposition",
         policy: Mapping[str, str] | None = None,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         check_asset_partitions(type(self).__name__)
@@ -188,5 +188,5 @@ class InstantlyEmitHealthChangedOperator(RenderedTask):
         return gate_policy(Intent.SEND, self.policy)
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

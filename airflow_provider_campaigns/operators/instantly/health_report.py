@@ -11,8 +11,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.health_report import (
     MAX_IDS,
@@ -114,7 +114,7 @@ class InstantlyHealthReportOperator(RenderedTask):
         intent: Literal["send", "add_leads", "activate", "edit"] = "send",
         policy: Mapping[str, str] | None = None,
         max_status_age: timedelta | float | None = None,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -176,5 +176,5 @@ class InstantlyHealthReportOperator(RenderedTask):
         return write(str(self.path), lines.encode(errors="replace"))
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

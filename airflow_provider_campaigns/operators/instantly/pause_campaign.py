@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, check_rendered, text, uuid
 from airflow_provider_campaigns.tasks.campaign_change import campaign_state, pause_and_verify
@@ -36,7 +36,7 @@ class InstantlyPauseCampaignOperator(RenderedTask):
         self,
         *,
         campaign_id: str,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,7 +48,7 @@ class InstantlyPauseCampaignOperator(RenderedTask):
         """Pause the campaign."""
         check_rendered(self)
         save_instantly_link(context, self.campaign_id)
-        hook = InstantlyHook(self.instantly_conn_id)
+        hook = hooks.instantly.InstantlyHook(self.instantly_conn_id)
         before = campaign_state(hook, self.campaign_id)
         after = pause_and_verify(hook, self.campaign_id, before)
         if before == after:

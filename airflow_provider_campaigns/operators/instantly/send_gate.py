@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.api.response import subject_of, text_or_none
 from airflow_provider_campaigns.exceptions import ApiError, CampaignsError, DeadlineExceededError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, instantly_address, save_instantly_link
-from airflow_provider_campaigns.metrics import Metrics
 from airflow_provider_campaigns.rules import questions
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
 from airflow_provider_campaigns.rules.send_gate import Disposition, Verdict
@@ -47,12 +46,13 @@ from airflow_provider_campaigns.tasks.gate import (
     status_age,
 )
 from airflow_provider_campaigns.transport.retry import NO_RETRY, Retry
-from airflow_provider_campaigns.triggers.instantly import InstantlySendGateTrigger
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, verdict_result
 from airflow_provider_campaigns.waits.worker import poll_until
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_campaigns.metrics import Metrics
 
 
 class InstantlySendGateOperator(AskingGate):
@@ -159,7 +159,7 @@ class InstantlySendGateOperator(AskingGate):
         allow_override: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         max_failures: int = MAX_FAILURES,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -315,8 +315,8 @@ class InstantlySendGateOperator(AskingGate):
         self.log.info("%s: %s", self._subject, verdict)
         return verdict_result(verdict)
 
-    def _trigger(self, **polling: Any) -> InstantlySendGateTrigger:
-        return InstantlySendGateTrigger(
+    def _trigger(self, **polling: Any) -> triggers.instantly.InstantlySendGateTrigger:
+        return triggers.instantly.InstantlySendGateTrigger(
             campaign_id=self.campaign_id,
             subsequence_id=self.subsequence_id,
             instantly_conn_id=self.instantly_conn_id,
@@ -377,5 +377,5 @@ class InstantlySendGateOperator(AskingGate):
         return subject_of(kind, self.campaign_id or self.subsequence_id, name)
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.api.instantly import CAMPAIGN_FIELDS, check_campaign_fields
 from airflow_provider_campaigns.exceptions import NotUpdatedError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.campaign_copy import (
     change_variant,
@@ -18,7 +18,6 @@ from airflow_provider_campaigns.rules.campaign_copy import (
     step_index,
     variant_index,
 )
-from airflow_provider_campaigns.rules.html import Html
 from airflow_provider_campaigns.rules.send_gate import Intent
 from airflow_provider_campaigns.tasks.arguments import (
     Check,
@@ -165,7 +164,7 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         check_gate: bool = False,
         policy: Mapping[str, str] | None = None,
         max_status_age: timedelta | float | str | None = None,
-        instantly_conn_id: str = InstantlyHook.default_conn_name,
+        instantly_conn_id: str = "instantly_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -212,6 +211,9 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
 
     def _copy(self) -> dict[str, str]:
         """Return the fields of the variant that change."""
+        # Imported here, because only a worker reads HTML.
+        from airflow_provider_campaigns.rules.html import Html
+
         html = self.html
         if self.html_path is not None:
             html = html_text(read_text(self.html_path), f"html_path {shown(self.html_path)}")
@@ -252,5 +254,5 @@ class InstantlyUpdateCampaignOperator(RenderedTask):
         self.log.info("Campaign %s shows the new %s.", self.campaign_id, ", ".join(sorted(changes)))
 
     @cached_property
-    def _hook(self) -> InstantlyHook:
-        return InstantlyHook(self.instantly_conn_id)
+    def _hook(self) -> hooks.instantly.InstantlyHook:
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)

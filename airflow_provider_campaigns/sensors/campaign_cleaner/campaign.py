@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.links import (
     CAMPAIGN_CLEANER_APP,
     CampaignCleanerLink,
@@ -37,7 +37,6 @@ from airflow_provider_campaigns.tasks.task_state import TaskState
 from airflow_provider_campaigns.tasks.templates import is_templated, triggerer_can_render
 from airflow_provider_campaigns.tasks.waiting import StatusRule
 from airflow_provider_campaigns.transport.retry import NO_RETRY
-from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerCampaignTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -104,7 +103,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         self,
         *,
         campaign_id: str | Sequence[str],
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         paused: Literal["fail", "wait"] = "fail",
         on_failure: Literal["fail", "collect"] = "fail",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -143,7 +142,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
             f"Campaign {self.campaign_id}" if is_one else f"The wait for {len(self.campaign_id):,} campaigns"
         )
 
-    def hook(self) -> CampaignCleanerHook:
+    def hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
         """Return the hook."""
         return self._hook
 
@@ -198,10 +197,10 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         if isinstance(self.campaign_id, str):
             super().log_status(status)
 
-    def trigger(self, **arguments: Any) -> CampaignCleanerCampaignTrigger:
+    def trigger(self, **arguments: Any) -> triggers.campaign_cleaner.CampaignCleanerCampaignTrigger:
         """Return the trigger that waits for the campaign, or for those of many that have not ended."""
         many: ManyCampaigns | None = vars(self).get("_many")
-        return CampaignCleanerCampaignTrigger(
+        return triggers.campaign_cleaner.CampaignCleanerCampaignTrigger(
             campaign_id=self.campaign_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             paused=self.paused,
@@ -242,5 +241,5 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         )
 
     @cached_property
-    def _hook(self) -> CampaignCleanerHook:
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+    def _hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
+from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.links import CampaignCleanerLink, save_campaign_cleaner_link
 from airflow_provider_campaigns.rules.campaign_cleaner_statuses import InboxTestRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import Check, check_at_parse, opaque_id, text
 from airflow_provider_campaigns.transport.retry import NO_RETRY
-from airflow_provider_campaigns.triggers.campaign_cleaner import CampaignCleanerInboxTestTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,7 +56,7 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         *,
         job_id: str,
         timeout: timedelta | float | str,
-        campaign_cleaner_conn_id: str = CampaignCleanerHook.default_conn_name,
+        campaign_cleaner_conn_id: str = "campaign_cleaner_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         end_from_trigger: bool = False,
         poke_interval: timedelta | float | str = 120,
@@ -81,7 +80,7 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         """The test."""
         return f"Inbox test {self.job_id}"
 
-    def hook(self) -> CampaignCleanerHook:
+    def hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
         """Return the hook."""
         return self._hook
 
@@ -97,9 +96,9 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         """Return the summary of the test."""
         return self._hook.get_inbox_test_results(self.job_id).summary
 
-    def trigger(self, **arguments: Any) -> CampaignCleanerInboxTestTrigger:
+    def trigger(self, **arguments: Any) -> triggers.campaign_cleaner.CampaignCleanerInboxTestTrigger:
         """Return the trigger that waits for the test."""
-        return CampaignCleanerInboxTestTrigger(
+        return triggers.campaign_cleaner.CampaignCleanerInboxTestTrigger(
             job_id=self.job_id,
             campaign_cleaner_conn_id=self.campaign_cleaner_conn_id,
             **arguments,
@@ -110,5 +109,5 @@ class CampaignCleanerInboxTestSensor(WaitSensor):
         save_campaign_cleaner_link(context)
 
     @cached_property
-    def _hook(self) -> CampaignCleanerHook:
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+    def _hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)
