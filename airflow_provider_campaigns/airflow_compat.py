@@ -327,7 +327,7 @@ def _xcom_classes() -> tuple[Any, Any]:
 
 
 def task_needs_worker(task: Any) -> list[str]:
-    """Return what only a worker does at the end of a task, by the names of ``rules.task_end``.
+    """Return what only a worker does at the end of a task, by the names of ``triggers._task_end``.
 
     :param task: the task on a worker, or as the triggerer reads it from a serialized Dag.
     """

@@ -22,7 +22,7 @@ from airflow_provider_campaigns.exceptions import ApiError, CampaignsError  # no
 from airflow_provider_campaigns.rules.gate_rules import FRESHNESS, RULES, Intent  # noqa: E402
 from airflow_provider_campaigns.rules.lead_columns import KNOWN_HEADERS  # noqa: E402
 from airflow_provider_campaigns.rules.merge_tags import DIALECTS  # noqa: E402
-from airflow_provider_campaigns.rules.task_end import NEEDS_WORKER  # noqa: E402
+from airflow_provider_campaigns.triggers._task_end import NEEDS_WORKER  # noqa: E402
 
 # The content of a table cell: a string, or nodes.
 Cell = str | Sequence[nodes.Node]

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_campaigns.rules.html_style_order import in_order
 from airflow_provider_campaigns.rules.html_urls import plain_url
 from airflow_provider_campaigns.rules.merge_tag_places import HIDDEN_TAG, shown_tags
 from airflow_provider_campaigns.rules.merge_tags import INVISIBLE
@@ -50,6 +49,20 @@ _SHORT_HEX = (3, 4)
 _OPAQUE_HEX = 8
 _FOUR_SIDES = frozenset({"margin", "padding", "border-width", "border-style", "border-color"})
 _WEIGHTS = {"normal": "400", "bold": "700"}
+_MAX_DEPTH = 3
+_SIDES = ("top", "right", "bottom", "left")
+# Properties that another one does not set, though their names begin with its name; and the reverse.
+_PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
+    **{
+        name: ((name,),)
+        for name in ("border-collapse", "border-radius", "border-spacing", "flex-direction", "flex-wrap")
+    },
+    **{
+        f"border-{kind}": tuple(("border", side, kind) for side in _SIDES)
+        for kind in ("color", "style", "width")
+    },
+    "line-height": (("font", "line-height"),),
+}
 _NONE: frozenset[Any] = frozenset()
 
 
@@ -81,7 +94,7 @@ def _plain_attribute(name: str, value: str) -> tuple[str, Any] | None:
 
 def _plain_style(value: str) -> frozenset[Any]:
     declarations = _DECLARATION.findall(value.replace('"', "'"))
-    return in_order(_plain_declaration(each) for each in declarations if each.strip())
+    return _in_order(_plain_declaration(each) for each in declarations if each.strip())
 
 
 def _plain_declaration(declaration: str) -> tuple[str, str]:
@@ -158,3 +171,41 @@ _PLAIN_VALUES: Mapping[str, Callable[[str], Any]] = {
         lambda value: value.lower().removesuffix("px"),
     ),
 }
+
+
+def _in_order(declarations: Iterable[tuple[str, str]]) -> frozenset[Any]:
+    """Return style declarations in a form that is the same in every order that displays alike.
+
+    :param declarations: the name and the whole text of each.
+    """
+    families: dict[str, list[_Group]] = {}
+    for name, text in declarations:
+        paths = _PATHS.get(name) or (tuple(name.split("-", _MAX_DEPTH)),)
+        groups = families.setdefault(paths[0][0], [_Group()])
+        if groups[-1].sets_one_of(paths):
+            groups.append(_Group())
+        groups[-1].add(paths, text)
+    return frozenset(tuple(frozenset(group.texts) for group in groups) for groups in families.values())
+
+
+class _Group:
+    """Declarations of which none sets what another one sets."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._paths: set[tuple[str, ...]] = set()
+        self._above: set[tuple[str, ...]] = set()
+
+    def sets_one_of(self, paths: Iterable[tuple[str, ...]]) -> bool:
+        """Return whether a declaration here and one of these properties replace each other."""
+        return any(
+            path in self._above or any(path[:end] in self._paths for end in range(len(path) + 1))
+            for path in paths
+        )
+
+    def add(self, paths: Iterable[tuple[str, ...]], text: str) -> None:
+        """Add a declaration."""
+        self.texts.append(text)
+        for path in paths:
+            self._paths.add(path)
+            self._above.update(path[:end] for end in range(len(path)))

@@ -17,7 +17,6 @@ from typing import Any
 
 from airflow_provider_campaigns.api.response import printable
 from airflow_provider_campaigns.api.values import number_or_none
-from airflow_provider_campaigns.rules.merge_tags import is_placeholder, is_resolved_placeholder
 
 _MAX_SHOWN = 10
 _MAX_SHOWN_LENGTH = 200
@@ -134,6 +133,9 @@ def _without_links(analysis: Mapping[str, Any], ignored: Sequence[str]) -> Mappi
 
     A count of the service that includes such links is lowered by their number.
     """
+    # Imported here, because only a worker reads links.
+    from airflow_provider_campaigns.rules.merge_tags import is_placeholder, is_resolved_placeholder
+
     patterns = [_pattern(each) for each in ignored]
 
     def counts(link: Any) -> bool:

@@ -15,6 +15,8 @@ from airflow_provider_campaigns.sandbox.exchange import (
     Reply,
     Request,
     Route,
+    first_problem,
+    has_type,
     json_reply,
     reason_phrase,
 )
@@ -22,7 +24,6 @@ from airflow_provider_campaigns.sandbox.habits import HABITS, check_habits
 from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
 from airflow_provider_campaigns.sandbox.options import MAX_SECONDS, MIN_LOOP_SECONDS
 from airflow_provider_campaigns.sandbox.seed import timestamp
-from airflow_provider_campaigns.sandbox.shape import first_problem, has_type
 from airflow_provider_campaigns.sandbox.state import Fault, SandboxState
 
 PREFIX = "/_sandbox/"

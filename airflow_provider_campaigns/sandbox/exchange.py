@@ -1,13 +1,14 @@
 """Requests, replies and routes of the services, and the entries of the request log.
 
 Each service is a set of plain functions from a :class:`Request` to a :class:`Reply`, without sockets and
-without an HTTP library; only ``app.py`` uses aiohttp.
+without an HTTP library; only ``app.py`` uses aiohttp. Types of JSON values have their JSON names, as in
+``"string|null"``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from airflow_provider_campaigns.sandbox.state import SandboxState
 
 JSON_TYPE = "application/json"
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
 
 
 @dataclass(frozen=True)
@@ -100,3 +110,38 @@ def reason_phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
+
+
+def has_type(value: Any, types: str) -> bool:
+    """Return whether a JSON value has one of the types, which are separated by bars."""
+    names = types.split("|")
+    if isinstance(value, bool):
+        return "boolean" in names
+    return any(isinstance(value, _TYPES[name]) for name in names)
+
+
+def first_problem(
+    value: Any,
+    fields: Mapping[str, str],
+    *,
+    required: Collection[str] = (),
+    where: str = "body",
+    closed: bool = True,
+) -> str | None:
+    """Return the first problem of an object, in the words of a JSON validator; None if there is none.
+
+    :param fields: the known fields with their types.
+    :param closed: whether an unknown field is a problem.
+    """
+    if not isinstance(value, dict):
+        return f"{where} must be object"
+    for name in required:
+        if name not in value:
+            return f"{where} must have required property '{name}'"
+    for name, found in value.items():
+        if name in fields:
+            if not has_type(found, fields[name]):
+                return f"{where}/{name} must be {fields[name].replace('|', ',')}"
+        elif closed:
+            return f"{where} must NOT have additional properties: '{name}' (known: {', '.join(fields)})"
+    return None

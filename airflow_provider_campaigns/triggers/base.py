@@ -26,8 +26,7 @@ from airflow_provider_campaigns.triggers._large_dags import warn_about_large_dag
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.shared_poller import shared_poller
-from airflow_provider_campaigns.waits.status_query import StatusQuery
-from airflow_provider_campaigns.waits.subscription import Subscription
+from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, cast
@@ -18,15 +18,16 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     Progress,
     by_id,
     by_position,
+    ended_by,
     one_or_many,
 )
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.transport.account import Account
-from airflow_provider_campaigns.triggers._many_campaigns import wait_for_campaigns
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log
-from airflow_provider_campaigns.waits.events import PollResult
-from airflow_provider_campaigns.waits.shared_poller import shared_poller
-from airflow_provider_campaigns.waits.status_query import StatusQuery
+from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome
+from airflow_provider_campaigns.waits.group import wait_for_group
+from airflow_provider_campaigns.waits.shared_poller import SharedPoller, shared_poller
+from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
 
 CAMPAIGN_STATUS = StatusQuery(
     "campaigns",
@@ -35,6 +36,8 @@ CAMPAIGN_STATUS = StatusQuery(
     fetch_details=partial(api.get_campaign_states, details=True),
 )
 INBOX_TEST = StatusQuery("inbox tests", fetch_one=api.get_inbox_test_results)
+
+_Waits = Sequence[Subscription[CampaignStatus]]
 
 
 class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
@@ -140,7 +143,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
         async with shared_poller(account, CAMPAIGN_STATUS) as poller:
             rule = CampaignsRule(self.on_failure)
-            outcome, progress, error = await wait_for_campaigns(poller, waits, rule, ids, ended)
+            outcome, progress, error = await _wait_for_campaigns(poller, waits, rule, ids, ended)
         self.ended = by_position(ids, ended)  # for a wait that goes on with another key
         self._last = progress
         return self._event(outcome, status=asdict(progress), error=error)
@@ -207,3 +210,52 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         """Return the summary of the test."""
         InboxTestRule(self.job_id).check(last.status)
         return last.summary
+
+
+async def _wait_for_campaigns(
+    poller: SharedPoller[CampaignStatus],
+    waits: _Waits,
+    rule: CampaignsRule,
+    ids: Sequence[str],
+    ended: dict[str, str],
+) -> tuple[WaitOutcome, Progress, ApiError | None]:
+    """Wait for all campaigns, and log how far they are whenever that changes.
+
+    :param waits: the waits for the campaigns that have not ended.
+    :param ids: all campaigns.
+    :param ended: the status of each campaign that has ended, by id; grows meanwhile.
+    :returns: how the wait ended, how far the campaigns are, and the error that ended the wait or came last.
+    """
+    progress = Progress.of(ids, ended)
+
+    def is_over() -> bool:
+        nonlocal progress
+        ended.update(_ended(waits))
+        not_polled = sum(each.status is None and each.error is None for each in waits)
+        before, progress = progress, Progress.of(ids, ended, not_polled)
+        if progress.headline != before.headline:
+            log.info("%s", progress.headline)
+        return not rule.keeps_waiting(progress) or _service_error(waits) is not None
+
+    if waits:
+        await wait_for_group(poller, waits, is_over)
+    if not rule.keeps_waiting(progress):
+        return WaitOutcome.DONE, progress, None
+    if error := _service_error(waits):
+        return WaitOutcome.FAILED, progress, error
+    return WaitOutcome.TIMED_OUT, progress, next((each.error for each in waits if each.error), None)
+
+
+def _ended(waits: _Waits) -> Iterator[tuple[str, str]]:
+    """Yield each campaign that has ended, and its status."""
+    for each in waits:
+        if each.outcome is WaitOutcome.DONE:
+            yield each.key, each.status
+        elif each.outcome is WaitOutcome.FAILED and (status := ended_by(each.error)):
+            yield each.key, status
+
+
+def _service_error(waits: _Waits) -> ApiError | None:
+    """Return an error that ended the wait for a campaign and is about more than that campaign."""
+    failed = (each.error for each in waits if each.outcome is WaitOutcome.FAILED)
+    return next((error for error in failed if ended_by(error) is None), None)

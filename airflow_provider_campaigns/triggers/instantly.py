@@ -16,7 +16,7 @@ from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.send_gate import REFUSED_DRAFT_INTENTS, Intent, Policy, Verdict, judge
 from airflow_provider_campaigns.triggers.base import WaitTrigger
 from airflow_provider_campaigns.waits.events import PollResult, verdict_result
-from airflow_provider_campaigns.waits.status_query import StatusQuery
+from airflow_provider_campaigns.waits.subscription import StatusQuery
 
 CAMPAIGN_SENDING_STATUS = StatusQuery(
     "campaign sending statuses",

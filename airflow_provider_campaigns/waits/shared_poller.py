@@ -45,8 +45,7 @@ from airflow_provider_campaigns.transport.retry import NO_RETRY
 from airflow_provider_campaigns.waits.due_queue import DueQueue
 from airflow_provider_campaigns.waits.events import WaitOutcome
 from airflow_provider_campaigns.waits.health_log import HealthLog
-from airflow_provider_campaigns.waits.status_query import ALL, StatusQuery, Target
-from airflow_provider_campaigns.waits.subscription import Subscription
+from airflow_provider_campaigns.waits.subscription import ALL, StatusQuery, Subscription, Target
 
 T = TypeVar("T")
 R = TypeVar("R")

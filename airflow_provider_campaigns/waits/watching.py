@@ -19,8 +19,7 @@ from airflow_provider_campaigns.exceptions import ApiError
 from airflow_provider_campaigns.rules.polling import Polling
 from airflow_provider_campaigns.waits.events import PollResult
 from airflow_provider_campaigns.waits.shared_poller import SharedPoller
-from airflow_provider_campaigns.waits.status_query import ALL
-from airflow_provider_campaigns.waits.subscription import Subscription
+from airflow_provider_campaigns.waits.subscription import ALL, Subscription
 
 T = TypeVar("T")
 

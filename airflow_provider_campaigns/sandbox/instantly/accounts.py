@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_campaigns.sandbox.exchange import RefusedError, Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import (
+    RefusedError,
+    Reply,
+    Request,
+    Route,
+    first_problem,
+    json_reply,
+)
 from airflow_provider_campaigns.sandbox.instantly.responses import not_found, page
-from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_provider_campaigns.sandbox.shape import first_problem
+from airflow_provider_campaigns.sandbox.exchange import first_problem
 
 _TIMEZONES = frozenset(
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import LifecycleStatus, SendingCode
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, first_problem, json_reply
 from airflow_provider_campaigns.sandbox.habits import stored_fields
 from airflow_provider_campaigns.sandbox.instantly.campaign_fields import schedule_problem, sequences_problem
 from airflow_provider_campaigns.sandbox.instantly.loops import present_snapshot, reported_snapshot
@@ -21,7 +21,6 @@ from airflow_provider_campaigns.sandbox.instantly.sending import (
     code_of,
     sending_status,
 )
-from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
 
 _NUMBERS = ("pl_value", "email_gap", "random_wait_max", "daily_limit")

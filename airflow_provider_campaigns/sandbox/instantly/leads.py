@@ -10,10 +10,9 @@ from typing import Any
 
 from airflow_provider_campaigns.api.instantly import MAX_LEADS_PER_CALL
 from airflow_provider_campaigns.sandbox import seed
-from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, json_reply
+from airflow_provider_campaigns.sandbox.exchange import Reply, Request, Route, first_problem, json_reply
 from airflow_provider_campaigns.sandbox.instantly.jobs import job_as_json
 from airflow_provider_campaigns.sandbox.instantly.responses import not_found, page, refusal, refuse_if
-from airflow_provider_campaigns.sandbox.shape import first_problem
 from airflow_provider_campaigns.sandbox.state import SandboxState, new_id
 
 _PLAN_LIMIT = 25_000

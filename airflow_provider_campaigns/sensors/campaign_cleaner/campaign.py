@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import PokeReturnValue, conf
-from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_campaigns import hooks, triggers
 from airflow_provider_campaigns.links import (
@@ -40,6 +39,7 @@ from airflow_provider_campaigns.transport.retry import NO_RETRY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import StartTriggerArgs
 
 
 class _StartTriggerArgs:
@@ -218,6 +218,9 @@ class CampaignCleanerCampaignSensor(WaitSensor):
 
         The deadline is not known when the Dag is parsed, so Airflow keeps it, from the start of the trigger.
         """
+        # Imported here, because few sensors start in the triggerer, and it takes long.
+        from airflow.triggers.base import StartTriggerArgs
+
         ending = self.ending(**{CampaignCleanerLink().xcom_key: CAMPAIGN_CLEANER_APP})
         trigger = self.trigger(
             poke_interval=self.poke_interval, deadline=None, max_failures=self.max_failures, ending=ending

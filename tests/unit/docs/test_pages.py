@@ -21,6 +21,7 @@ from tests.support import ROOT
 from tests.support.pages import PAGES, anchors, blocks, commands, headings, indexed, links, prose
 
 MAKEFILE = (ROOT / "Makefile").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 TARGETS = re.findall(r"^([a-z-]+):[^=\n]*## ", MAKEFILE, re.MULTILINE)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 # What people type into the search of the documentation, and the page that has to come up.
@@ -144,3 +145,14 @@ def test_searched_word_stands_where_it_leads_to_its_page(word: str) -> None:
     start = prose(page).splitlines()[:8]
     rows = re.findall(r"^\| (.+?) \|", prose(page), re.MULTILINE)
     assert word in "\n".join([*headings(page), *start, *rows]).lower()
+
+
+def test_map_of_the_package_names_its_modules_and_no_other() -> None:
+    (tree,) = re.findall(r"```text\n(airflow_provider_campaigns/.*?)```", CONTRIBUTING, re.DOTALL)
+    package = ROOT / "airflow_provider_campaigns"
+    modules = {each.relative_to(package) for each in package.rglob("*.py") if not each.stem.startswith("__")}
+    named = set(re.findall(r"\w+\.py\b", tree))
+    assert named <= {each.name for each in modules}
+    # Packages that hold many modules of one kind are described as a whole.
+    whole = {"operators", "sensors", "plugin", "sandbox"}
+    assert {each.name for each in modules if each.parts[0] not in whole and len(each.parts) <= 2} <= named

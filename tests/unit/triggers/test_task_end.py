@@ -16,12 +16,12 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from packaging.version import Version
 
-from airflow_provider_campaigns.rules.task_end import NEEDS_WORKER
 from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerCampaignSensor,
     CampaignCleanerInboxTestSensor,
 )
 from airflow_provider_campaigns.sensors.instantly import InstantlyBackgroundJobSensor
+from airflow_provider_campaigns.triggers._task_end import NEEDS_WORKER
 from tests.support import ROOT
 from tests.support.airflow_versions import (
     AIRFLOW,

@@ -16,8 +16,7 @@ from airflow_provider_campaigns.triggers.campaign_cleaner import CAMPAIGN_STATUS
 from airflow_provider_campaigns.waits import health_log
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome
 from airflow_provider_campaigns.waits.shared_poller import SharedPoller, shared_poller
-from airflow_provider_campaigns.waits.status_query import ALL
-from airflow_provider_campaigns.waits.subscription import Subscription
+from airflow_provider_campaigns.waits.subscription import ALL, Subscription
 from tests.support.fake_cleaner import LIST, STATUS, FakeCleaner
 from tests.support.fake_server import FakeServer, Reply
 
