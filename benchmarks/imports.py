@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.waits import clean_environment
 
 # The modules that users import; deeper ones are imported by these.
-PUBLIC = ("api", "exceptions", "hooks", "links", "operators", "retries", "sensors", "triggers")
+PUBLIC = ("exceptions", "hooks", "links", "operators", "retries", "sensors", "triggers")
 PACKAGE = Path(__file__).resolve().parent.parent / "airflow_provider_campaigns"
 PEERS = (
     "airflow.providers.http.sensors.http",
@@ -125,9 +125,9 @@ def public_modules() -> list[str]:
         services = [
             path for path in (PACKAGE / name).glob("*") if path.stem in ("campaign_cleaner", "instantly")
         ]
-        # A package of operators imports each of them at its first use.
-        if name == "operators":
-            services = [each for path in services for each in path.glob("[!_]*.py")]
+        # A package of operators or sensors imports each of them at its first use.
+        if name in ("operators", "sensors"):
+            services = [each for path in services for each in path.glob("[!_]*.py") or [path]]
         paths = [path.relative_to(PACKAGE).with_suffix("").parts for path in services]
         names += [".".join((PACKAGE.name, *parts)) for parts in paths or [(name,)]]
     return sorted(names)

@@ -307,6 +307,12 @@ class TestEveryTask:
         if "analysis" not in arguments_of(task):
             assert any(name.endswith("_conn_id") for name in task.template_fields)
 
+    def test_default_connection_is_that_of_the_hook(self, task: type[BaseOperator]) -> None:
+        hooks: dict[str, Any] = classes("hooks")
+        defaults = {hook.conn_name_attr: hook.default_conn_name for hook in hooks.values()}
+        for name, argument in arguments_of(task).items():
+            assert not name.endswith("_conn_id") or argument.default == defaults[name]
+
     def test_html_and_json_are_shown_as_such(self, task: type[BaseOperator]) -> None:
         kinds = {"html": "html", "campaign_html": "html", "original_html": "html"}
         kinds |= dict.fromkeys(("settings", "analysis", "leads", "fields"), "json")
