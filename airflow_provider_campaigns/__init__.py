@@ -10,20 +10,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def lazy_names(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package that imports each name at its first use (PEP 562).
+def lazy_names(
+    package: str, names: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package that imports each name at its first use (PEP 562).
 
     A Dag file then imports only what it names.
 
     :param names: the names in each module, which is relative to the package; its own name is for itself.
     """
+    # Imported here, because Airflow imports this module whenever it starts.
+    import sys
+    from importlib import import_module
+
     modules = {name: module for module, its_names in names.items() for name in its_names}
 
     def get(name: str) -> Any:
-        # Imported here, because Airflow imports this module whenever it starts.
-        import sys
-        from importlib import import_module
-
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(f".{modules[name]}", package)
@@ -31,4 +33,4 @@ def lazy_names(package: str, names: Mapping[str, Sequence[str]]) -> Callable[[st
         setattr(sys.modules[package], name, value)  # so that a later use does not come here
         return value
 
-    return get
+    return get, lambda: sorted({*vars(sys.modules[package]), *modules})

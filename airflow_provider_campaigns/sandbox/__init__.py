@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_campaigns.sandbox.server import RunningSandbox, running
     from airflow_provider_campaigns.sandbox.state import SandboxState
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "app": ["create_app"],

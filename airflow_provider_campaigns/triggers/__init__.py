@@ -11,6 +11,8 @@ from airflow_provider_campaigns import lazy_names
 if TYPE_CHECKING:
     from airflow_provider_campaigns.triggers import campaign_cleaner, instantly
 else:
-    __getattr__ = lazy_names(__name__, {"campaign_cleaner": ["campaign_cleaner"], "instantly": ["instantly"]})
+    __getattr__, __dir__ = lazy_names(
+        __name__, {"campaign_cleaner": ["campaign_cleaner"], "instantly": ["instantly"]}
+    )
 
 __all__ = ["campaign_cleaner", "instantly"]

@@ -109,6 +109,11 @@ def test_name_that_a_package_does_not_have_is_an_import_error() -> None:
         exec("from airflow_provider_campaigns.operators.instantly import InstantlySendGate")  # noqa: S102
 
 
+def test_shell_completes_the_names_of_a_package_before_they_are_imported() -> None:
+    code = "from airflow_provider_campaigns.operators import instantly; print(dir(instantly))"
+    assert "InstantlySendGateOperator" in run(sys.executable, "-c", code)
+
+
 def test_dag_parsing_imports_no_library_and_no_module_that_only_a_worker_needs() -> None:
     code = (
         "import sys; from airflow.providers.common.compat.sdk import BaseSensorOperator;"

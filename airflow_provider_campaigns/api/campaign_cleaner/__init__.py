@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from airflow_provider_campaigns.api.campaign_cleaner.settings import CampaignSettings, SurroundingDiv
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "base": ["MAX_STATUS_BYTES", "MAX_STATUS_LENGTH", "SERVICE"],

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         resume_subsequence,
     )
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "accounts": ["AccountVitals", "check_account_vitals", "get_account", "list_accounts"],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         SubmissionUnconfirmedNoRetryError,
     )
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "delete_campaign": ["CampaignCleanerDeleteCampaignOperator"],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_campaigns.operators.instantly.update_campaign import InstantlyUpdateCampaignOperator
     from airflow_provider_campaigns.tasks.gate import SendGateClosedError, SendGateTimeoutError
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "activate_campaign": ["InstantlyActivateCampaignOperator"],

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from airflow_provider_campaigns.sensors.campaign_cleaner.campaign import CampaignCleanerCampaignSensor
     from airflow_provider_campaigns.sensors.campaign_cleaner.inbox_test import CampaignCleanerInboxTestSensor
 else:
-    __getattr__ = lazy_names(
+    __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "campaign": ["CampaignCleanerCampaignSensor"],
