@@ -157,6 +157,7 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         """Wait, on a worker or in the triggerer."""
         self._fix_target(context)
         check_rendered(self)
+        self.rule()  # raises for arguments that contradict each other
         self.save_link(context)
         self._deadline = self._started_at(context) + self.timeout
         if self.deferrable:
@@ -165,12 +166,14 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             return super().execute(context)
 
     def _execute_deferrable(self) -> Any:
-        """Poll once on the worker, then go on in the triggerer if the wait is not over."""
-        wait = self._wait
-        pause = deferring_pause(self, partial(self.trigger, ending=self.ending()), wait.polling)
+        """Go on in the triggerer, after one poll on the worker if a worker has to end the task."""
+        ending = self.ending()
+        pause = deferring_pause(self, partial(self.trigger, ending=ending), self._polling)
+        if ending is not None and not ending["needs_worker"]:
+            pause(0.0)  # a poll here would cost more than the trigger's, which ends the task
         with self.hook().metrics.wait(), self._never_failing():
             try:
-                status = wait.run(pause)
+                status = self._wait.run(pause)
             except AirflowSensorTimeout as timeout:
                 if self.soft_fail:
                     raise AirflowSkipException(str(timeout)) from timeout
@@ -261,13 +264,17 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             raise
 
     @property
+    def _polling(self) -> Polling:
+        return Polling(self.poke_interval, self._deadline, self.max_failures)
+
+    @property
     def _wait(self) -> Wait:
         return Wait(
             subject=self.subject,
             goal="completed",
             rule=self.rule(),
             fetch=self.fetch,
-            polling=Polling(self.poke_interval, self._deadline, self.max_failures),
+            polling=self._polling,
             timeout=self.timeout,
             advice=self.advice,
             metrics=self.hook().metrics,

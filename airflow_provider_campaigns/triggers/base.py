@@ -14,19 +14,20 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError, CampaignsError
-from airflow_provider_campaigns.hooks.base import ServiceHook
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers._large_dags import warn_about_large_dag
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
-from airflow_provider_campaigns.waits.shared_poller import shared_poller
 from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.hooks.base import ServiceHook
+    from airflow_provider_campaigns.transport.account import Account
 
 T = TypeVar("T")
 
@@ -165,6 +166,9 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         return payload
 
     async def _wait_on(self, account: Account) -> dict[str, Any]:
+        # Imported here, because a worker only serializes a trigger.
+        from airflow_provider_campaigns.waits.shared_poller import shared_poller
+
         query, key = self.query()
         query.fetch_one(key)  # raises for an invalid id, which a template may have rendered
         log.info("Waiting for %s, polling every %g s.", key, self.poke_interval)

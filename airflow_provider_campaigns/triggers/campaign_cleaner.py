@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_campaigns import hooks
 from airflow_provider_campaigns.api import campaign_cleaner as api
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus, InboxTestResults
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError
-from airflow_provider_campaigns.hooks.campaign_cleaner import CampaignCleanerHook
 from airflow_provider_campaigns.rules.campaign_cleaner_statuses import CampaignRule, InboxTestRule
 from airflow_provider_campaigns.rules.many_campaigns import (
     CampaignsRule,
@@ -22,12 +22,13 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     one_or_many,
 )
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
-from airflow_provider_campaigns.transport.account import Account
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome
-from airflow_provider_campaigns.waits.group import wait_for_group
-from airflow_provider_campaigns.waits.shared_poller import SharedPoller, shared_poller
 from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
+
+if TYPE_CHECKING:
+    from airflow_provider_campaigns.transport.account import Account
+    from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 
 CAMPAIGN_STATUS = StatusQuery(
     "campaigns",
@@ -106,9 +107,9 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         many: dict[str, Any] = {} if self.on_failure == "fail" else {"on_failure": self.on_failure}
         return {"paused": self.paused, **many, **({"ended": self.ended} if self.ended else {})}
 
-    def hook(self) -> CampaignCleanerHook:
+    def hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
         """Return a hook of the connection."""
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
     def query(self) -> tuple[StatusQuery[CampaignStatus], str]:
         """Return the query for the campaign's status."""
@@ -138,6 +139,8 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         return self._wait_on_many(account, self.campaign_id)
 
     async def _wait_on_many(self, account: Account, ids: list[str]) -> dict[str, Any]:
+        from airflow_provider_campaigns.waits.shared_poller import shared_poller
+
         ended = by_id(ids, self.ended)
         waits = [self.subscription(each) for each in ids if each not in ended]
         log.info("Waiting for %d campaigns, polling every %g s.", len(waits), self.poke_interval)
@@ -193,9 +196,9 @@ class CampaignCleanerInboxTestTrigger(WaitTrigger[InboxTestResults]):
         """Return the test and the connection."""
         return {"job_id": self.job_id, "campaign_cleaner_conn_id": self.campaign_cleaner_conn_id}
 
-    def hook(self) -> CampaignCleanerHook:
+    def hook(self) -> hooks.campaign_cleaner.CampaignCleanerHook:
         """Return a hook of the connection."""
-        return CampaignCleanerHook(self.campaign_cleaner_conn_id)
+        return hooks.campaign_cleaner.CampaignCleanerHook(self.campaign_cleaner_conn_id)
 
     def query(self) -> tuple[StatusQuery[InboxTestResults], str]:
         """Return the query for the test's results."""
@@ -226,6 +229,8 @@ async def _wait_for_campaigns(
     :param ended: the status of each campaign that has ended, by id; grows meanwhile.
     :returns: how the wait ended, how far the campaigns are, and the error that ended the wait or came last.
     """
+    from airflow_provider_campaigns.waits.group import wait_for_group
+
     progress = Progress.of(ids, ended)
 
     def is_over() -> bool:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
-from airflow_provider_campaigns import metrics
+from airflow_provider_campaigns import hooks, metrics
 from airflow_provider_campaigns.api import instantly as api
 from airflow_provider_campaigns.api.instantly import BackgroundJob, SendingStatus
 from airflow_provider_campaigns.exceptions import ApiError, BadRequestError, MalformedResponseError
-from airflow_provider_campaigns.hooks.instantly import InstantlyHook
 from airflow_provider_campaigns.rules.instantly_statuses import ActivationRule, BackgroundJobRule
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.rules.send_gate import REFUSED_DRAFT_INTENTS, Intent, Policy, Verdict, judge
@@ -105,9 +104,9 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
         """Return what the verdict depends on."""
         return {"intent": self.intent, "policy": self.policy, "max_status_age": self.max_status_age}
 
-    def hook(self) -> InstantlyHook:
+    def hook(self) -> hooks.instantly.InstantlyHook:
         """Return a hook of the connection."""
-        return InstantlyHook(self.instantly_conn_id)
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)
 
     def query(self) -> tuple[StatusQuery[SendingStatus], str]:
         """Return the query for the sending status."""
@@ -120,7 +119,7 @@ class InstantlySendGateTrigger(WaitTrigger[SendingStatus]):
     def judge(self, response: SendingStatus | ApiError) -> PollResult:
         """End the wait with every verdict but *wait*, and where the campaign itself may open the gate."""
         verdict = judge(response, self._policy, datetime.now(timezone.utc))
-        metrics.in_triggerer(InstantlyHook.conn_type, self.instantly_conn_id).verdict(verdict)
+        metrics.in_triggerer("instantly", self.instantly_conn_id).verdict(verdict)
         return verdict_result(verdict)
 
     def status_as_json(self, status: Verdict | None) -> dict[str, Any] | None:
@@ -169,9 +168,9 @@ class InstantlyActivationTrigger(WaitTrigger[SendingStatus]):
         """Return the campaign and the connection."""
         return {"campaign_id": self.campaign_id, "instantly_conn_id": self.instantly_conn_id}
 
-    def hook(self) -> InstantlyHook:
+    def hook(self) -> hooks.instantly.InstantlyHook:
         """Return a hook of the connection."""
-        return InstantlyHook(self.instantly_conn_id)
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)
 
     def query(self) -> tuple[StatusQuery[SendingStatus], str]:
         """Return the query for the campaign's sending status."""
@@ -227,9 +226,9 @@ class InstantlyBackgroundJobTrigger(WaitTrigger[BackgroundJob]):
         """Return the job and the connection."""
         return {"job_id": self.job_id, "instantly_conn_id": self.instantly_conn_id}
 
-    def hook(self) -> InstantlyHook:
+    def hook(self) -> hooks.instantly.InstantlyHook:
         """Return a hook of the connection."""
-        return InstantlyHook(self.instantly_conn_id)
+        return hooks.instantly.InstantlyHook(self.instantly_conn_id)
 
     def query(self) -> tuple[StatusQuery[BackgroundJob], str]:
         """Return the query for the job."""

@@ -248,6 +248,20 @@ class TestEnd:
         assert isinstance(event, TaskSuccessEvent)
         assert triggerer.xcoms == {}
 
+    def test_worker_polls_only_where_a_worker_has_to_end_the_task(self, connections: FakeServer) -> None:
+        connections.respond(PROCESSING)
+        deferred_trigger(sensor())
+        assert connections.requests == []
+        deferred_trigger(sensor(outlets=[Asset("newsletter")]))
+        assert len(connections.requests) == 1
+
+    def test_contradicting_arguments_fail_on_the_worker(self, connections: FakeServer) -> None:
+        task = sensor(campaign_id="{{ params.id }}", on_failure="collect")
+        task.campaign_id = CLEANER_ID  # as Airflow renders it
+        with pytest.raises(ValueError, match="on_failure='collect' is for a list"):
+            deferred_trigger(task)
+        assert connections.requests == []
+
     def test_ending_in_the_triggerer_implies_deferring(self) -> None:
         assert sensor(deferrable=False).deferrable
 
