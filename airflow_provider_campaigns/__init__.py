@@ -17,7 +17,8 @@ def lazy_names(
 
     A Dag file then imports only what it names.
 
-    :param names: the names in each module, which is relative to the package; its own name is for itself.
+    :param names: the names in each module, which is relative to the package. A module listed under its own
+        name is the value itself.
     """
     # Imported here, because Airflow imports this module whenever it starts.
     import sys
@@ -28,7 +29,10 @@ def lazy_names(
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = import_module(f".{modules[name]}", package)
+        try:
+            module = import_module(f".{modules[name]}", package)
+        except AttributeError as error:  # which the import system would take for a misspelt name
+            raise ImportError(f"{package}: {modules[name]} cannot be imported: {error}") from error
         value = module if modules[name] == name else getattr(module, name)
         setattr(sys.modules[package], name, value)  # so that a later use does not come here
         return value

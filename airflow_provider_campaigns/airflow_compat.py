@@ -67,6 +67,7 @@ __all__ = [
     "try_started_at",
     "ui_address",
     "why_no_questions",
+    "xcoms_as_list",
 ]
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,15 @@ def mapped_arguments(task: BaseOperator, context: Context) -> set[str]:
     return (
         set() if isinstance(expanded, Mapping) else set(task.template_fields) - mapped.partial_kwargs.keys()
     )
+
+
+def xcoms_as_list(value: Any) -> Any:
+    """Return the XComs of a mapped task as a list, with one request for all; another value as it is."""
+    try:
+        from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
+    except ImportError:  # Airflow 2
+        return value
+    return value[:] if isinstance(value, LazyXComSequence) else value
 
 
 def resumed_with(context: Context) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What triggers have in each supported version of Airflow. Dag files import this only for watchers."""
+"""What triggers have in each supported version of Airflow. Few Dag files import this."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def public_modules() -> list[str]:
         ]
         # A package of operators or sensors imports each of them at its first use.
         if name in ("operators", "sensors"):
-            services = [each for path in services for each in path.glob("[!_]*.py") or [path]]
+            services = [each for path in services for each in (list(path.glob("[!_]*.py")) or [path])]
         paths = [path.relative_to(PACKAGE).with_suffix("").parts for path in services]
         names += [".".join((PACKAGE.name, *parts)) for parts in paths or [(name,)]]
     return sorted(names)

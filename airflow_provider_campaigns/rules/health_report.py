@@ -91,6 +91,11 @@ class HealthReport:
         """Return the ids of the campaigns that need a person."""
         return [each for each, verdict in self.verdicts() if verdict.needs_person]
 
+    def error_of_all(self) -> ApiError | None:
+        """Return the error of the first campaign if none could be checked."""
+        errors = [each for each in self._results.values() if isinstance(each, ApiError)]
+        return errors[0] if errors and len(errors) == len(self.names) else None
+
     def messages(self) -> list[str]:
         """Return one line for each campaign that needs a person, then for each that could not be checked."""
         lines = [

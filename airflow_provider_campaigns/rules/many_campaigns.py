@@ -52,16 +52,22 @@ def one_or_many(
     return list(ids.values())
 
 
+def refuse_collecting_one(on_failure: str) -> None:
+    """Refuse ``on_failure="collect"`` for one id, whose result would not be two lists.
+
+    :raises ValueError: names the argument.
+    """
+    if on_failure == "collect":
+        raise ValueError("on_failure='collect' is for a list of campaigns, but campaign_id is one id.")
+
+
 def _list_in(value: Any, name: str) -> Sequence[Any] | None:
     found = parsed(value) if isinstance(value, str) and value.lstrip()[:1] in _OPENING else value
     if isinstance(found, (str, bytes, bytearray)) or not isinstance(found, Iterable):
         return None
     if not isinstance(found, Sequence):
         raise ValueError(f"{name} must be one id or a list of ids, got {shown(value)}: pass a list.")
-    try:
-        return found[:]  # one request for all XComs of a mapped task
-    except TypeError:  # a deque
-        return list(found)
+    return list(found)
 
 
 def _one(value: Any, name: str) -> Any:

@@ -39,7 +39,7 @@ from airflow_provider_campaigns.tasks.arguments import (
 )
 from airflow_provider_campaigns.tasks.deferral import deferring_pause
 from airflow_provider_campaigns.tasks.rendering import RenderedTask
-from airflow_provider_campaigns.tasks.task_state import TaskState
+from airflow_provider_campaigns.tasks.task_state import TaskState, is_retry_or_cleared
 from airflow_provider_campaigns.tasks.waiting import StatusRule, Wait
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 
 _WAITS_FOR, _FAILURES = "waits_for", "failures"
+# When a trigger polls first if the worker has not: an earlier event can overtake a busy scheduler.
+_FIRST_POLL_SECONDS = 5.0
 
 
 class _PollFailedError(Exception):
@@ -149,7 +151,8 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
             return None
         needs = task_needs_worker(self) + process_needs_worker()
         is_extended = not type(self).__module__.startswith("airflow_provider_campaigns.")
-        if is_extended or any(callable(getattr(type(self), name, None)) for name in vars(self)):
+        changed = (callable(getattr(type(self), name, None)) for name in vars(self))
+        if is_extended or "operator_extra_links" in vars(self) or any(changed):
             needs.append("subclass")
         return {"needs_worker": needs, "push_result": bool(self.do_xcom_push), "xcoms": xcoms}
 
@@ -157,20 +160,21 @@ class WaitSensor(RenderedTask, BaseSensorOperator):
         """Wait, on a worker or in the triggerer."""
         self._fix_target(context)
         check_rendered(self)
-        self.rule()  # raises for arguments that contradict each other
         self.save_link(context)
         self._deadline = self._started_at(context) + self.timeout
         if self.deferrable:
-            return self._execute_deferrable()
+            return self._execute_deferrable(context)
         with self.hook().metrics.wait():
             return super().execute(context)
 
-    def _execute_deferrable(self) -> Any:
+    def _execute_deferrable(self, context: Context) -> Any:
         """Go on in the triggerer, after one poll on the worker if a worker has to end the task."""
         ending = self.ending()
         pause = deferring_pause(self, partial(self.trigger, ending=ending), self._polling)
-        if ending is not None and not ending["needs_worker"]:
-            pause(0.0)  # a poll here would cost more than the trigger's, which ends the task
+        if ending is not None and not ending["needs_worker"] and not is_retry_or_cleared(context):
+            self.rule()  # raises for arguments that contradict each other
+            # A poll here would cost more than the trigger's, which ends the task.
+            pause(min(self.poke_interval, _FIRST_POLL_SECONDS))
         with self.hook().metrics.wait(), self._never_failing():
             try:
                 status = self._wait.run(pause)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_campaigns.airflow_compat import xcoms_as_list
 from airflow_provider_campaigns.api.campaign_cleaner import CampaignStatus
 from airflow_provider_campaigns.api.values import check_opaque_id
 from airflow_provider_campaigns.exceptions import ApiError, MalformedResponseError
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def one_or_many_ids(value: Any, name: str) -> str | list[str]:
     """Return one id, or a list with each of its ids once."""
-    return one_or_many(value, name, check_opaque_id, log.warning)
+    return one_or_many(xcoms_as_list(value), name, check_opaque_id, log.warning)
 
 
 class ManyCampaigns:

@@ -20,7 +20,12 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_campaigns.airflow_compat import is_from_mapping, mapped_arguments, resumed_with
 from airflow_provider_campaigns.tasks.arguments import restore
-from airflow_provider_campaigns.tasks.templates import comment_start, expressions_in, texts_in
+from airflow_provider_campaigns.tasks.templates import (
+    comment_start,
+    expressions_in,
+    is_templated,
+    texts_in,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -83,7 +88,13 @@ class RenderedTask(BaseOperator):
         unrendered.update(id(getattr(self, name)) for name in mapped)
         if is_from_mapping(self) and not wait:
             self._refuse_comment(unrendered)
-        return [name for name in fields if name not in wait]
+        return [name for name in fields if name not in wait and not self._is_list_without_templates(name)]
+
+    def _is_list_without_templates(self, name: str) -> bool:
+        """Return whether an argument is a list of texts without any template: Airflow would compile each."""
+        value = getattr(self, name)
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        return is_list and not self.template_ext and not is_templated(value, self)
 
     def _noting_none(self, environment: Any) -> Any:
         """Return a Jinja environment that does the same, and notes where an expression is None."""

@@ -56,7 +56,8 @@ class TaskState:
 
 def is_retry_or_cleared(context: Context) -> bool:
     """Return whether an earlier try of the task may have run."""
-    return bool(context["ti"].try_number > 1)
+    # Absent where execute() is called by hand.
+    return "ti" in context and bool(context["ti"].try_number > 1)
 
 
 def submission_marker(context: Context) -> str:

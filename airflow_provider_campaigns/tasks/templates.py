@@ -203,8 +203,9 @@ def _dag_delimiters(task: BaseOperator | None) -> Mapping[str, Any]:
 def triggerer_can_render(value: Any, task: BaseOperator) -> bool:
     """Return whether the triggerer renders a template to the same value as a worker.
 
-    It does so from Airflow 3.3 on, for values of the Dag run. It has no XComs (with one, a trigger of Airflow
-    3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native objects.
+    It does so from Airflow 3.3 on, for an expression of values of the Dag run. It has no XComs (with one, a
+    trigger of Airflow 3.3.2 waits for ever), no macros, filters or delimiters of the Dag's own, and no native
+    objects. In a text around the expression, nobody would notice None.
     """
     from airflow_provider_campaigns.airflow_triggers import TRIGGERER_RENDERS_TEMPLATES
 
@@ -214,13 +215,15 @@ def triggerer_can_render(value: Any, task: BaseOperator) -> bool:
     own = ("user_defined_macros", "user_defined_filters", "jinja_environment_kwargs")
     if dag is None or dag.render_template_as_native_obj or any(getattr(dag, name) for name in own):
         return False
-    from jinja2 import TemplateError, meta
+    from jinja2 import TemplateError, meta, nodes
     from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment()
     try:
         environment.from_string(value)  # raises for a filter of Airflow or of the user
-        names = meta.find_undeclared_variables(environment.parse(value))
+        tree = environment.parse(value)
     except TemplateError:
         return False
-    return names <= _TRIGGERER_NAMES
+    output = tree.body[0] if len(tree.body) == 1 else None
+    is_one = isinstance(output, nodes.Output) and len(output.nodes) == 1
+    return is_one and meta.find_undeclared_variables(tree) <= _TRIGGERER_NAMES

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 NEEDS_WORKER: Mapping[str, str] = {
     "callback": "the task has an on_execute_callback, on_success_callback or on_skipped_callback",
     "hook": "the task has pre_execute or post_execute",
-    "subclass": "the task is of a class that extends the sensor, or the Dag replaced a method of it",
+    "subclass": "the task is of a class that extends the sensor, or the Dag replaced its methods or links",
     "outlet": "the task has outlets",
     "inlet": "the task has inlets, on Airflow 2",
     "mapped_over": "another task is mapped over the XCom",

@@ -14,13 +14,13 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError, CampaignsError
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES, Polling
-from airflow_provider_campaigns.triggers._large_dags import warn_about_large_dag
 from airflow_provider_campaigns.triggers._task_end import end_task
 from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome, event
 from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
@@ -36,6 +36,11 @@ log = logging.getLogger(__name__)
 
 # How long at most an event is delayed, in seconds; see MIN_DEFERRAL_SECONDS.
 MAX_EVENT_DELAY = 5.0
+
+# Airflow sends the triggerer the whole Dag with each wait that begins there. From this many waits times tasks
+# on, starting the waits of one run takes it several seconds of CPU.
+COSTLY_WAITS = 10_000
+_checked_dags: set[tuple[str, int]] = set()
 
 
 class WaitTrigger(BaseTrigger, Generic[T]):
@@ -123,7 +128,7 @@ class WaitTrigger(BaseTrigger, Generic[T]):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event."""
         if self.deadline is None:
-            warn_about_large_dag(getattr(self, "task", None))  # Airflow 3.3 and later
+            _warn_about_large_dag(getattr(self, "task", None))  # Airflow 3.3 and later
         no_event_before = self._no_event_before()
         try:
             payload = await self._wait()
@@ -199,3 +204,26 @@ class WaitTrigger(BaseTrigger, Generic[T]):
         if self.ending is not None:
             self._last = response
         return self.judge(response)
+
+
+def _warn_about_large_dag(task: Any) -> None:
+    """Warn, once for each Dag and size in this process, if its waits are expensive to start in the triggerer.
+
+    :param task: a task that started in the triggerer, with its Dag; None where Airflow did not send the Dag.
+    """
+    dag = None if task is None else task.get_dag()
+    if dag is None or (dag.dag_id, tasks := len(dag.task_dict)) in _checked_dags:
+        return
+    _checked_dags.add((dag.dag_id, tasks))
+    waits = sum(bool(getattr(each, "start_from_trigger", False)) for each in dag.task_dict.values())
+    if waits * tasks < COSTLY_WAITS:
+        return
+    # In a new context: the line belongs in the triggerer's log, not in that of the one wait that came first.
+    Context().run(
+        log.warning,
+        "Dag %s has %d tasks, and %d of them start in the triggerer, which reads the whole Dag for each. Use "
+        "start_from_trigger=False there, or one sensor for many campaigns.",
+        dag.dag_id,
+        tasks,
+        waits,
+    )

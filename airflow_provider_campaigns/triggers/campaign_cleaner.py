@@ -20,6 +20,7 @@ from airflow_provider_campaigns.rules.many_campaigns import (
     by_position,
     ended_by,
     one_or_many,
+    refuse_collecting_one,
 )
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.triggers.base import WaitTrigger, log
@@ -27,6 +28,8 @@ from airflow_provider_campaigns.waits.events import PollResult, WaitOutcome
 from airflow_provider_campaigns.waits.subscription import StatusQuery, Subscription
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_campaigns.transport.account import Account
     from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 
@@ -95,6 +98,12 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         self.on_failure = on_failure
         self.ended = ended
 
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render the arguments, but no list of ids: Airflow would compile a template for each."""
+        if not isinstance(self.campaign_id, str):
+            self.template_fields = tuple(each for each in self.template_fields if each != "campaign_id")
+        super().render_template_fields(context, jinja_env)
+
     def target(self) -> dict[str, Any]:
         """Return the campaigns and the connection."""
         return {
@@ -135,6 +144,7 @@ class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
         # Ids that the triggerer rendered are checked here first.
         self.campaign_id = one_or_many(self.campaign_id, "campaign_id", check_opaque_id, log.warning)
         if isinstance(self.campaign_id, str):
+            refuse_collecting_one(self.on_failure)
             return super()._wait_on(account)
         return self._wait_on_many(account, self.campaign_id)
 

@@ -25,8 +25,10 @@ from airflow.providers.common.compat.sdk import (
 from packaging.version import Version
 
 from airflow_provider_campaigns import __version__, assets
+from airflow_provider_campaigns.decorators import send_gate
 from airflow_provider_campaigns.get_provider_info import get_provider_info
 from airflow_provider_campaigns.links import CleaningReportLink
+from airflow_provider_campaigns.watchers import campaign_cleaner_completed, instantly_health_changed
 from tests.support.airflow_versions import AIRFLOW, HAS_ASSET_PARTITIONS, needs
 from tests.support.package_classes import all_classes, classes, options_read
 from tests.support.task_arguments import EXCLUDES, PARTNERS
@@ -107,6 +109,18 @@ def test_dag_file_imports_only_the_operators_that_it_names() -> None:
 def test_name_that_a_package_does_not_have_is_an_import_error() -> None:
     with pytest.raises(ImportError, match="InstantlySendGate"):
         exec("from airflow_provider_campaigns.operators.instantly import InstantlySendGate")  # noqa: S102
+
+
+def test_error_within_a_module_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import sys; sys.nothing")
+    code = (
+        "import airflow_provider_campaigns as ours, sys; sys.modules['lazy'] = ours;"
+        f"ours.__path__.append({str(tmp_path)!r});"
+        "get, _ = ours.lazy_names('airflow_provider_campaigns', {'broken': ['Name']});"
+        "get('Name')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: airflow_provider_campaigns: broken cannot be imported: module 'sys'" in done.stderr
 
 
 def test_shell_completes_the_names_of_a_package_before_they_are_imported() -> None:
@@ -272,6 +286,24 @@ def arguments_of(task: type[BaseOperator]) -> dict[str, inspect.Parameter]:
     }
 
 
+@pytest.mark.parametrize(
+    "called",
+    [
+        *(inspect.unwrap(task.__init__) for task in TASKS),
+        *(notifier.__init__ for notifier in classes("notifications").values()),
+        send_gate,
+        campaign_cleaner_completed,
+        instantly_health_changed,
+    ],
+    ids=lambda called: called.__qualname__,
+)
+def test_default_connection_is_that_of_the_hook(called: Any) -> None:
+    hooks: dict[str, Any] = classes("hooks")
+    defaults = {hook.conn_name_attr: hook.default_conn_name for hook in hooks.values()}
+    for name, argument in inspect.signature(called).parameters.items():
+        assert not name.endswith("_conn_id") or argument.default == defaults[name]
+
+
 def test_every_task_is_named_by_its_kind() -> None:
     assert len(TASKS) > 15
     for task in TASKS:
@@ -311,12 +343,6 @@ class TestEveryTask:
         assert set(task.template_fields) <= set(arguments_of(task))
         if "analysis" not in arguments_of(task):
             assert any(name.endswith("_conn_id") for name in task.template_fields)
-
-    def test_default_connection_is_that_of_the_hook(self, task: type[BaseOperator]) -> None:
-        hooks: dict[str, Any] = classes("hooks")
-        defaults = {hook.conn_name_attr: hook.default_conn_name for hook in hooks.values()}
-        for name, argument in arguments_of(task).items():
-            assert not name.endswith("_conn_id") or argument.default == defaults[name]
 
     def test_html_and_json_are_shown_as_such(self, task: type[BaseOperator]) -> None:
         kinds = {"html": "html", "campaign_html": "html", "original_html": "html"}

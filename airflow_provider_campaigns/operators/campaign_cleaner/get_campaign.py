@@ -213,7 +213,7 @@ class CampaignCleanerGetCampaignOperator(RenderedTask):
         )
 
     def _get(self, context: Context) -> dict[str, Any]:
-        # Imported here and below, because only a worker reads HTML.
+        # Imported here and below, because only a worker needs them.
         from airflow_provider_campaigns.rules.html_preview import preview
         from airflow_provider_campaigns.tasks.gate import push_result
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_campaigns import hooks
+from airflow_provider_campaigns.airflow_compat import xcoms_as_list
 from airflow_provider_campaigns.exceptions import ApiError, AuthenticationError
 from airflow_provider_campaigns.links import InstantlyCampaignLink, save_instantly_link
 from airflow_provider_campaigns.rules.health_report import (
@@ -54,7 +55,7 @@ _PROGRESS_STEP = 100
 
 
 def _campaign_ids(value: Any, name: str) -> list[str]:
-    ids = one_or_many(value, name, uuid, log.warning)
+    ids = one_or_many(xcoms_as_list(value), name, uuid, log.warning)
     if isinstance(ids, str):
         raise ValueError(f"{name} must be a list of ids, got {shown(ids)}.")
     return ids
@@ -127,7 +128,10 @@ class InstantlyHealthReportOperator(RenderedTask):
         check_at_parse(self)
 
     def execute(self, context: Context) -> list[str]:
-        """Check the campaigns, and write the report."""
+        """Check the campaigns, and write the report.
+
+        :raises ApiError: no campaign could be checked.
+        """
         check_rendered(self)
         save_instantly_link(context, None)
         if self.path is not None:
@@ -144,6 +148,9 @@ class InstantlyHealthReportOperator(RenderedTask):
             self.log.warning("%s", message)
         push_result(context, {**report.summary(), "path": self._write(report)}, "summary")
         push_to_board(context, report.verdicts(), report.names, max_messages=MAX_MESSAGES)
+        if error := report.error_of_all():
+            self.log.error("No campaign could be checked.")
+            raise error
         ids = report.needs_person()
         if len(ids) > MAX_IDS:
             all_of_them = "The path gets all" if self.path else "Set path to get all"

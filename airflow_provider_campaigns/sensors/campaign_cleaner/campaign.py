@@ -21,7 +21,12 @@ from airflow_provider_campaigns.rules.campaign_cleaner_statuses import (
     PAUSED_CHOICES,
     CampaignRule,
 )
-from airflow_provider_campaigns.rules.many_campaigns import ON_FAILURE_CHOICES, CampaignsRule, Progress
+from airflow_provider_campaigns.rules.many_campaigns import (
+    ON_FAILURE_CHOICES,
+    CampaignsRule,
+    Progress,
+    refuse_collecting_one,
+)
 from airflow_provider_campaigns.rules.polling import MAX_FAILURES
 from airflow_provider_campaigns.sensors.base import WaitSensor
 from airflow_provider_campaigns.tasks.arguments import (
@@ -150,8 +155,7 @@ class CampaignCleanerCampaignSensor(WaitSensor):
         """Return what each status of the campaign means, or the progress of many."""
         if not isinstance(self.campaign_id, str):
             return CampaignsRule(self.on_failure)
-        if self.on_failure == "collect":
-            raise ValueError("on_failure='collect' is for a list of campaigns, but campaign_id is one id.")
+        refuse_collecting_one(self.on_failure)
         return CampaignRule(self.campaign_id, self.paused)
 
     def poke(self, context: Context) -> PokeReturnValue:

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, timeout
 
 from airflow_provider_campaigns.exceptions import (
     AuthenticationError,
+    NotFoundError,
     RateLimitedError,
     ServiceUnavailableError,
 )
@@ -281,10 +282,25 @@ class TestFailures:
     def test_few_failing_campaigns_are_rows(
         self, statuses: dict[int, Reply], connections: FakeServer
     ) -> None:
-        workspace(connections, statuses)
+        workspace(connections, {**statuses, 9: "healthy"})
         runner = TaskRunner()
         assert runner.run(report()) == []
         assert runner.ti.xcoms["summary"]["failed"] == len(statuses)
+
+    @pytest.mark.parametrize(
+        ("reply", "error"),
+        [(UNAVAILABLE, ServiceUnavailableError), (Reply({}, status=404), NotFoundError)],
+        ids=["outage", "another workspace"],
+    )
+    def test_report_without_any_verdict_fails(
+        self, reply: Reply, error: type[Exception], connections: FakeServer, tmp_path: Path
+    ) -> None:
+        workspace(connections, dict.fromkeys(range(3), reply))
+        runner, path = TaskRunner(), tmp_path / "report.jsonl"
+        with pytest.raises(error):
+            runner.run(report(path=path))
+        assert runner.ti.xcoms["summary"]["failed"] == 3
+        assert len(path.read_text().splitlines()) == 3
 
     def test_rate_limit_pauses_all_requests(self, connections: FakeServer, clock: FakeClock) -> None:
         workspace(connections, dict.fromkeys(range(50), "healthy"))

@@ -93,6 +93,10 @@ class TestStartFromTrigger:
             ("{{ conn.a.login }}", {}),
             ("{{ logical_date | ds }}", {}),
             ("{{ macros.uuid.uuid4() }}", {}),
+            ("c-{{ params.id }}", {}),
+            ("['a', '{{ params.id }}']", {}),
+            ("{% include 'ids.json' %}", {}),
+            ("{% for each in params.ids %}{{ each }}{% endfor %}", {}),
         ],
     )
     def test_what_only_a_worker_renders_starts_on_a_worker(self, template: str, own: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+from jinja2 import Environment
 
 from airflow_provider_campaigns.exceptions import (
     ApiError,
@@ -20,7 +21,7 @@ from airflow_provider_campaigns.exceptions import (
 )
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
 from tests.conftest import set_connection
-from tests.support.airflow_versions import BAD_ARGUMENT
+from tests.support.airflow_versions import BAD_ARGUMENT, RENDERS_IN_THE_TRIGGERER
 from tests.support.fake_airflow import TaskInstance, TaskRunner, event_of, restored_trigger
 from tests.support.fake_cleaner import LIST, STATUS
 from tests.support.fake_clock import FakeClock
@@ -40,16 +41,19 @@ BUSY, GONE, REFUSED = Reply({}, status=503), Reply({"error": "no"}, status=404),
 
 
 class MappedOutput(Sequence[str]):
-    """Looks like Airflow's sequence of the XComs of a mapped task, which is not plain JSON."""
+    """Looks like Airflow's sequence of the values of ``.map()``, which is not plain JSON.
 
-    def __init__(self, values: list[str]) -> None:
-        self._values = values
+    Like that, it applies the function to whatever an index or a slice gives.
+    """
+
+    def __init__(self, values: list[Any], function: Callable[[Any], Any] = lambda value: value) -> None:
+        self._values, self._function = values, function
 
     def __len__(self) -> int:
         return len(self._values)
 
     def __getitem__(self, key: Any) -> Any:
-        return self._values[key]
+        return self._function(self._values[key])
 
 
 def listing(**statuses: str) -> dict[str, Any]:
@@ -398,8 +402,48 @@ class TestIds:
         if mode == "reschedule":  # the next process waits for the same
             assert store["waits_for"]["campaign_id"] == IDS
 
+    @pytest.mark.parametrize(
+        ("values", "function"),
+        [
+            ([[each] for each in IDS], lambda row: row[0]),
+            ([{"id": each} for each in IDS], lambda row: row.get("id")),
+        ],
+    )
+    def test_function_of_map_gets_one_value_each(
+        self, connections: FakeServer, values: list[Any], function: Callable[[Any], Any]
+    ) -> None:
+        connections.respond(ALL_COMPLETED, path=LIST)
+        task = sensor("poke", campaign_id="{{ params.ids }}")
+        task.campaign_id = MappedOutput(values, function)
+        assert run(task) == IDS
+
     def test_template_in_a_list_starts_on_a_worker(self) -> None:
         assert not sensor("triggerer", campaign_id=["c-1", "{{ ti.xcom_pull('a') }}"]).start_from_trigger
+
+    def test_one_rendered_id_is_not_collected(self, mode: str, connections: FakeServer) -> None:
+        task = sensor(mode, campaign_id=["x"], on_failure="collect")
+        task.campaign_id = "c-1"
+        with pytest.raises((ApiError, ValueError), match="on_failure='collect' is for a list"):
+            run(task)
+        assert connections.requests == []
+
+    def test_ids_without_templates_are_not_compiled(self) -> None:
+        compiled = []
+
+        class Recording(Environment):
+            def from_string(self, source: Any, *arguments: Any, **named: Any) -> Any:
+                compiled.append(source)
+                return super().from_string(source, *arguments, **named)
+
+        task = sensor("poke")
+        task.render_template_fields({}, Recording())
+        assert task.campaign_id == IDS
+        if RENDERS_IN_THE_TRIGGERER:
+            trigger = sensor("triggerer").trigger(poke_interval=10, deadline=None)
+            trigger.template_fields = ("campaign_id", "campaign_cleaner_conn_id")
+            trigger.render_template_fields({}, Recording())
+            assert trigger.campaign_id == IDS
+        assert set(compiled) == {"campaign_cleaner_default"}
 
     def test_invalid_list_in_the_triggerer_sends_no_request(self, connections: FakeServer) -> None:
         with pytest.raises(ApiError, match=r"campaign_id\[1\] must be an id"):

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_campaigns.sensors.campaign_cleaner import CampaignCleanerCampaignSensor
-from airflow_provider_campaigns.triggers import _large_dags
+from airflow_provider_campaigns.triggers import base
 from tests.support.airflow_versions import DagSerialization, needs_rendering_in_the_triggerer
 from tests.support.fake_airflow import restored_trigger
 from tests.support.fake_server import FakeServer
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.usefixtures("clock"), needs_rendering_in_the_triggerer
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_large_dags, "_checked", set())
-    monkeypatch.setattr(_large_dags, "COSTLY", 9)
+    monkeypatch.setattr(base, "_checked_dags", set())
+    monkeypatch.setattr(base, "COSTLY_WAITS", 9)
 
 
 def serialized(waits: int, others: int = 0) -> Any:

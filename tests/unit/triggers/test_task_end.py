@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from packaging.version import Version
 
+from airflow_provider_campaigns.links import InstantlyCampaignLink
 from airflow_provider_campaigns.sensors.campaign_cleaner import (
     CampaignCleanerCampaignSensor,
     CampaignCleanerInboxTestSensor,
@@ -115,6 +116,12 @@ def with_another(method: str) -> Callable[..., Any]:
     return build
 
 
+def with_another_link(**arguments: Any) -> Any:
+    waiting = sensor(**arguments)
+    waiting.operator_extra_links = (*waiting.operator_extra_links, InstantlyCampaignLink())
+    return waiting
+
+
 @pytest.fixture
 def lineage_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__LINEAGE__BACKEND", "any.Backend")
@@ -143,6 +150,7 @@ ROWS = [
     Row("hook", with_arguments(post_execute=nothing)),
     Row("subclass", lambda **arguments: sensor(ExtendedSensor, **arguments)),
     *[Row("subclass", with_another(method)) for method in ("post_execute", "execute_complete")],
+    Row("subclass", with_another_link),
     Row("outlet", with_arguments(outlets=[Asset("newsletter")])),
     Row("inlet", with_arguments(inlets=[Asset("newsletter")]), only=Version("3") > AIRFLOW),
     Row("mapped_over", mapped_over),
@@ -248,12 +256,20 @@ class TestEnd:
         assert isinstance(event, TaskSuccessEvent)
         assert triggerer.xcoms == {}
 
-    def test_worker_polls_only_where_a_worker_has_to_end_the_task(self, connections: FakeServer) -> None:
-        connections.respond(PROCESSING)
+    def test_worker_does_not_poll_where_the_trigger_is_to_end_the_task(self, connections: FakeServer) -> None:
         deferred_trigger(sensor())
         assert connections.requests == []
-        deferred_trigger(sensor(outlets=[Asset("newsletter")]))
-        assert len(connections.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "try_number"), [({"outlets": [Asset("newsletter")]}, 1), ({}, 2)], ids=["outlet", "try"]
+    )
+    def test_worker_that_has_to_end_the_task_polls_first(
+        self, connections: FakeServer, arguments: dict[str, Any], try_number: int
+    ) -> None:
+        connections.respond(COMPLETED)
+        runner = TaskRunner(TaskInstance(try_number=try_number))
+        assert runner.run(sensor(**arguments)) == CLEANER_ID
+        assert (len(connections.requests), runner.deferrals) == (1, [])
 
     def test_contradicting_arguments_fail_on_the_worker(self, connections: FakeServer) -> None:
         task = sensor(campaign_id="{{ params.id }}", on_failure="collect")
