@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_campaigns.transport.account import Account
     from airflow_provider_campaigns.waits.shared_poller import SharedPoller
 
+    _Waits = Sequence[Subscription[CampaignStatus]]
+
 CAMPAIGN_STATUS = StatusQuery(
     "campaigns",
     fetch_one=api.get_campaign_status,
@@ -40,8 +42,6 @@ CAMPAIGN_STATUS = StatusQuery(
     fetch_details=partial(api.get_campaign_states, details=True),
 )
 INBOX_TEST = StatusQuery("inbox tests", fetch_one=api.get_inbox_test_results)
-
-_Waits = Sequence[Subscription[CampaignStatus]]
 
 
 class CampaignCleanerCampaignTrigger(WaitTrigger[CampaignStatus]):
